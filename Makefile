@@ -1,0 +1,53 @@
+# Two commands for a fresh Linux machine with Python 3.11: `make demo` and `make test`.
+VENV := .venv
+PYTHON ?= python3.11
+BIN := $(VENV)/bin
+# The environment is up to date when this stamp is newer than the files that define it.
+STAMP := $(VENV)/.installed
+UV_BOOTSTRAP := .uv
+UV := $(shell command -v uv 2>/dev/null || echo $(UV_BOOTSTRAP)/bin/uv)
+
+.PHONY: demo test lint format lock body install benchmark clean
+
+install: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml | $(UV)
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip sync --quiet --require-hashes --build-constraints build-constraints.txt requirements.lock
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip install --quiet --no-deps -e .
+	@touch $@
+
+$(UV_BOOTSTRAP)/bin/uv:
+	$(PYTHON) -m venv $(UV_BOOTSTRAP)
+	$(UV_BOOTSTRAP)/bin/pip install --quiet uv
+
+demo: $(STAMP)  ## stage 1 on a photograph: pictures and numbers in outputs/
+	$(BIN)/python tools/demo.py
+
+test: $(STAMP)  ## all tests
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)  ## format check, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+benchmark: $(STAMP)  ## speed of the selection against exhaustive forms
+	$(BIN)/python tools/benchmark.py selection
+
+COMPILE := pip compile --quiet pyproject.toml --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
+	--generate-hashes --no-header --no-annotate --no-emit-index-url
+lock: | $(UV)  ## resolve requirements.lock anew from pyproject.toml
+	$(UV) $(COMPILE) --extra mocap --extra numba --extra mmhuman3d --group dev -o requirements.lock
+	$(UV) $(COMPILE) --all-extras --group dev -c requirements.lock -o requirements-body.lock
+
+body: $(STAMP) | $(UV)  ## rebuild the free stand-in body from its CC0 source (some minutes)
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip install --quiet --require-hashes --build-constraints build-constraints.txt -r requirements-body.lock
+	$(BIN)/python tools/build_body_model.py
+
+clean:
+	rm -rf $(VENV) $(UV_BOOTSTRAP) outputs

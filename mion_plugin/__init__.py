@@ -1,0 +1,7 @@
+"""MION: multi-hypothesis human mesh recovery for the OpenMMLab ecosystem.
+
+Importing the package registers its components under the scope ``mion``; it is what
+``custom_imports = dict(imports=['mion_plugin'])`` in a config names.
+"""
+
+__version__ = "0.1.0"

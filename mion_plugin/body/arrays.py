@@ -1,0 +1,64 @@
+"""The numbers of a SMPL-layout body model, whatever file they came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+NUM_VERTICES = 6890
+NUM_FACES = 13776
+NUM_JOINTS = 24
+NUM_BETAS = 10
+NUM_POSE_FEATURES = 207  # 23 joints x 9 entries of (R - I)
+
+
+@dataclass(frozen=True)
+class BodyArrays:
+    """A body model as plain arrays: float32, metres, SMPL axes (x to the body's left, y up, z forward).
+
+    Attributes:
+        name: Where the model came from; used in messages.
+        v_template: (6890, 3) vertices of the mean shape in rest pose.
+        shapedirs: (6890, 3, 10) vertex displacement per unit of each beta.
+        posedirs: (6890, 3, 207) vertex displacement per entry of R - I of joints 1..23.
+        J_regressor: (24, 6890) joints from rest-pose vertices.
+        weights: (6890, 24) skinning weights, rows sum to 1.
+        faces: (13776, 3) int64 vertex indices, counter-clockwise seen from outside.
+        parents: (24,) int64 parent of each joint, -1 for the root.
+        regressor_h36m: (17, 6890) Human3.6M joints from posed vertices in mmhuman3d's ``h36m`` order, or None.
+        regressor_extra: (9, 6890) the joints 45..53 of mmhuman3d's ``smpl_54`` from posed vertices, or None.
+    """
+
+    name: str
+    v_template: np.ndarray
+    shapedirs: np.ndarray
+    posedirs: np.ndarray
+    J_regressor: np.ndarray
+    weights: np.ndarray
+    faces: np.ndarray
+    parents: np.ndarray
+    regressor_h36m: np.ndarray | None = None
+    regressor_extra: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        """Check every shape; raises ValueError naming the model, the array and what was expected."""
+        expected = {
+            "v_template": (NUM_VERTICES, 3),
+            "shapedirs": (NUM_VERTICES, 3, NUM_BETAS),
+            "posedirs": (NUM_VERTICES, 3, NUM_POSE_FEATURES),
+            "J_regressor": (NUM_JOINTS, NUM_VERTICES),
+            "weights": (NUM_VERTICES, NUM_JOINTS),
+            "faces": (NUM_FACES, 3),
+            "parents": (NUM_JOINTS,),
+            "regressor_h36m": (17, NUM_VERTICES),
+            "regressor_extra": (9, NUM_VERTICES),
+        }
+        for field, shape in expected.items():
+            array = getattr(self, field)
+            if array is None and field.startswith("regressor_"):
+                continue
+            if array.shape != shape:
+                raise ValueError(f"{self.name}: {field} has shape {array.shape}, expected {shape}")
+            if not np.isfinite(array).all():
+                raise ValueError(f"{self.name}: {field} holds NaN or infinite values")

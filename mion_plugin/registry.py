@@ -1,0 +1,26 @@
+"""MION's registries: children of mmengine's root registries with scope ``mion``.
+
+A config of any mmengine project reaches them with the scope as prefix, e.g. ``type='mion.CandidateSelector'``,
+once ``custom_imports = dict(imports=['mion_plugin'])`` has imported the package.
+"""
+
+from mmengine.config.utils import MODULE2PACKAGE
+from mmengine.registry import DATASETS as MMENGINE_DATASETS
+from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import METRICS as MMENGINE_METRICS
+from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
+from mmengine.registry import Registry
+
+SCOPE = "mion"
+
+# Lets configs inherit with `_base_ = 'mion::...'`, as they do from the OpenMMLab packages.
+MODULE2PACKAGE.setdefault(SCOPE, "mion_plugin")
+
+MODELS = Registry("model", parent=MMENGINE_MODELS, scope=SCOPE, locations=["mion_plugin"])
+DATASETS = Registry("dataset", parent=MMENGINE_DATASETS, scope=SCOPE, locations=["mion_plugin"])
+TRANSFORMS = Registry("transform", parent=MMENGINE_TRANSFORMS, scope=SCOPE, locations=["mion_plugin"])
+METRICS = Registry("metric", parent=MMENGINE_METRICS, scope=SCOPE, locations=["mion_plugin"])
+HOOKS = Registry("hook", parent=MMENGINE_HOOKS, scope=SCOPE, locations=["mion_plugin"])
+
+__all__ = ["DATASETS", "HOOKS", "METRICS", "MODELS", "SCOPE", "TRANSFORMS"]
