@@ -4,7 +4,8 @@ A config of any mmengine project reaches them with the scope as prefix, e.g. ``t
 once ``custom_imports = dict(imports=['mion_plugin'])`` has imported the package.
 """
 
-from mmengine.config.utils import MODULE2PACKAGE
+import sys
+
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import METRICS as MMENGINE_METRICS
@@ -14,8 +15,8 @@ from mmengine.registry import Registry
 
 SCOPE = "mion"
 
-# Lets configs inherit with `_base_ = 'mion::...'`, as they do from the OpenMMLab packages.
-MODULE2PACKAGE.setdefault(SCOPE, "mion_plugin")
+# mmengine imports `<scope>.registry` when a config says `default_scope = 'mion'`, and warns where it finds none.
+sys.modules.setdefault(f"{SCOPE}.registry", sys.modules[__name__])
 
 MODELS = Registry("model", parent=MMENGINE_MODELS, scope=SCOPE, locations=["mion_plugin"])
 DATASETS = Registry("dataset", parent=MMENGINE_DATASETS, scope=SCOPE, locations=["mion_plugin"])

@@ -1,0 +1,7 @@
+"""Stage 1: several coarse bodies that all explain the same 2D keypoints."""
+
+from mion_plugin.candidates.fit import fit_translation
+from mion_plugin.candidates.pool import CandidatePool, load_pool, save_pool
+from mion_plugin.candidates.selector import CandidateSelection, CandidateSelector
+
+__all__ = ["CandidatePool", "CandidateSelection", "CandidateSelector", "fit_translation", "load_pool", "save_pool"]

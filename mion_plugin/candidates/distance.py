@@ -1,0 +1,80 @@
+"""How far apart two candidates' poses are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import roma
+import torch
+from torch import Tensor, nn
+
+DISTANCES = ("geodesic", "axis_angle")
+
+
+class PoseDistance(nn.Module):
+    """Distances between candidates of a pool, each a body pose with a global orientation.
+
+    Args:
+        body_pose: (P, 23, 3) axis-angle.
+        global_orient: (O, 3) axis-angle.
+        kind: ``geodesic``, the root of the sum over the 24 joints of the squared angle in radians between the two
+            rotations (the length of the shortest path in SO(3)^24); or ``axis_angle``, the L2 distance of the 72 pose
+            parameters (paper 3.4), which sees the two axis-angle forms of one rotation by pi as far apart.
+
+    Raises:
+        ValueError: Unknown kind.
+    """
+
+    body_parameters: Tensor
+    orient_squared: Tensor
+
+    def __init__(self, body_pose: Tensor, global_orient: Tensor, kind: str = "geodesic") -> None:
+        super().__init__()
+        if kind not in DISTANCES:
+            raise ValueError(f"distance is {kind!r}, expected one of {', '.join(DISTANCES)}")
+        self._squared = _squared_angles if kind == "geodesic" else _squared_difference
+        to_parameters = roma.rotvec_to_unitquat if kind == "geodesic" else nn.Identity()
+        # Double precision: the arc cosine of nearly equal rotations is lost in single.
+        self.register_buffer("body_parameters", to_parameters(body_pose.double()), persistent=False)
+        orient = to_parameters(global_orient.double())
+        orient_squared = self._squared(orient[:, None, None], orient[None, :, None])
+        self.register_buffer("orient_squared", orient_squared, persistent=False)
+
+    def within(self, sample: Tensor, pose: Tensor, orientation: Tensor) -> Callable[[Tensor], Tensor]:
+        """Distances inside ragged lists of candidates.
+
+        Args:
+            sample: (M,) which sample an entry belongs to; entries sorted by sample, then pose.
+            pose: (M,) pose of each entry.
+            orientation: (M,) orientation of each entry.
+
+        Returns:
+            A function from (S,) entries, one per sample, to the (M,) distances of all entries from their sample's.
+        """
+        # A pose often appears with several orientations: its joints are compared once.
+        keys, group = torch.unique_consecutive(sample * len(self.body_parameters) + pose, return_inverse=True)
+        group_sample, group_pose = keys // len(self.body_parameters), keys % len(self.body_parameters)
+
+        def distance_to(entry: Tensor) -> Tensor:
+            chosen_pose, chosen_orientation = pose[entry][group_sample], orientation[entry][sample]
+            body_squared = self._body_squared(group_pose, chosen_pose)
+            return (body_squared[group] + self.orient_squared[orientation, chosen_orientation]).sqrt()
+
+        return distance_to
+
+    def _body_squared(self, pose_a: Tensor, pose_b: Tensor) -> Tensor:
+        """(M,) squared distances over joints 1..23, a bounded number at once."""
+        at_once = 1 << 15
+        parts = zip(pose_a.split(at_once), pose_b.split(at_once), strict=True)
+        return torch.cat([self._squared(self.body_parameters[a], self.body_parameters[b]) for a, b in parts])
+
+
+def _squared_angles(quaternion_a: Tensor, quaternion_b: Tensor) -> Tensor:
+    """(..., J, 4) unit quaternions -> (...) sum over the joints of the squared rotation angle between them."""
+    cosine = (quaternion_a * quaternion_b).sum(-1).abs().clamp(max=1.0)  # q and -q are one rotation
+    return (2.0 * torch.acos(cosine)).square().sum(-1)
+
+
+def _squared_difference(vector_a: Tensor, vector_b: Tensor) -> Tensor:
+    """(..., J, 3) axis-angle -> (...) sum of the squared differences."""
+    return (vector_a - vector_b).square().sum((-2, -1))

@@ -1,0 +1,231 @@
+"""Stage 1: from 2D keypoints to several different bodies that all explain them (paper 3.1 and 3.4)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+
+import roma
+import torch
+from torch import Tensor, nn
+
+from mion_plugin.body.smpl import SMPLBody
+from mion_plugin.candidates.distance import PoseDistance
+from mion_plugin.candidates.diversity import choose_diverse
+from mion_plugin.candidates.fit import FitTarget, fit_to_target, make_target
+from mion_plugin.candidates.pool import CandidatePool, load_default_pool, load_pool, make_pool
+from mion_plugin.candidates.scoring import ROUNDING, PoolScorer
+from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
+from mion_plugin.geometry.keypoints import keypoint_names
+from mion_plugin.registry import MODELS
+
+# Bounds held at once: 7 images x 300,000 candidates are 8 MB a table on a CPU, 512 MB a table on a GPU.
+_BOUNDS_AT_ONCE_CPU = 1 << 21
+_BOUNDS_AT_ONCE_GPU = 1 << 27
+_PAIRS_AT_ONCE = 1 << 15  # exact fits in one go: 17 joints in double precision and their temporaries, about 100 MB
+_BOUND_SLACK = 1e-4  # relative rounding of the bound's depth in single precision, measured below 1e-6
+_FILL_POOL = 4  # exact fits per wanted candidate that find how high a threshold must be to hold N candidates
+
+
+@dataclass(frozen=True)
+class CandidateSelection:
+    """N candidates for each of B samples, in order of choice: the lowest fit loss first.
+
+    Attributes:
+        pose: (B, N, 24, 3) axis-angle, index 0 the global orientation in the camera frame.
+        transl: (B, N, 3) metres; ``SMPLBody()(pose, transl=transl)`` projects onto the keypoints.
+        fit_loss: (B, N) squared pixels, summed over the keypoints weighted by confidence.
+        index: (B, N) position in the pool, pose * O + orientation.
+        num_compatible: (B,) how many candidates of the pool have a fit loss below ``max_fit_loss``. With fewer than N,
+            the next lowest losses fill the places.
+        valid: (B,) False where the keypoints do not determine a fit (see ``usable_keypoints``) or no candidate stands
+            in front of the camera. Such a sample holds an upright body facing the camera that fills the crop, fit_loss
+            ``max_fit_loss``, index -1 and num_compatible 0.
+    """
+
+    pose: Tensor
+    transl: Tensor
+    fit_loss: Tensor
+    index: Tensor
+    num_compatible: Tensor
+    valid: Tensor
+
+
+@MODELS.register_module()
+class CandidateSelector(nn.Module):
+    """Fit every body of a pool to 2D keypoints and keep N compatible and mutually distant ones.
+
+    Exact: the result is that of evaluating the closed form and the perspective reprojection loss of every candidate,
+    in double precision, while a bound (``scoring.py``) spares all but the plausible ones.
+
+    Args:
+        pool: None for the pool of the package, the path of a pool file, or a ``CandidatePool``.
+        num_candidates: N.
+        max_fit_loss: Candidates below this loss are compatible; squared pixels on the crop (paper: 2000).
+        focal_length: Pixels.
+        image_size: Side of the square crop in pixels; the principal point is its middle.
+        convention: Order of the keypoints that will come; others than the pool's are computed from the body.
+        distance: ``geodesic`` (root of the summed squared rotation angles between joints) or ``axis_angle`` (L2 of the
+            pose vectors, the paper's "pose parameter distance").
+        body_model: SMPL file or folder whose mean shape replaces the pool's own keypoints; None keeps them.
+
+    Raises:
+        ValueError: An argument is out of range, or the pool holds fewer than N candidates.
+    """
+
+    body_pose: Tensor
+    global_orient: Tensor
+    keypoints3d: Tensor
+    rotations: Tensor
+    root_offset: Tensor
+
+    def __init__(
+        self,
+        pool: CandidatePool | str | os.PathLike[str] | None = None,
+        num_candidates: int = 5,
+        max_fit_loss: float = 2000.0,
+        focal_length: float = FOCAL_LENGTH,
+        image_size: float = IMAGE_SIZE,
+        convention: str = "coco",
+        distance: str = "geodesic",
+        body_model: str | os.PathLike[str] | None = None,
+    ) -> None:
+        super().__init__()
+        for name, value in (("focal_length", focal_length), ("image_size", image_size), ("max_fit_loss", max_fit_loss)):
+            if not 0 < value < float("inf"):
+                raise ValueError(f"{name} is {value}, expected a positive finite number")
+        pool = _prepare_pool(pool, convention, body_model)
+        if not 1 <= num_candidates <= len(pool):
+            raise ValueError(f"num_candidates is {num_candidates}, expected 1 to {len(pool)}, the size of the pool")
+        self.num_candidates = num_candidates
+        self.max_fit_loss = float(max_fit_loss)
+        self.focal_length = float(focal_length)
+        self.image_size = float(image_size)
+        self.convention = convention
+        for name in ("body_pose", "global_orient", "keypoints3d", "root_offset"):
+            self.register_buffer(name, torch.from_numpy(getattr(pool, name)), persistent=False)
+        self.register_buffer("rotations", roma.rotvec_to_rotmat(self.global_orient.double()), persistent=False)
+        self.scorer = PoolScorer(self.keypoints3d, self.rotations)
+        self.distance = PoseDistance(self.body_pose, self.global_orient, distance)
+
+    @torch.no_grad()
+    def forward(self, keypoints2d: Tensor) -> CandidateSelection:
+        """Select candidates.
+
+        Args:
+            keypoints2d: (B, K, 3) x, y in crop pixels and confidence, in the order of ``convention``. Confidence 0 is
+                absent; confidences weigh the fit.
+
+        Raises:
+            ValueError: Not of that shape.
+        """
+        num_keypoints = self.keypoints3d.shape[1]
+        if keypoints2d.ndim != 3 or keypoints2d.shape[1:] != (num_keypoints, 3):
+            raise ValueError(
+                f"keypoints2d has shape {tuple(keypoints2d.shape)}, expected (B, {num_keypoints}, 3) for convention "
+                f"{self.convention!r}"
+            )
+        keypoints2d = keypoints2d.detach().to(self.keypoints3d.device, torch.float64)
+        # Automatic mixed precision would round the bounds beyond their margin.
+        with torch.autocast(keypoints2d.device.type, enabled=False):
+            chunks = [self._select(chunk) for chunk in keypoints2d.split(self._images_at_once())]
+        return CandidateSelection(
+            *(torch.cat([getattr(chunk, field.name) for chunk in chunks]) for field in fields(CandidateSelection))
+        )
+
+    def _images_at_once(self) -> int:
+        """How many images share the memory for bounds; few on a CPU, so that they stay in its cache."""
+        at_once = _BOUNDS_AT_ONCE_CPU if self.keypoints3d.device.type == "cpu" else _BOUNDS_AT_ONCE_GPU
+        return max(1, at_once // self.scorer.num_candidates)
+
+    def _select(self, keypoints2d: Tensor) -> CandidateSelection:
+        """``forward`` for as many images as fit into memory at once."""
+        centre = self.image_size / 2.0
+        target = make_target(keypoints2d, self.focal_length, (centre, centre))
+        bound = self.scorer(target.slopes.float(), target.weight.float(), target.mean.float())
+        sample, pose, orientation = self._shortlist(bound, target)
+        transl, fit_loss = self._fit(sample, pose, orientation, target)
+        compatible = fit_loss < self.max_fit_loss
+        distance_to = self.distance.within(sample, pose, orientation)
+        num_samples = len(keypoints2d)
+        entry = choose_diverse(sample, fit_loss, compatible, distance_to, num_samples, self.num_candidates)
+        num_compatible = torch.zeros(num_samples, dtype=torch.long, device=sample.device)
+        num_compatible.index_add_(0, sample, compatible.long())
+        return self._assemble(entry, pose, orientation, transl, fit_loss, num_compatible)
+
+    def _shortlist(self, bound: Tensor, target: FitTarget) -> tuple[Tensor, Tensor, Tensor]:
+        """All candidates that may be compatible or among the N lowest losses, sorted by sample, pose, orientation."""
+        best_of_pose = bound.amin(dim=1)
+        threshold = self._highest_needed_loss(bound, best_of_pose, target).clamp(min=self.max_fit_loss)
+        limit = (threshold + ROUNDING * target.spread) / ((1.0 - _BOUND_SLACK) * self.focal_length**2)
+        limit = torch.where(target.usable, limit, -1.0).to(bound)
+        sample, pose = (best_of_pose <= limit[:, None]).nonzero(as_tuple=True)
+        row, orientation = (bound[sample, :, pose] <= limit[sample, None]).nonzero(as_tuple=True)
+        return sample[row], pose[row], orientation
+
+    def _highest_needed_loss(self, bound: Tensor, best_of_pose: Tensor, target: FitTarget) -> Tensor:
+        """(B,) a loss that at least N candidates do not exceed: the N-th lowest among some with low bounds."""
+        num_samples, num_orientations, num_poses = bound.shape
+        wanted = _FILL_POOL * self.num_candidates
+        pose = best_of_pose.topk(min(wanted, num_poses), largest=False).indices  # (B, k)
+        bounds = bound.gather(2, pose[:, None].expand(-1, num_orientations, -1)).flatten(1)  # (B, O * k)
+        best = bounds.topk(min(wanted, bounds.shape[1]), largest=False).indices
+        orientation, pose = best // pose.shape[1], pose.gather(1, best % pose.shape[1])
+        sample = torch.arange(num_samples, device=bound.device)[:, None].expand_as(pose)
+        _, fit_loss = self._fit(sample.flatten(), pose.flatten(), orientation.flatten(), target)
+        return fit_loss.view(pose.shape).kthvalue(self.num_candidates, dim=1).values
+
+    def _fit(self, sample: Tensor, pose: Tensor, orientation: Tensor, target: FitTarget) -> tuple[Tensor, Tensor]:
+        """Exact transl (M, 3), from the pelvis, and fit_loss (M,) of M candidates."""
+        transl, fit_loss = [], []
+        parts = (indices.split(_PAIRS_AT_ONCE) for indices in (sample, pose, orientation))
+        for sample_part, pose_part, orientation_part in zip(*parts, strict=True):
+            joints = self.keypoints3d[pose_part].double() @ self.rotations[orientation_part].mT
+            fitted, loss = fit_to_target(joints[:, None], target[sample_part])
+            transl.append(fitted[:, 0])
+            fit_loss.append(loss[:, 0])
+        return torch.cat(transl), torch.cat(fit_loss)
+
+    def _assemble(
+        self,
+        entry: Tensor,
+        pose: Tensor,
+        orientation: Tensor,
+        transl: Tensor,
+        fit_loss: Tensor,
+        num_compatible: Tensor,
+    ) -> CandidateSelection:
+        """Look the chosen entries (B, N) up; samples without any get the documented stand-in."""
+        valid = entry[:, 0] >= 0
+        if len(pose) == 0:  # no sample has an entry, so there is nothing to look up
+            pose = orientation = torch.zeros(1, dtype=torch.long, device=entry.device)
+            transl, fit_loss = transl.new_zeros(1, 3), fit_loss.new_zeros(1)
+        entry = entry.clamp(min=0)
+        pose, orientation = pose[entry], orientation[entry]
+        full_pose = torch.cat([self.global_orient[orientation][:, :, None], self.body_pose[pose]], dim=2)
+        upright = torch.zeros_like(full_pose[:1, :1])
+        upright[..., 0, 0] = torch.pi  # SMPL's y points up, the camera's down
+        before_camera = transl.new_tensor([0.0, 0.0, 2.0 * self.focal_length / self.image_size])  # 2 m fill the crop
+        known = valid[:, None]
+        return CandidateSelection(
+            pose=torch.where(known[..., None, None], full_pose, upright),
+            transl=(torch.where(known[..., None], transl[entry], before_camera) - self.root_offset).float(),
+            fit_loss=torch.where(known, fit_loss[entry], self.max_fit_loss).float(),
+            index=torch.where(known, pose * len(self.global_orient) + orientation, -1),
+            num_compatible=num_compatible,
+            valid=valid,
+        )
+
+
+def _prepare_pool(
+    pool: CandidatePool | str | os.PathLike[str] | None, convention: str, body_model: str | os.PathLike[str] | None
+) -> CandidatePool:
+    """Load the pool, and compute its keypoints anew where another convention or body is wanted."""
+    keypoint_names(convention)
+    if pool is None:
+        pool = load_default_pool()
+    elif not isinstance(pool, CandidatePool):
+        pool = load_pool(pool)
+    if convention == pool.convention and body_model is None:
+        return pool
+    return make_pool(pool.body_pose, pool.global_orient, body=SMPLBody(body_model), convention=convention)
