@@ -8,12 +8,25 @@ from mmengine.registry import init_default_scope
 
 from mion_plugin.registry import MODELS
 
-HEAVY_HOSTS = ("mmcv", "mmhuman3d", "mmpose", "pytorch3d", "torchvision", "sklearn", "bvhio", "pyacclaim", "numba", "anny")
+HEAVY_HOSTS = (
+    "mmcv",
+    "mmhuman3d",
+    "mmpose",
+    "pytorch3d",
+    "torchvision",
+    "sklearn",
+    "bvhio",
+    "pyacclaim",
+    "numba",
+    "anny",
+)
 
 
 def run_python(code: str) -> str:
     """Run code in a fresh interpreter and return what it printed."""
-    result = subprocess.run([sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)], capture_output=True, text=True)
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)], capture_output=True, text=True
+    )
     assert result.returncode == 0, result.stderr
     return result.stdout + result.stderr
 

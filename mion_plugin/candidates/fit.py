@@ -8,7 +8,7 @@ optical axis (a shear of J) and centring J makes the normal matrix diagonal: no 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -47,8 +47,14 @@ class FitTarget:
 
     def __getitem__(self, sample: Tensor) -> FitTarget:
         """The targets of the given samples."""
-        parts = (self.offsets, self.weight, self.mean, self.slopes, self.usable)
-        return FitTarget(*(part[sample] for part in parts), focal_length=self.focal_length)
+        return replace(
+            self,
+            offsets=self.offsets[sample],
+            weight=self.weight[sample],
+            mean=self.mean[sample],
+            slopes=self.slopes[sample],
+            usable=self.usable[sample],
+        )
 
 
 def fit_translation(

@@ -18,7 +18,14 @@ import numpy as np
 _PLAIN_TYPE = re.compile(r"[biufcSUO]\d*|\?")
 
 
-class _ArrayType:
+class SealedType(type):
+    """Metaclass of classes that a pickle is handed: its BUILD instruction cannot rewrite their attributes."""
+
+    def __setattr__(cls, name: str, value: object) -> None:
+        raise pickle.UnpicklingError(f"the pickle tries to change {cls.__name__}.{name}")
+
+
+class _ArrayType(metaclass=SealedType):
     """What ``numpy.ndarray`` means in a pickle: a name to hand to ``_reconstruct``, never called."""
 
     def __new__(cls, *_: object) -> _ArrayType:

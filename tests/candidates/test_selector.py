@@ -34,11 +34,9 @@ def test_equals_exhaustive_evaluation(stick_pool, noise):
 @pytest.mark.parametrize("distance", ["geodesic", "axis_angle"])
 def test_equals_exhaustive_evaluation_with_hundreds_compatible(stick_pool, distance):
     keypoints2d = make_keypoints(stick_pool, 3, seed=4)
-    keypoints2d[:, :7, 2] = 1.0
-    keypoints2d[:, 7:, 2] = 0.0  # head and shoulders fit almost anything
-    selected = CandidateSelector(stick_pool)(keypoints2d)
+    selected = CandidateSelector(stick_pool, max_fit_loss=1e5)(keypoints2d)
     assert (selected.num_compatible > 100).all()
-    assert_selects_exhaustively(stick_pool, keypoints2d, distance=distance)
+    assert_selects_exhaustively(stick_pool, keypoints2d, distance=distance, max_fit_loss=1e5)
 
 
 @settings(deadline=None, max_examples=15)

@@ -1,0 +1,96 @@
+"""Finding and reading a body model file: the user's SMPL or the free stand-in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mion_plugin.body.arrays import NUM_BETAS, NUM_JOINTS, BodyArrays
+from mion_plugin.body.export import REGRESSOR_FILES
+from mion_plugin.body.stand_in import load_stand_in
+from mion_plugin.body.unpickling import load_smpl_pickle
+
+GENDERS = ("neutral", "male", "female")
+WHERE_TO_GET_SMPL = (
+    "The SMPL files need a licence: register at smpl.is.tue.mpg.de, download SMPL_python_v.1.1.0.zip, and name them "
+    "SMPL_NEUTRAL.pkl, SMPL_MALE.pkl, SMPL_FEMALE.pkl. Without them, leave the path out: the free stand-in is used."
+)
+_REQUIRED = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "f", "kintree_table")
+
+
+def load_body(model_path: str | os.PathLike[str] | None = None, gender: str = "neutral") -> BodyArrays:
+    """Load a body model.
+
+    Args:
+        model_path: None for the free stand-in; a ``.pkl`` or ``.npz`` file in SMPL's layout; or a folder that holds
+            ``SMPL_{NEUTRAL,MALE,FEMALE}.pkl`` or ``.npz``. mmhuman3d's ``J_regressor_h36m.npy`` and
+            ``J_regressor_extra.npy`` are read when they stand in the same folder.
+        gender: ``neutral``, ``male`` or ``female``; chooses the stand-in's shape space, or the file in a folder.
+
+    Raises:
+        FileNotFoundError: No such file; the message says where to get it.
+        ValueError: Unknown gender, an unreadable file, a missing array or a wrong shape.
+        UnsafePickleError: The pickle asks for more than arrays.
+    """
+    if gender not in GENDERS:
+        raise ValueError(f"gender {gender!r}, expected one of {', '.join(GENDERS)}")
+    if model_path is None:
+        return load_stand_in(gender)
+    path = _find_model_file(Path(model_path), gender)
+    content = load_smpl_pickle(path) if path.suffix == ".pkl" else _load_npz(path)
+    return _to_body_arrays(content, path)
+
+
+def _find_model_file(path: Path, gender: str) -> Path:
+    if path.is_dir():
+        names = [f"SMPL_{gender.upper()}{suffix}" for suffix in (".pkl", ".npz")]
+        for name in names:
+            if (path / name).is_file():
+                return path / name
+        raise FileNotFoundError(f"folder {path} holds neither {names[0]} nor {names[1]}. {WHERE_TO_GET_SMPL}")
+    if not path.is_file():
+        raise FileNotFoundError(f"body model {path} does not exist. {WHERE_TO_GET_SMPL}")
+    if path.suffix not in (".pkl", ".npz"):
+        raise ValueError(f"body model {path} has suffix {path.suffix!r}, expected .pkl or .npz")
+    return path
+
+
+def _load_npz(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files if key in _REQUIRED}
+    except Exception as error:  # numpy and zipfile fail on damaged files in many ways
+        raise ValueError(f"{path} is not a readable body model: {error}") from error
+
+
+def _to_body_arrays(content: Mapping[str, Any], path: Path) -> BodyArrays:
+    missing = [key for key in _REQUIRED if key not in content]
+    if missing:
+        raise ValueError(f"{path} lacks {', '.join(missing)}: not a SMPL body model. {WHERE_TO_GET_SMPL}")
+    try:
+        floats = {key: np.asarray(content[key], dtype=np.float32) for key in _REQUIRED[:5]}
+        faces = np.asarray(content["f"]).astype(np.int64)
+        # SMPL writes the root's parent as 2^32 - 1
+        parents = np.asarray(content["kintree_table"])[0].astype(np.int64)
+    except (TypeError, ValueError, IndexError) as error:
+        raise ValueError(f"{path} is not a SMPL body model: {error}") from error
+    floats["shapedirs"] = floats["shapedirs"][..., :NUM_BETAS]
+    if len(parents) == NUM_JOINTS:
+        parents[0] = -1
+    return BodyArrays(name=str(path), faces=faces, parents=parents, **floats, **_load_regressors(path.parent))
+
+
+def _load_regressors(folder: Path) -> dict[str, np.ndarray]:
+    """The joint regressors beside the model file; those that are not there are left out."""
+    regressors = {}
+    for field, name in REGRESSOR_FILES.items():
+        if (folder / name).is_file():
+            try:
+                regressors[field] = np.load(folder / name, allow_pickle=False).astype(np.float32)
+            except (ValueError, OSError, EOFError) as error:
+                raise ValueError(f"{folder / name} is not a readable regressor: {error}") from error
+    return regressors

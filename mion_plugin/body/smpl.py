@@ -1,0 +1,143 @@
+"""SMPL as a component: pose, shape and translation to vertices, joints and keypoints."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import roma
+import torch
+from smplx.lbs import lbs
+from torch import Tensor, nn
+
+from mion_plugin.body.arrays import NUM_BETAS, NUM_JOINTS, BodyArrays
+from mion_plugin.body.files import load_body
+from mion_plugin.body.keypoint_rows import keypoint_rows
+from mion_plugin.body.pose_keypoints import PoseKeypoints
+from mion_plugin.registry import MODELS
+
+
+@dataclass(frozen=True)
+class BodyOutput:
+    """A posed body in metres, in the frame that ``global_orient`` and ``transl`` lead to.
+
+    Attributes:
+        vertices: (..., 6890, 3).
+        joints: (..., 24, 3) SMPL's joints.
+    """
+
+    vertices: Tensor
+    joints: Tensor
+
+
+@MODELS.register_module()
+class SMPLBody(nn.Module):
+    """The SMPL body model, skinned by ``smplx``.
+
+    The model's arrays are buffers that stay out of the state dict: a checkpoint never carries a licensed body.
+
+    Args:
+        model_path: None for the free stand-in, or the user's SMPL file or folder; see ``load_body``.
+        gender: ``neutral``, ``male`` or ``female``.
+
+    Raises:
+        FileNotFoundError, ValueError, UnsafePickleError: See ``load_body``.
+    """
+
+    faces: Tensor
+    v_template: Tensor
+    parents: Tensor
+
+    def __init__(self, model_path: str | os.PathLike[str] | None = None, gender: str = "neutral") -> None:
+        super().__init__()
+        self.arrays: BodyArrays = load_body(model_path, gender)
+        for name in ("v_template", "shapedirs", "J_regressor", "weights", "faces", "parents"):
+            self.register_buffer(name, torch.from_numpy(getattr(self.arrays, name)), persistent=False)
+        # lbs wants (207, 6890 * 3)
+        posedirs = torch.from_numpy(self.arrays.posedirs).flatten(0, 1).T.contiguous()
+        self.register_buffer("posedirs", posedirs, persistent=False)
+        self._pose_keypoints = nn.ModuleDict()
+        self._rows_cache: dict[str, tuple[Tensor, Tensor]] = {}
+
+    def forward(self, pose: Tensor, betas: Tensor | None = None, transl: Tensor | None = None) -> BodyOutput:
+        """Pose the body.
+
+        Args:
+            pose: (..., 24, 3) axis-angle in radians or (..., 24, 3, 3) rotation matrices; index 0 is global_orient,
+                a rotation about the pelvis joint.
+            betas: (..., 10) shape; None for the mean shape.
+            transl: (..., 3) metres added to every point; None for zero.
+
+        Raises:
+            ValueError: A shape is not one of these.
+        """
+        rotations, betas = self._check(pose, betas, transl)
+        lead = rotations.shape[:-3]
+        rotations, betas = rotations.reshape(-1, NUM_JOINTS, 3, 3), betas.reshape(-1, NUM_BETAS)
+        if len(rotations) == 0:  # smplx's reshapes do not take an empty batch
+            vertices, joints = (betas.new_zeros(0, count, 3) for count in (len(self.v_template), NUM_JOINTS))
+        else:
+            vertices, joints = lbs(
+                betas,
+                rotations,
+                self.v_template,
+                self.shapedirs,
+                self.posedirs,
+                self.J_regressor,
+                self.parents,
+                self.weights,
+                pose2rot=False,
+            )
+        vertices = vertices.reshape(*lead, len(self.v_template), 3)
+        joints = joints.reshape(*lead, NUM_JOINTS, 3)
+        if transl is not None:
+            vertices, joints = vertices + transl[..., None, :], joints + transl[..., None, :]
+        return BodyOutput(vertices, joints)
+
+    def keypoints(self, output: BodyOutput, convention: str = "coco") -> Tensor:
+        """The (..., K, 3) keypoints of ``convention`` on a posed body; see ``keypoint_rows`` for their definition."""
+        regressor, joint_index = self._rows(convention, like=output.vertices)
+        on_surface = regressor @ output.vertices
+        at_joints = output.joints[..., joint_index.clamp(min=0), :]
+        return torch.where((joint_index >= 0)[:, None], at_joints, on_surface)
+
+    def pose_keypoints(
+        self, pose: Tensor, betas: Tensor | None = None, transl: Tensor | None = None, convention: str = "coco"
+    ) -> Tensor:
+        """The same keypoints straight from the pose, without skinning the mesh: many times faster, differentiable.
+
+        Arguments as ``forward``. Returns (..., K, 3) metres.
+        """
+        rotations, betas = self._check(pose, betas, transl)
+        if convention not in self._pose_keypoints:
+            module = PoseKeypoints(self.arrays, keypoint_rows(self.arrays, convention))
+            self._pose_keypoints[convention] = module.to(self.v_template)
+        keypoints = self._pose_keypoints[convention](rotations, betas)
+        return keypoints if transl is None else keypoints + transl[..., None, :]
+
+    def _rows(self, convention: str, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Regressor (K, 6890) and joint index (K,) of ``keypoint_rows`` on the device of ``like``, made once."""
+        if convention not in self._rows_cache:
+            rows = keypoint_rows(self.arrays, convention)
+            self._rows_cache[convention] = torch.from_numpy(rows.regressor), torch.from_numpy(rows.joint_index)
+        regressor, joint_index = self._rows_cache[convention]
+        self._rows_cache[convention] = regressor.to(like), joint_index.to(like.device)
+        return self._rows_cache[convention]
+
+    def _check(self, pose: Tensor, betas: Tensor | None, transl: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Rotation matrices (..., 24, 3, 3) and betas (..., 10) with equal leading dimensions."""
+        if pose.shape[-3:] == (NUM_JOINTS, 3, 3):
+            rotations = pose
+        elif pose.shape[-2:] == (NUM_JOINTS, 3):
+            rotations = roma.rotvec_to_rotmat(pose)
+        else:
+            raise ValueError(
+                f"pose has shape {tuple(pose.shape)}, expected (..., 24, 3) axis-angle or (..., 24, 3, 3) matrices"
+            )
+        lead = rotations.shape[:-3]
+        if betas is None:
+            betas = rotations.new_zeros(*lead, NUM_BETAS)
+        for name, value, size in (("betas", betas, NUM_BETAS), ("transl", transl, 3)):
+            if value is not None and value.shape != (*lead, size):
+                raise ValueError(f"{name} has shape {tuple(value.shape)}, expected {(*lead, size)} for this pose")
+        return rotations, betas

@@ -1,0 +1,103 @@
+"""Reading the official SMPL ``.pkl`` files without chumpy and without running code from the file."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mion_plugin.files import RestrictedUnpickler
+from mion_plugin.files.array_constructors import SealedType
+
+
+class _SavedObject(metaclass=SealedType):
+    """An object of a library that is not needed to read its numbers: keeps the saved attributes."""
+
+    def __setstate__(self, state: Any) -> None:
+        if not isinstance(state, dict):
+            raise pickle.UnpicklingError(f"{type(self).__name__} saved as {type(state).__name__}, expected a dict")
+        self.__dict__["saved"] = state
+
+    def to_array(self) -> np.ndarray:
+        """The object's numbers as a dense array."""
+        raise NotImplementedError
+
+
+class _ChumpyArray(_SavedObject):
+    """``chumpy.ch.Ch``: an array in the attribute ``x``."""
+
+    def to_array(self) -> np.ndarray:
+        return np.asarray(_field(self, "x"))
+
+
+class _ChumpySelection(_SavedObject):
+    """``chumpy.reordering.Select``: entries ``idxs`` of the flattened array ``a``, in a preferred shape."""
+
+    def to_array(self) -> np.ndarray:
+        values = _plain(_field(self, "a")).ravel()[np.asarray(_plain(_field(self, "idxs")), dtype=np.int64)]
+        shape = self.saved.get("preferred_shape")  # type: ignore[attr-defined]
+        return values if shape is None else values.reshape(shape)
+
+
+class _SparseColumns(_SavedObject):
+    """``scipy.sparse.csc_matrix``."""
+
+    def to_array(self) -> np.ndarray:
+        from scipy.sparse import csc_matrix
+
+        parts = [np.asarray(_field(self, name)) for name in ("data", "indices", "indptr")]
+        matrix = csc_matrix(tuple(parts), shape=tuple(_field(self, "_shape")))
+        matrix.check_format(full_check=True)  # indices from the file are used as memory offsets
+        return matrix.toarray()
+
+
+_STAND_INS: dict[tuple[str, str], Any] = {
+    ("chumpy.ch", "Ch"): _ChumpyArray,
+    ("chumpy", "Ch"): _ChumpyArray,
+    ("chumpy.reordering", "Select"): _ChumpySelection,
+    ("scipy.sparse.csc", "csc_matrix"): _SparseColumns,
+    ("scipy.sparse._csc", "csc_matrix"): _SparseColumns,
+}
+
+
+def _field(obj: _SavedObject, name: str) -> Any:
+    saved = obj.__dict__.get("saved", {})
+    if name not in saved:
+        raise pickle.UnpicklingError(f"{type(obj).__name__} without its field {name!r}")
+    return saved[name]
+
+
+def _plain(value: Any) -> Any:
+    return value.to_array() if isinstance(value, _SavedObject) else value
+
+
+def load_smpl_pickle(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read a SMPL ``.pkl`` of any vintage (Python 2 or 3, with chumpy and scipy objects) as a dict of arrays.
+
+    Args:
+        path: e.g. ``SMPL_NEUTRAL.pkl`` or ``basicModel_neutral_lbs_10_207_0_v1.0.0.pkl``.
+
+    Returns:
+        The file's top-level dict; chumpy and sparse objects turned into dense arrays.
+
+    Raises:
+        UnsafePickleError: The file names anything but numpy, chumpy and scipy arrays and plain containers. It was not
+            imported or called.
+        ValueError: The file is not a pickle of a dict, or is damaged.
+    """
+    path = Path(path)
+    with path.open("rb") as file:
+        try:
+            content = RestrictedUnpickler(file, _STAND_INS).load()
+            if not isinstance(content, dict):
+                raise ValueError(f"it holds a {type(content).__name__}, expected a dict of arrays")
+            return {str(key): _plain(value) for key, value in content.items()}
+        except pickle.UnpicklingError as error:
+            raise type(error)(f"{path}: {error}") from None
+        except MemoryError:
+            raise
+        except Exception as error:  # a damaged pickle fails in the reader in any way it likes
+            raise ValueError(f"{path} is not a readable SMPL pickle: {error}") from error

@@ -1,0 +1,97 @@
+"""People with 2D keypoints from a COCO annotation file."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_NUM_KEYPOINTS = 17
+
+
+@dataclass(frozen=True)
+class CocoPerson:
+    """One annotated person.
+
+    Attributes:
+        keypoints2d: (17, 3) float64 x, y in pixels of the image (pixel centres at integer + 0.5) and confidence: 1
+            where COCO's visibility flag is 1 or 2, else 0 with x = y = 0.
+        bbox: (4,) x, y of the top left corner, width, height in pixels.
+    """
+
+    keypoints2d: np.ndarray
+    bbox: np.ndarray
+
+
+def load_coco_people(path: str | os.PathLike[str], image_name: str) -> list[CocoPerson]:
+    """The people with at least one labelled keypoint in one image of a COCO keypoint annotation file.
+
+    Args:
+        path: JSON with ``images`` (``id``, ``file_name``) and ``annotations`` (``image_id``, ``keypoints`` as 51
+            numbers x, y, visibility, ``bbox``).
+        image_name: File name of the image, as in ``images``.
+
+    Returns:
+        The people in the order of the file; never empty.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not such a JSON file, the image is not in it, or nobody in it has keypoints.
+    """
+    path = Path(path)
+    content = _read_json(path)
+    images = _entries(content, "images", path)
+    image_ids = {image.get("id") for image in images if Path(str(image.get("file_name"))).name == image_name}
+    if not image_ids:
+        raise ValueError(f"{path}: none of its {len(images)} images is called {image_name}")
+    people = [entry for entry in _entries(content, "annotations", path) if entry.get("image_id") in image_ids]
+    people = [person for person in people if any(person.get("keypoints") or [])]
+    if not people:
+        raise ValueError(f"{path}: nobody in {image_name} has keypoints")
+    return [_to_person(person, f"{path}: annotation {person.get('id', '?')}") for person in people]
+
+
+def _read_json(path: Path) -> Any:
+    if not path.is_file():
+        raise FileNotFoundError(f"keypoint file {path} does not exist")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"{path} is not a JSON file: {error}") from None
+
+
+def _entries(content: Any, key: str, path: Path) -> list[dict[str, Any]]:
+    """The list of objects under ``key``."""
+    entries = content.get(key) if isinstance(content, dict) else None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ValueError(
+            f"{path} has no list {key!r}; expected COCO keypoint annotations, such as person_keypoints_val2017.json"
+        )
+    return entries
+
+
+def _to_person(entry: dict[str, Any], where: str) -> CocoPerson:
+    try:
+        numbers = np.array(entry["keypoints"], dtype=np.float64)
+        bbox = np.array(entry["bbox"], dtype=np.float64)
+    except KeyError as error:
+        raise ValueError(f"{where} has no {error.args[0]!r}") from None
+    except (TypeError, ValueError):
+        raise ValueError(f"{where}: keypoints and bbox must be lists of numbers") from None
+    if numbers.shape != (3 * _NUM_KEYPOINTS,) or bbox.shape != (4,):
+        raise ValueError(
+            f"{where} has {numbers.size} keypoint numbers and {bbox.size} bbox numbers, expected 51 (x, y, visibility "
+            "of 17 keypoints) and 4"
+        )
+    if not (np.isfinite(numbers).all() and np.isfinite(bbox).all() and (bbox[2:] > 0).all()):
+        raise ValueError(f"{where}: keypoints and bbox must be finite, and the box must have a size")
+    keypoints2d = numbers.reshape(_NUM_KEYPOINTS, 3)
+    visible = keypoints2d[:, 2] > 0
+    keypoints2d[:, :2] += 0.5  # COCO gives the pixel's index, we its centre
+    keypoints2d[:, 2] = visible
+    keypoints2d[~visible] = 0.0
+    return CocoPerson(keypoints2d, bbox)

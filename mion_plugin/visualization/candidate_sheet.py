@@ -1,0 +1,74 @@
+"""One picture that shows that candidates agree in the image and differ in depth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
+from mion_plugin.visualization.drawing import draw_keypoints, overlay_body, side_view
+
+# Okabe and Ito's colours, told apart also by colour-blind eyes.
+CANDIDATE_COLORS = (
+    (0.34, 0.71, 0.91),
+    (0.90, 0.62, 0.00),
+    (0.00, 0.62, 0.45),
+    (0.80, 0.47, 0.65),
+    (0.94, 0.89, 0.26),
+    (0.00, 0.45, 0.70),
+    (0.84, 0.37, 0.00),
+)
+_GAP, _CAPTION, _PAPER, _INK = 8, 34, 255, (30, 30, 30)
+
+
+def draw_candidate_sheet(
+    crop: np.ndarray,
+    keypoints2d: np.ndarray,
+    vertices: Sequence[Tensor],
+    faces: Tensor,
+    captions: Sequence[str],
+    scale: int = 2,
+) -> np.ndarray:
+    """Draw the crop with its keypoints, and every candidate over the crop and from the side.
+
+    Args:
+        crop: (S, S, 3) uint8 crop at ``scale`` times the size that the camera belongs to: S = 224 * scale.
+        keypoints2d: (17, 3) COCO keypoints in pixels of the 224 crop.
+        vertices: N times (V, 3) metres, camera frame.
+        faces: (F, 3).
+        captions: N + 1 lines: for the crop, and for each candidate.
+        scale: Pixels of the picture per crop pixel.
+
+    Returns:
+        The sheet, (H, W, 3) uint8: overlays above, side views below, keypoints at the left.
+    """
+    size, focal_length = IMAGE_SIZE * scale, FOCAL_LENGTH * scale
+    if crop.shape != (size, size, 3) or len(captions) != len(vertices) + 1:
+        raise ValueError(
+            f"crop {crop.shape} with {len(captions)} captions, expected {(size, size, 3)} and {len(vertices) + 1}"
+        )
+    scaled = keypoints2d * np.array([scale, scale, 1.0])
+    columns = [(draw_keypoints(crop, scaled), crop)]
+    for number, body in enumerate(vertices):
+        color = CANDIDATE_COLORS[number % len(CANDIDATE_COLORS)]
+        over = overlay_body(crop, body, faces, color, focal_length)
+        columns.append((draw_keypoints(over, scaled), side_view(body, faces, color, size, focal_length)))
+    return _lay_out(columns, captions, size)
+
+
+def _lay_out(columns: Sequence[tuple[np.ndarray, np.ndarray]], captions: Sequence[str], size: int) -> np.ndarray:
+    """Two rows of square pictures with a caption above each column."""
+    width = len(columns) * (size + _GAP) + _GAP
+    height = _CAPTION + 2 * (size + _GAP)
+    sheet = Image.new("RGB", (width, height), (_PAPER,) * 3)
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=18)
+    for number, ((upper, lower), caption) in enumerate(zip(columns, captions, strict=True)):
+        left = _GAP + number * (size + _GAP)
+        draw.text((left, 7), caption, fill=_INK, font=font)
+        sheet.paste(Image.fromarray(upper), (left, _CAPTION))
+        sheet.paste(Image.fromarray(lower), (left, _CAPTION + size + _GAP))
+    return np.asarray(sheet)

@@ -1,0 +1,121 @@
+"""Keypoints and bodies drawn on images; images are (H, W, 3) uint8 RGB."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from mion_plugin.geometry.camera import FOCAL_LENGTH
+from mion_plugin.geometry.keypoints import keypoint_names
+from mion_plugin.rendering.shading import composite, shade
+
+# Bones by joint names, so that one table serves every convention.
+_BONES = [
+    *((f"{side}_{a}", f"{side}_{b}") for side in ("left", "right") for a, b in (
+        ("shoulder", "elbow"), ("elbow", "wrist"), ("hip_extra", "knee"), ("knee", "ankle"),
+        ("shoulder", "hip_extra"), ("eye", "ear"),
+    )),
+    ("left_shoulder", "right_shoulder"), ("left_hip_extra", "right_hip_extra"),
+    ("nose", "left_eye"), ("nose", "right_eye"),
+]  # fmt: skip
+_LEFT, _RIGHT, _MIDDLE = (255, 138, 30), (40, 140, 255), (250, 250, 250)
+_SUPERSAMPLE = 4  # Pillow draws without smoothing, so lines are drawn larger and shrunk
+
+
+def draw_keypoints(image: np.ndarray, keypoints2d: np.ndarray, convention: str = "coco") -> np.ndarray:
+    """Draw a skeleton: the person's left side orange, the right side blue.
+
+    Args:
+        image: (H, W, 3) uint8.
+        keypoints2d: (K, 3) x, y in pixels and confidence; those of confidence 0 are left out.
+        convention: Order of the keypoints.
+
+    Returns:
+        A new image.
+    """
+    height, width = image.shape[:2]
+    layer = Image.new("RGBA", (width * _SUPERSAMPLE, height * _SUPERSAMPLE))
+    draw = ImageDraw.Draw(layer)
+    points = {
+        name: tuple(point[:2] * _SUPERSAMPLE)
+        for name, point in zip(keypoint_names(convention), keypoints2d, strict=True)
+        if point[2] > 0
+    }
+    unit = _SUPERSAMPLE * max(height, width) / 224.0
+    for a, b in _BONES:
+        if a in points and b in points:
+            draw.line([points[a], points[b]], fill=_side_color(a, b), width=round(2 * unit))
+    for name, (x, y) in points.items():
+        radius = 2.6 * unit
+        draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=_side_color(name), outline=(20, 20, 20))
+    layer = layer.resize((width, height), Image.Resampling.BOX)
+    return np.asarray(Image.alpha_composite(Image.fromarray(image).convert("RGBA"), layer).convert("RGB"))
+
+
+def _side_color(*names: str) -> tuple[int, int, int]:
+    if all(name.startswith("left_") for name in names):
+        return _LEFT
+    if all(name.startswith("right_") for name in names):
+        return _RIGHT
+    return _MIDDLE
+
+
+def overlay_body(
+    image: np.ndarray,
+    vertices: Tensor,
+    faces: Tensor,
+    color: Sequence[float],
+    focal_length: float = FOCAL_LENGTH,
+    opacity: float = 0.9,
+) -> np.ndarray:
+    """Lay a body over the image it was fitted to.
+
+    Args:
+        image: (H, W, 3) uint8; the principal point is its middle.
+        vertices: (V, 3) metres, camera frame.
+        faces: (F, 3).
+        color: RGB in 0..1.
+        focal_length: Pixels of ``image``.
+        opacity: Of the body, in 0..1.
+
+    Returns:
+        A new image.
+    """
+    height, width = image.shape[:2]
+    rgba = shade(vertices[None].cpu(), faces.cpu(), focal_length, (width / 2, height / 2), (height, width), color=color)
+    background = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() / 255.0
+    picture = composite(rgba, background, opacity)
+    return (picture[0].permute(1, 2, 0) * 255.0).round().byte().numpy()
+
+
+def side_view(
+    vertices: Tensor,
+    faces: Tensor,
+    color: Sequence[float],
+    size: int,
+    focal_length: float = FOCAL_LENGTH,
+    background: int = 248,
+) -> np.ndarray:
+    """The body seen from its right of the image, on a plain ground, at the scale it has in the image.
+
+    The body is turned by 90 degrees about the vertical axis through its middle: what was near the camera is now on the
+    left.
+
+    Args:
+        vertices: (V, 3) metres, camera frame.
+        faces: (F, 3).
+        color: RGB in 0..1.
+        size: Side of the picture in pixels.
+        focal_length: Pixels of a picture of that size.
+        background: Grey value.
+    """
+    middle = (vertices.amin(0) + vertices.amax(0)) / 2.0
+    x, y, z = (vertices - middle).unbind(-1)
+    turned = torch.stack([z, y, -x], dim=-1)
+    turned[:, 2] += middle[2]
+    plain = np.full((size, size, 3), background, np.uint8)
+    return overlay_body(plain, turned, faces, color, focal_length, opacity=1.0)

@@ -1,0 +1,165 @@
+import pickle
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import smplx
+import torch
+from support.smpl_files import Malicious, dump_like_official, make_smpl_dict
+
+from mion_plugin.body import SMPLBody, load_body
+from mion_plugin.body.unpickling import load_smpl_pickle
+from mion_plugin.files import UnsafePickleError
+
+
+@pytest.fixture(scope="module")
+def content():
+    return make_smpl_dict()
+
+
+@pytest.fixture(scope="module")
+def official(content, tmp_path_factory):
+    path = tmp_path_factory.mktemp("smpl") / "SMPL_NEUTRAL.pkl"
+    dump_like_official(content, path)
+    return path
+
+
+def test_official_layout_loads_without_chumpy(official, content):
+    loaded = load_smpl_pickle(official)
+    for key in ("v_template", "shapedirs", "posedirs", "weights", "f", "kintree_table"):
+        np.testing.assert_array_equal(loaded[key], content[key])
+    np.testing.assert_array_equal(loaded["J_regressor"], content["J_regressor"].toarray())
+    assert loaded["bs_style"] == "lbs"
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 4, 5])
+def test_every_pickle_protocol_loads(content, tmp_path, protocol):
+    small = {key: content[key] for key in ("v_template", "shapedirs", "J_regressor", "bs_type")}
+    small["posedirs"] = np.asfortranarray(content["posedirs"][:5])
+    small["scalar"] = np.float64(3.5)
+    path = tmp_path / "small.pkl"
+    dump_like_official(small, path, protocol)
+    loaded = load_smpl_pickle(path)
+    np.testing.assert_array_equal(loaded["shapedirs"], small["shapedirs"])
+    np.testing.assert_array_equal(loaded["posedirs"], small["posedirs"])
+    assert loaded["scalar"] == 3.5
+
+
+def test_result_equals_smplx_on_the_same_numbers(official, content):
+    """smplx gets the arrays directly; our body reads them back from the official layout."""
+    arrays = {**content, "J_regressor": content["J_regressor"].toarray()}
+    reference = smplx.SMPL("", data_struct=SimpleNamespace(**arrays), batch_size=3)
+    body = SMPLBody(official)
+    rng = torch.Generator().manual_seed(0)
+    pose, betas = torch.randn(3, 24, 3, generator=rng) * 0.5, torch.randn(3, 10, generator=rng)
+    transl = torch.randn(3, 3, generator=rng)
+    expected = reference(betas=betas, global_orient=pose[:, 0], body_pose=pose[:, 1:].flatten(1), transl=transl)
+    output = body(pose, betas, transl)
+    torch.testing.assert_close(output.vertices, expected.vertices, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(output.joints, expected.joints[:, :24], rtol=1e-4, atol=1e-4)
+
+
+def test_npz_and_300_betas(content, tmp_path):
+    wide = make_smpl_dict(num_betas=300)
+    wide["J_regressor"] = wide["J_regressor"].toarray()
+    np.savez(tmp_path / "SMPL_FEMALE.npz", **wide)
+    body = load_body(tmp_path, gender="female")
+    np.testing.assert_array_equal(body.shapedirs, wide["shapedirs"][..., :10].astype(np.float32))
+
+
+def test_regressors_beside_the_file_are_read(official):
+    regressor = np.full((17, 6890), 1 / 6890)
+    np.save(official.parent / "J_regressor_h36m.npy", regressor)
+    assert load_body(official).regressor_h36m.shape == (17, 6890)
+    (official.parent / "J_regressor_h36m.npy").write_bytes(b"not an array")
+    with pytest.raises(ValueError, match=r"J_regressor_h36m.npy is not a readable regressor"):
+        load_body(official)
+    (official.parent / "J_regressor_h36m.npy").unlink()
+
+
+def test_a_missing_regressor_names_the_file(official):
+    body = SMPLBody(official)
+    with pytest.raises(ValueError, match=r"keypoints 'h36m' need J_regressor_h36m.npy beside the model file"):
+        body.pose_keypoints(torch.zeros(1, 24, 3), convention="h36m")
+
+
+class TestHostileFiles:
+    def test_a_pickle_with_code_is_refused_and_runs_nothing(self, tmp_path):
+        marker, path = tmp_path / "ran", tmp_path / "evil.pkl"
+        path.write_bytes(pickle.dumps({"v_template": Malicious(marker)}))
+        with pytest.raises(UnsafePickleError, match=r"asks for posix.system.*refused, and nothing of it was run"):
+            load_body(path)
+        assert not marker.exists()
+
+    @pytest.mark.parametrize(
+        "code",
+        [
+            b"cbuiltins\neval\n(S'1'\ntR.",
+            b"c__builtin__\ngetattr\n(c__builtin__\nobject\nS'__subclasses__'\ntR.",
+            b"cnumpy.core.multiarray\nfromfile\n(S'/etc/passwd'\ntR.",
+            b"ccodecs\nopen\n(S'/etc/passwd'\ntR.",
+            b"cnumpy\nload\n(S'/etc/passwd'\ntR.",
+        ],
+    )
+    def test_other_names_are_refused(self, tmp_path, code):
+        (tmp_path / "evil.pkl").write_bytes(code)
+        with pytest.raises(UnsafePickleError, match=r"the pickle asks for"):
+            load_smpl_pickle(tmp_path / "evil.pkl")
+
+    def test_admitted_classes_cannot_be_rewritten(self, tmp_path):
+        # BUILD with a (None, {...}) state sets attributes on the class itself
+        code = b"cchumpy.ch\nCh\n(N(dS'to_array'\nI1\nstb."
+        (tmp_path / "evil.pkl").write_bytes(code)
+        with pytest.raises(ValueError, match=r"evil\.pkl"):
+            load_smpl_pickle(tmp_path / "evil.pkl")
+
+    def test_a_forged_element_type_is_refused(self, tmp_path):
+        """numpy.dtype trusts its state: dropping the object flag would make bytes into addresses of objects."""
+        dtype = b"cnumpy\ndtype\n(S'O8'\nI00\nI01\ntR(I3\nS'|'\nNNNI8\nI8\nI0\ntb"
+        array = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I1\nt"
+        (tmp_path / "forged.pkl").write_bytes(array + dtype + b"I00\nS'AAAAAAAA'\ntb.")
+        with pytest.raises((ValueError, UnsafePickleError), match=r"forged\.pkl"):
+            load_smpl_pickle(tmp_path / "forged.pkl")
+
+    def test_a_giant_array_is_not_allocated(self, tmp_path):
+        code = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(L99999999999999L\ntS'b'\ntR."
+        (tmp_path / "bomb.pkl").write_bytes(code)
+        with pytest.raises(pickle.UnpicklingError, match="numpy writes an empty ndarray"):
+            load_smpl_pickle(tmp_path / "bomb.pkl")
+
+    @pytest.mark.parametrize("damage", ["empty", "truncated", "text", "list", "no arrays"])
+    def test_damaged_files_name_themselves(self, official, tmp_path, damage):
+        data = {
+            "empty": b"",
+            "truncated": official.read_bytes()[:100_000],
+            "text": b"<html>please log in</html>",
+            "list": pickle.dumps([1, 2]),
+            "no arrays": pickle.dumps({"a": 1}),
+        }[damage]
+        path = tmp_path / "SMPL_NEUTRAL.pkl"
+        path.write_bytes(data)
+        with pytest.raises((ValueError, pickle.UnpicklingError), match=r"SMPL_NEUTRAL\.pkl"):
+            load_body(path)
+
+    def test_wrong_shapes_and_nan_are_named(self, content, tmp_path):
+        arrays = {**content, "J_regressor": content["J_regressor"].toarray()}
+        np.savez(tmp_path / "a.npz", **{**arrays, "v_template": arrays["v_template"][:100]})
+        with pytest.raises(ValueError, match=r"v_template has shape \(100, 3\), expected \(6890, 3\)"):
+            load_body(tmp_path / "a.npz")
+        arrays["weights"] = arrays["weights"].copy()
+        arrays["weights"][0, 0] = np.nan
+        np.savez(tmp_path / "b.npz", **arrays)
+        with pytest.raises(ValueError, match=r"b\.npz: weights holds NaN"):
+            load_body(tmp_path / "b.npz")
+
+
+def test_missing_files_tell_where_to_get_them(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere.pkl does not exist. The SMPL files need a licence"):
+        load_body(tmp_path / "nowhere.pkl")
+    with pytest.raises(FileNotFoundError, match=r"holds neither SMPL_MALE.pkl nor SMPL_MALE.npz"):
+        load_body(tmp_path, gender="male")
+    (tmp_path / "body.obj").touch()
+    with pytest.raises(ValueError, match=r"suffix '.obj', expected .pkl or .npz"):
+        load_body(tmp_path / "body.obj")
+    with pytest.raises(ValueError, match="gender 'other', expected one of neutral, male, female"):
+        load_body(gender="other")

@@ -1,0 +1,31 @@
+"""Measure the parts of MION against named alternatives in the same run.
+
+    python tools/benchmark.py {selection,rasterizer} [options]
+
+Timings are the median of several runs; machines are noisy, so the ratios are what to quote.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import torch
+from benchmarks import rasterizer, selection
+
+BENCHMARKS = {"selection": selection, "rasterizer": rasterizer}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the benchmark that the first argument names."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads of torch")
+    commands = parser.add_subparsers(dest="benchmark", required=True)
+    for name, module in BENCHMARKS.items():
+        module.add_arguments(commands.add_parser(name, help=(module.__doc__ or "").split("\n")[0]))
+    args = parser.parse_args(arguments)
+    torch.set_num_threads(args.threads)
+    BENCHMARKS[args.benchmark].run(args)
+
+
+if __name__ == "__main__":
+    main()
