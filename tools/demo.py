@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from support import report_errors
 
 import mion_plugin
 from mion_plugin.body import SMPLBody
@@ -24,7 +25,7 @@ from mion_plugin.candidates import CandidateSelection, CandidateSelector
 from mion_plugin.datasets.coco import CocoPerson, load_coco_people
 from mion_plugin.datasets.transforms.geometric import crop_matrix, warp
 from mion_plugin.datasets.transforms.loading import read_image
-from mion_plugin.files import UnsafePickleError, atomic_path
+from mion_plugin.files import atomic_path
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.visualization import draw_candidate_sheet
 
@@ -91,7 +92,7 @@ def run(args: argparse.Namespace) -> tuple[np.ndarray, dict[str, Any]]:
     selection = selector(torch.from_numpy(keypoints2d)[None])
     if not selection.valid[0]:
         raise ValueError(
-            f"person {args.person} of {args.image.name}: the keypoints fit no body; at least 3 must be visible and apart"
+            f"person {args.person} of {args.image.name}: the keypoints fit no body; at least 3 must be visible, apart"
         )
     posed = body(selection.pose[0], transl=selection.transl[0])
     candidates = describe(selection, posed.joints, keypoints2d)
@@ -123,20 +124,17 @@ def report(numbers: dict[str, Any]) -> None:
         )
 
 
+@report_errors("demo.py")
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo; 2 on bad input."""
     args = parse_args(arguments)
+    args.out.mkdir(parents=True, exist_ok=True)
+    sheet, numbers = run(args)
     picture_path, numbers_path = (args.out / f"{args.image.stem}_candidates{end}" for end in (".png", ".json"))
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-        sheet, numbers = run(args)
-        with atomic_path(picture_path) as temporary:
-            Image.fromarray(sheet).save(temporary)
-        with atomic_path(numbers_path) as temporary:
-            temporary.write_text(json.dumps(numbers, indent=1))
-    except (OSError, ValueError, UnsafePickleError) as error:
-        print(f"demo.py: error: {error}", file=sys.stderr)
-        return 2
+    with atomic_path(picture_path) as temporary:
+        Image.fromarray(sheet).save(temporary)
+    with atomic_path(numbers_path) as temporary:
+        temporary.write_text(json.dumps(numbers, indent=1))
     report(numbers)
     print(f"written: {picture_path} and {numbers_path}")
     return 0

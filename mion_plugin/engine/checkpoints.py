@@ -1,0 +1,79 @@
+"""Checkpoints that appear whole or not at all, and load without running code from the file."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.fileio.backends import LocalBackend, register_backend
+from mmengine.logging import HistoryBuffer
+from mmengine.runner.checkpoint import CheckpointLoader
+
+from mion_plugin.files import atomic_path
+
+# numpy 1 and 2 name their core differently
+_NUMPY_CORE = getattr(np, "_core", None) or np.core  # type: ignore[attr-defined]
+
+
+class AtomicLocalBackend(LocalBackend):
+    """mmengine's local files, moved into place when they are complete.
+
+    A training that is killed while it writes leaves the previous checkpoint or the new one, never half of one.
+    """
+
+    def put(self, obj: bytes, filepath: str | Path) -> None:
+        """Write bytes."""
+        with atomic_path(filepath) as temporary:
+            temporary.write_bytes(obj)
+
+    def put_text(self, obj: str, filepath: str | Path, encoding: str = "utf-8") -> None:
+        """Write text."""
+        with atomic_path(filepath) as temporary:
+            temporary.write_text(obj, encoding=encoding)
+
+
+def prepare_checkpoints() -> None:
+    """Make mmengine in this process write files atomically and read local checkpoints with ``weights_only=True``.
+
+    What mmengine itself puts into a checkpoint besides tensors (the history of logged numbers) is admitted by name.
+    """
+    register_backend("local", AtomicLocalBackend, force=True, prefixes="")
+    torch.serialization.add_safe_globals(_mmengine_content())
+    CheckpointLoader.register_scheme(prefixes="", loader=load_local_checkpoint, force=True)
+
+
+def _mmengine_content() -> list[Any]:
+    """The classes and functions that a checkpoint of mmengine's Runner names."""
+    number_types = [np.dtype(code) for code in "?bhilqBHILQfd"]
+    return [
+        HistoryBuffer,
+        np.ndarray,
+        np.dtype,
+        _NUMPY_CORE.multiarray._reconstruct,
+        _NUMPY_CORE.multiarray.scalar,
+        *{type(dtype) for dtype in number_types},
+    ]
+
+
+def load_local_checkpoint(filename: str, map_location: Any = None) -> dict[str, Any]:
+    """Read a checkpoint file.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not a readable checkpoint, or one that holds more than tensors and plain containers.
+    """
+    path = Path(os.path.expanduser(filename))
+    if not path.is_file():
+        raise FileNotFoundError(f"checkpoint {path} does not exist")
+    try:
+        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"{path} is not a checkpoint that can be read safely: {first_line}") from error
+    if not isinstance(checkpoint, dict):
+        raise ValueError(f"{path} holds a {type(checkpoint).__name__}, expected a checkpoint (a dict)")
+    return checkpoint

@@ -1,0 +1,77 @@
+"""What the command line tools share."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+
+from mion_plugin.files import UnsafePickleError
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that train.py and test.py share with every OpenMMLab project."""
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action=DictAction,
+        metavar="KEY=VALUE",
+        help="change entries of the config, e.g. train_dataloader.batch_size=8 optim_wrapper.optimizer.lr=1e-4",
+    )
+    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none", help="job launcher")
+    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help="set by the launcher")
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Read the config file and apply ``--cfg-options``, ``--work-dir`` and ``--launcher``.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: The file cannot be read, or an option names an entry of something that has none.
+    """
+    path = Path(args.config)
+    if not path.is_file():
+        raise FileNotFoundError(f"config {path} does not exist")
+    try:
+        cfg = Config.fromfile(path)
+        if args.cfg_options:
+            cfg.merge_from_dict(args.cfg_options)
+    except (SyntaxError, NameError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ValueError(f"config {path}: {type(error).__name__}: {error}") from error
+    cfg.launcher = args.launcher
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get("work_dir") is None:
+        cfg.work_dir = str(Path("work_dirs") / path.stem)
+    return cfg
+
+
+def start_launcher(args: argparse.Namespace) -> None:
+    """Let the launcher's workers find their rank where only the old argument tells it."""
+    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
+
+
+def report_errors(tool: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Decorate ``main``: bad input ends with one line on standard error and exit code 2, not with a traceback."""
+
+    def decorate(main: Callable[..., int]) -> Callable[..., int]:
+        @functools.wraps(main)
+        def wrapped(arguments: list[str] | None = None) -> int:
+            try:
+                return main(arguments)
+            except (OSError, ValueError, KeyError, ImportError, UnsafePickleError) as error:
+                message = error.args[0] if isinstance(error, KeyError) and error.args else error
+                print(f"{tool}: error: {message}", file=sys.stderr)
+                return 2
+
+        return wrapped
+
+    return decorate
+
+
+__all__ = ["add_common_arguments", "load_config", "report_errors", "start_launcher"]

@@ -1,0 +1,68 @@
+"""Train a model from a config.
+
+    python tools/train.py CONFIG [--work-dir DIR] [--resume [CHECKPOINT]] [--amp] [--cfg-options KEY=VALUE ...]
+
+Several GPUs: tools/dist_train.sh CONFIG NUM_GPUS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+from support import add_common_arguments, load_config, report_errors, start_launcher
+
+from mion_plugin.engine import prepare_checkpoints
+
+
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("config", help="config file")
+    parser.add_argument("--work-dir", help="folder for logs and checkpoints; default: work_dirs/CONFIG")
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="auto",
+        metavar="CHECKPOINT",
+        help="go on from a checkpoint; without a name, from the latest in the work directory",
+    )
+    parser.add_argument("--amp", action="store_true", help="automatic mixed precision")
+    parser.add_argument("--auto-scale-lr", action="store_true", help="scale the learning rate with the batch size")
+    add_common_arguments(parser)
+    return parser.parse_args(arguments)
+
+
+def make_config(args: argparse.Namespace) -> Config:
+    """The config with the command line's changes."""
+    cfg = load_config(args)
+    if args.amp:
+        cfg.optim_wrapper.type = "AmpOptimWrapper"
+        cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
+    if args.auto_scale_lr:
+        if "base_batch_size" not in cfg.get("auto_scale_lr", {}):
+            raise ValueError(f"--auto-scale-lr: {args.config} has no auto_scale_lr.base_batch_size")
+        cfg.auto_scale_lr.enable = True
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == "auto" else args.resume
+        if cfg.load_from is not None and not Path(cfg.load_from).is_file():
+            raise FileNotFoundError(f"--resume: checkpoint {cfg.load_from} does not exist")
+    return cfg
+
+
+@report_errors("train.py")
+def main(arguments: list[str] | None = None) -> int:
+    """Train; 2 on bad input."""
+    args = parse_args(arguments)
+    prepare_checkpoints()
+    start_launcher(args)
+    Runner.from_cfg(make_config(args)).train()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
