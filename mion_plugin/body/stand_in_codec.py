@@ -32,7 +32,7 @@ def encode_common(body: BodyArrays, mirror: np.ndarray) -> dict[str, np.ndarray]
     joint = np.argsort(-weights, axis=1, kind="stable")[:, :4]
     if not np.isclose(np.take_along_axis(weights, joint, axis=1).sum(axis=1), 1.0, atol=1e-5).all():
         raise ValueError(f"{body.name}: a vertex has more than four skinning weights")
-    common = {
+    common: dict[str, np.ndarray] = {
         "faces": body.faces.astype(np.uint16),
         "parents": body.parents.astype(np.int8),
         "mirror": mirror.astype(np.uint16),
@@ -58,7 +58,7 @@ def decode_common(stored: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     for column in range(joint.shape[1]):
         weights[half, joint[:, column]] += share[:, column]
         weights[mirror[half], MIRROR_JOINTS[joint[:, column]]] += np.where(mirror[half] == half, 0.0, share[:, column])
-    fields = {
+    fields: dict[str, np.ndarray] = {
         "faces": stored["faces"].astype(np.int64),
         "parents": stored["parents"].astype(np.int64),
         "weights": weights.astype(np.float32),

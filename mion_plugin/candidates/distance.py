@@ -8,6 +8,7 @@ import roma
 import torch
 from torch import Tensor, nn
 
+_AT_ONCE = 1 << 14  # poses compared in one go: bounds the memory, and stays in a CPU's cache
 DISTANCES = ("geodesic", "axis_angle")
 
 
@@ -52,21 +53,17 @@ class PoseDistance(nn.Module):
             A function from (S,) entries, one per sample, to the (M,) distances of all entries from their sample's.
         """
         # A pose often appears with several orientations: its joints are compared once.
-        keys, group = torch.unique_consecutive(sample * len(self.body_parameters) + pose, return_inverse=True)
-        group_sample, group_pose = keys // len(self.body_parameters), keys % len(self.body_parameters)
+        num_poses = len(self.body_parameters)
+        keys, group = torch.unique_consecutive(sample * num_poses + pose, return_inverse=True)
+        group_sample, group_parameters = keys // num_poses, self.body_parameters[keys % num_poses]
 
         def distance_to(entry: Tensor) -> Tensor:
-            chosen_pose, chosen_orientation = pose[entry][group_sample], orientation[entry][sample]
-            body_squared = self._body_squared(group_pose, chosen_pose)
-            return (body_squared[group] + self.orient_squared[orientation, chosen_orientation]).sqrt()
+            chosen = self.body_parameters[pose[entry]]
+            at_once = zip(group_parameters.split(_AT_ONCE), group_sample.split(_AT_ONCE), strict=True)
+            body_squared = torch.cat([self._squared(parameters, chosen[of]) for parameters, of in at_once])
+            return (body_squared[group] + self.orient_squared[orientation, orientation[entry][sample]]).sqrt()
 
         return distance_to
-
-    def _body_squared(self, pose_a: Tensor, pose_b: Tensor) -> Tensor:
-        """(M,) squared distances over joints 1..23, a bounded number at once."""
-        at_once = 1 << 15
-        parts = zip(pose_a.split(at_once), pose_b.split(at_once), strict=True)
-        return torch.cat([self._squared(self.body_parameters[a], self.body_parameters[b]) for a, b in parts])
 
 
 def _squared_angles(quaternion_a: Tensor, quaternion_b: Tensor) -> Tensor:

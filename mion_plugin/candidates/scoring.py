@@ -1,4 +1,4 @@
-"""A lower bound of every candidate's fit loss, from the pool's product structure.
+"""Bounds of every candidate's fit loss, from the pool's product structure.
 
 What is bounded. The closed form of ``fit.py`` minimises E = sum_k w_k |f (J_k + T)_xy - u_k d_k|^2 over T, where
 d_k = J_kz + T_z is the depth of joint k. The fit loss weighs the same residuals by 1 / d_k^2, so with every joint in
@@ -6,9 +6,9 @@ front of the camera
 
     fit_loss  >=  E / max_k d_k^2,        max_k d_k = T_z + max_k J_kz.
 
-No candidate with a loss below a threshold can have a bound above it: the shortlist by bound holds all of them, and the
-exact loss of the shortlist decides. At f = 5000 a body is about 40 m away and 0.5 m deep, so the bound is tight to a
-few per cent.
+and likewise fit_loss <= E / min_k d_k^2. No candidate with a loss below a threshold can have a lower bound above it:
+the shortlist by the bound holds all of them, and where the two bounds leave a doubt the exact loss decides. At f = 5000
+a body is about 40 m away and 0.5 m deep, so the bounds are a few per cent apart.
 
 How it is computed. J = R x with x from a pose and R from an orientation, so E and T_z are polynomials in R whose
 coefficients belong to the pose alone: weighted first and second moments of x, twelve numbers per pose and weight, from
@@ -26,20 +26,37 @@ per candidate instead of a reprojection of K joints. DESIGN's weak-perspective s
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
 # Positions of the six distinct entries of a symmetric 3 x 3 matrix, and of all nine among the six.
 _ROW, _COLUMN = [0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]
 _FULL = [0, 3, 4, 3, 1, 5, 4, 5, 2]
+# Rows of the (4 x 9) moments that C, C_u, C_v and D start from: six second moments under each weight.
+_SECOND_MOMENTS = [*range(6), *(9 + k for k in _FULL), *(18 + k for k in _FULL), *range(27, 33)]
 _MULTIPLICITY = [1.0, 1.0, 1.0, 2.0, 2.0, 2.0]
-_NEAREST = 1e-3  # m; the bound of a candidate whose farthest joint is nearer, or behind the camera, is out of reach
+NEAREST = 1e-3  # m; the bound of a candidate whose farthest joint is nearer, or behind the camera, is out of reach
 # Rounding of the two matrix products in single precision, relative to the terms that cancel in E: measured below 2e-6.
 ROUNDING = 1e-5
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """Bounds of the fit loss over focal_length^2, and the depths that they come from.
+
+    Attributes:
+        lower: (B, O, P) lower bound; subtract ``ROUNDING`` times sum w |slopes|^2 before relying on it.
+        farthest: (B, O, P) metres, depth of the candidate's farthest joint, at least ``NEAREST``.
+    """
+
+    lower: Tensor
+    farthest: Tensor
+
+
 class PoolScorer(nn.Module):
-    """Lower bounds of the fit loss of all P x O candidates.
+    """Bounds of the fit loss of all P x O candidates.
 
     Args:
         keypoints3d: (P, K, 3) metres, identity orientation.
@@ -48,7 +65,8 @@ class PoolScorer(nn.Module):
 
     moment_table: Tensor
     rotations: Tensor
-    farthest: Tensor
+    deepest: Tensor
+    depth_range: Tensor
 
     def __init__(self, keypoints3d: Tensor, rotations: Tensor) -> None:
         super().__init__()
@@ -57,35 +75,36 @@ class PoolScorer(nn.Module):
         self.register_buffer("moment_table", table.contiguous(), persistent=False)  # (K, 9, P)
         self.register_buffer("rotations", rotations.float(), persistent=False)
         depth_rows = rotations.float()[:, 2]  # (O, 3)
-        farthest = torch.stack([(depth_rows @ keypoint).contiguous() for keypoint in points]).amax(0)
-        self.register_buffer("farthest", farthest, persistent=False)  # (O, P)
+        depths = [depth_rows @ keypoint for keypoint in points]
+        deepest, shallowest = depths[0].clone(), depths[0].clone()
+        for depth in depths[1:]:  # one keypoint at a time: all together would be K times as large as the result
+            torch.maximum(deepest, depth, out=deepest)
+            torch.minimum(shallowest, depth, out=shallowest)
+        self.register_buffer("deepest", deepest, persistent=False)  # (O, P)
+        self.register_buffer("depth_range", deepest - shallowest, persistent=False)
 
     @property
     def num_candidates(self) -> int:
         """P x O."""
-        return self.farthest.numel()
+        return self.deepest.numel()
 
-    def forward(self, slopes: Tensor, weight: Tensor, mean: Tensor) -> Tensor:
+    def forward(self, slopes: Tensor, weight: Tensor, mean: Tensor) -> Bounds:
         """Bounds for a batch of images.
 
         Args:
             slopes: (B, K, 2) keypoints as (u - mean) / focal_length, weighted mean zero.
             weight: (B, K) non-negative.
             mean: (B, 2) the slope that was subtracted.
-
-        Returns:
-            (B, O, P) lower bounds, to be multiplied by focal_length^2; subtract ``ROUNDING`` of
-            sum w |slopes|^2 before comparing.
         """
         spread = (weight[..., None] * slopes.square()).sum((-2, -1))
         weight = weight / spread[:, None]
         moments = self._moments(slopes, weight)
         rotations = self._sheared_rotations(mean)
         transl_z = _depth_features(rotations) @ moments[:, 1:, 6:].flatten(1, 2)
-        bound = _residual_features(rotations) @ _residual_coefficients(moments, weight)
-        bound.addcmul_(transl_z, transl_z, value=-1.0)
-        farthest = transl_z.add_(self.farthest).clamp_(min=_NEAREST)
-        return bound.mul_(spread[:, None, None]).div_(farthest.square_())
+        lower = _residual_features(rotations) @ _residual_coefficients(moments, weight)
+        lower.addcmul_(transl_z, transl_z, value=-1.0)
+        farthest = transl_z.add_(self.deepest).clamp_(min=NEAREST)
+        return Bounds(lower.mul_(spread[:, None, None]).div_(farthest).div_(farthest), farthest)
 
     def _moments(self, slopes: Tensor, weight: Tensor) -> Tensor:
         """(B, 4, 9, P): second (6) and first (3) moments of the joints under the weights w, w u, w v, w q."""
@@ -116,10 +135,16 @@ def _residual_features(rotations: Tensor) -> Tensor:
 
 def _residual_coefficients(moments: Tensor, weight: Tensor) -> Tensor:
     """(B, 30, P): C (6), C_u (9), C_v (9), D (6) of every pose."""
-    second, first = moments[:, :, :6], moments[:, :, 6:]
-    per_weight = weight.sum(-1).reciprocal()[:, None, None]
-    m, m_uv = first[:, 0] * per_weight, first[:, 1:3]
-    plain = second[:, 0] - m[:, _ROW] * first[:, 0, _COLUMN]
-    mixed = second[:, 1:3, _FULL].unflatten(2, (3, 3)) - m[:, None, :, None] * m_uv[:, :, None]
-    outer = (m_uv[:, :, _ROW] * m_uv[:, :, _COLUMN]).sum(1) * per_weight
-    return torch.cat([plain, mixed.flatten(1, 3), second[:, 3] - outer], dim=1)
+    first = moments[:, :, 6:]  # m, m_u, m_v, m_q
+    per_weight = first / weight.sum(-1)[:, None, None, None]
+    coefficients = moments.flatten(1, 2)[:, _SECOND_MOMENTS]
+    # Entry by entry, so that nothing but the result is written: memory traffic is what this costs.
+    for entry, (i, j) in enumerate(zip(_ROW, _COLUMN, strict=True)):
+        coefficients[:, entry].addcmul_(per_weight[:, 0, i], first[:, 0, j], value=-1.0)
+        for axis in (1, 2):
+            coefficients[:, 24 + entry].addcmul_(per_weight[:, axis, i], first[:, axis, j], value=-1.0)
+    for axis in (1, 2):
+        for entry in range(9):
+            i, j = divmod(entry, 3)
+            coefficients[:, 9 * axis - 3 + entry].addcmul_(per_weight[:, 0, i], first[:, axis, j], value=-1.0)
+    return coefficients

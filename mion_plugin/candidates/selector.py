@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import roma
 import torch
@@ -14,7 +15,7 @@ from mion_plugin.candidates.distance import PoseDistance
 from mion_plugin.candidates.diversity import choose_diverse
 from mion_plugin.candidates.fit import FitTarget, fit_to_target, make_target
 from mion_plugin.candidates.pool import CandidatePool, load_default_pool, load_pool, make_pool
-from mion_plugin.candidates.scoring import ROUNDING, PoolScorer
+from mion_plugin.candidates.scoring import NEAREST, ROUNDING, Bounds, PoolScorer
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.geometry.keypoints import keypoint_names
 from mion_plugin.registry import MODELS
@@ -49,6 +50,24 @@ class CandidateSelection:
     index: Tensor
     num_compatible: Tensor
     valid: Tensor
+
+
+class Candidates(NamedTuple):
+    """M candidates of the pool for samples of a batch.
+
+    Attributes:
+        sample: (M,) which sample.
+        pose: (M,) which pose of the pool.
+        orientation: (M,) which orientation of the pool.
+    """
+
+    sample: Tensor
+    pose: Tensor
+    orientation: Tensor
+
+    def take(self, rows: Tensor) -> Candidates:
+        """Some of them."""
+        return Candidates(self.sample[rows], self.pose[rows], self.orientation[rows])
 
 
 @MODELS.register_module()
@@ -142,75 +161,87 @@ class CandidateSelector(nn.Module):
         """``forward`` for as many images as fit into memory at once."""
         centre = self.image_size / 2.0
         target = make_target(keypoints2d, self.focal_length, (centre, centre))
-        bound = self.scorer(target.slopes.float(), target.weight.float(), target.mean.float())
-        sample, pose, orientation = self._shortlist(bound, target)
-        transl, fit_loss = self._fit(sample, pose, orientation, target)
+        bounds = self.scorer(target.slopes.float(), target.weight.float(), target.mean.float())
+        listed = self._shortlist(bounds, target)
+        fit_loss = self._losses(listed, bounds, target)
         compatible = fit_loss < self.max_fit_loss
-        distance_to = self.distance.within(sample, pose, orientation)
+        distance_to = self.distance.within(*listed)
         num_samples = len(keypoints2d)
-        entry = choose_diverse(sample, fit_loss, compatible, distance_to, num_samples, self.num_candidates)
-        num_compatible = torch.zeros(num_samples, dtype=torch.long, device=sample.device)
-        num_compatible.index_add_(0, sample, compatible.long())
-        return self._assemble(entry, pose, orientation, transl, fit_loss, num_compatible)
+        entry = choose_diverse(listed.sample, fit_loss, compatible, distance_to, num_samples, self.num_candidates)
+        num_compatible = torch.zeros(num_samples, dtype=torch.long, device=entry.device)
+        num_compatible.index_add_(0, listed.sample, compatible.long())
+        return self._assemble(entry, listed, target, num_compatible)
 
-    def _shortlist(self, bound: Tensor, target: FitTarget) -> tuple[Tensor, Tensor, Tensor]:
+    def _shortlist(self, bounds: Bounds, target: FitTarget) -> Candidates:
         """All candidates that may be compatible or among the N lowest losses, sorted by sample, pose, orientation."""
-        best_of_pose = bound.amin(dim=1)
-        threshold = self._highest_needed_loss(bound, best_of_pose, target).clamp(min=self.max_fit_loss)
+        best_of_pose = bounds.lower.amin(dim=1)
+        threshold = self._highest_needed_loss(bounds.lower, best_of_pose, target).clamp(min=self.max_fit_loss)
         limit = (threshold + ROUNDING * target.spread) / ((1.0 - _BOUND_SLACK) * self.focal_length**2)
-        limit = torch.where(target.usable, limit, -1.0).to(bound)
+        limit = torch.where(target.usable, limit, -1.0).to(best_of_pose)
         sample, pose = (best_of_pose <= limit[:, None]).nonzero(as_tuple=True)
-        row, orientation = (bound[sample, :, pose] <= limit[sample, None]).nonzero(as_tuple=True)
-        return sample[row], pose[row], orientation
+        row, orientation = (bounds.lower[sample, :, pose] <= limit[sample, None]).nonzero(as_tuple=True)
+        return Candidates(sample[row], pose[row], orientation)
 
-    def _highest_needed_loss(self, bound: Tensor, best_of_pose: Tensor, target: FitTarget) -> Tensor:
+    def _losses(self, listed: Candidates, bounds: Bounds, target: FitTarget) -> Tensor:
+        """(M,) fit losses: exact wherever it matters, else an upper bound.
+
+        It does not matter for a candidate that is compatible by its upper bound and cannot be its sample's best.
+        """
+        place = (listed.sample, listed.orientation, listed.pose)
+        lower = bounds.lower[place].double() * self.focal_length**2
+        farthest = bounds.farthest[place].double()
+        nearest = farthest - self.scorer.depth_range[listed.orientation, listed.pose]
+        rounding = ROUNDING * target.spread[listed.sample]
+        upper = lower * (farthest / nearest.clamp(min=NEAREST)).square() * (1.0 + _BOUND_SLACK) + rounding
+        upper = upper.masked_fill(nearest <= NEAREST, torch.inf)
+        lowest = upper.new_full((len(target.usable),), torch.inf).scatter_reduce(0, listed.sample, upper, "amin")
+        may_be_best = lower * (1.0 - _BOUND_SLACK) - rounding <= lowest[listed.sample]
+        exact = (may_be_best | (upper >= self.max_fit_loss)).nonzero(as_tuple=True)[0]
+        return upper.index_copy(0, exact, self._fit(listed.take(exact), target)[1])
+
+    def _highest_needed_loss(self, lower: Tensor, best_of_pose: Tensor, target: FitTarget) -> Tensor:
         """(B,) a loss that at least N candidates do not exceed: the N-th lowest among some with low bounds."""
-        num_samples, num_orientations, num_poses = bound.shape
+        num_samples, num_orientations, num_poses = lower.shape
         wanted = _FILL_POOL * self.num_candidates
         pose = best_of_pose.topk(min(wanted, num_poses), largest=False).indices  # (B, k)
-        bounds = bound.gather(2, pose[:, None].expand(-1, num_orientations, -1)).flatten(1)  # (B, O * k)
+        bounds = lower.gather(2, pose[:, None].expand(-1, num_orientations, -1)).flatten(1)  # (B, O * k)
         best = bounds.topk(min(wanted, bounds.shape[1]), largest=False).indices
         orientation, pose = best // pose.shape[1], pose.gather(1, best % pose.shape[1])
-        sample = torch.arange(num_samples, device=bound.device)[:, None].expand_as(pose)
-        _, fit_loss = self._fit(sample.flatten(), pose.flatten(), orientation.flatten(), target)
+        sample = torch.arange(num_samples, device=lower.device)[:, None].expand_as(pose)
+        _, fit_loss = self._fit(Candidates(sample.flatten(), pose.flatten(), orientation.flatten()), target)
         return fit_loss.view(pose.shape).kthvalue(self.num_candidates, dim=1).values
 
-    def _fit(self, sample: Tensor, pose: Tensor, orientation: Tensor, target: FitTarget) -> tuple[Tensor, Tensor]:
-        """Exact transl (M, 3), from the pelvis, and fit_loss (M,) of M candidates."""
+    def _fit(self, candidates: Candidates, target: FitTarget) -> tuple[Tensor, Tensor]:
+        """Exact transl (M, 3), from the pelvis, and fit_loss (M,) of M candidates, a bounded number at once."""
         transl, fit_loss = [], []
-        parts = (indices.split(_PAIRS_AT_ONCE) for indices in (sample, pose, orientation))
-        for sample_part, pose_part, orientation_part in zip(*parts, strict=True):
-            joints = self.keypoints3d[pose_part].double() @ self.rotations[orientation_part].mT
-            fitted, loss = fit_to_target(joints[:, None], target[sample_part])
+        for sample, pose, orientation in zip(*(part.split(_PAIRS_AT_ONCE) for part in candidates), strict=True):
+            joints = self.keypoints3d[pose].double() @ self.rotations[orientation].mT
+            fitted, loss = fit_to_target(joints[:, None], target[sample])
             transl.append(fitted[:, 0])
             fit_loss.append(loss[:, 0])
         return torch.cat(transl), torch.cat(fit_loss)
 
     def _assemble(
-        self,
-        entry: Tensor,
-        pose: Tensor,
-        orientation: Tensor,
-        transl: Tensor,
-        fit_loss: Tensor,
-        num_compatible: Tensor,
+        self, entry: Tensor, listed: Candidates, target: FitTarget, num_compatible: Tensor
     ) -> CandidateSelection:
         """Look the chosen entries (B, N) up; samples without any get the documented stand-in."""
         valid = entry[:, 0] >= 0
-        if len(pose) == 0:  # no sample has an entry, so there is nothing to look up
-            pose = orientation = torch.zeros(1, dtype=torch.long, device=entry.device)
-            transl, fit_loss = transl.new_zeros(1, 3), fit_loss.new_zeros(1)
-        entry = entry.clamp(min=0)
-        pose, orientation = pose[entry], orientation[entry]
+        if len(listed.pose) == 0:  # no sample has an entry: any candidate will do to be replaced
+            listed = Candidates(*(torch.zeros(1, dtype=torch.long, device=entry.device) for _ in listed))
+        chosen = listed.take(entry.clamp(min=0).flatten())
+        sample = torch.arange(len(entry), device=entry.device).repeat_interleave(self.num_candidates)
+        transl, fit_loss = self._fit(Candidates(sample, chosen.pose, chosen.orientation), target)
+        pose, orientation = chosen.pose.view(entry.shape), chosen.orientation.view(entry.shape)
         full_pose = torch.cat([self.global_orient[orientation][:, :, None], self.body_pose[pose]], dim=2)
         upright = torch.zeros_like(full_pose[:1, :1])
         upright[..., 0, 0] = torch.pi  # SMPL's y points up, the camera's down
         before_camera = transl.new_tensor([0.0, 0.0, 2.0 * self.focal_length / self.image_size])  # 2 m fill the crop
         known = valid[:, None]
+        transl = torch.where(known[..., None], transl.view(*entry.shape, 3), before_camera) - self.root_offset
         return CandidateSelection(
             pose=torch.where(known[..., None, None], full_pose, upright),
-            transl=(torch.where(known[..., None], transl[entry], before_camera) - self.root_offset).float(),
-            fit_loss=torch.where(known, fit_loss[entry], self.max_fit_loss).float(),
+            transl=transl.float(),
+            fit_loss=torch.where(known, fit_loss.view(entry.shape), self.max_fit_loss).float(),
             index=torch.where(known, pose * len(self.global_orient) + orientation, -1),
             num_compatible=num_compatible,
             valid=valid,
