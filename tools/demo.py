@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from cli import report_errors
 from PIL import Image
-from support import report_errors
 
 import mion_plugin
 from mion_plugin.body import SMPLBody

@@ -12,10 +12,10 @@ import json
 import sys
 from pathlib import Path
 
+from cli import add_common_arguments, load_config, report_errors, start_launcher
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
-from support import add_common_arguments, load_config, report_errors, start_launcher
 
 from mion_plugin.engine import prepare_checkpoints
 from mion_plugin.files import atomic_path

@@ -11,9 +11,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from cli import add_common_arguments, load_config, report_errors, start_launcher
 from mmengine.config import Config
 from mmengine.runner import Runner
-from support import add_common_arguments, load_config, report_errors, start_launcher
 
 from mion_plugin.engine import prepare_checkpoints
 

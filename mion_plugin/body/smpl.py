@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-import roma
 import torch
 from smplx.lbs import lbs
 from torch import Tensor, nn
@@ -14,6 +13,7 @@ from mion_plugin.body.arrays import NUM_BETAS, NUM_JOINTS, BodyArrays
 from mion_plugin.body.files import load_body
 from mion_plugin.body.keypoint_rows import keypoint_rows
 from mion_plugin.body.pose_keypoints import PoseKeypoints
+from mion_plugin.geometry.rotations import rotvec_to_rotmat
 from mion_plugin.registry import MODELS
 
 
@@ -52,7 +52,7 @@ class SMPLBody(nn.Module):
         super().__init__()
         self.arrays: BodyArrays = load_body(model_path, gender)
         for name in ("v_template", "shapedirs", "J_regressor", "weights", "faces", "parents"):
-            self.register_buffer(name, torch.from_numpy(getattr(self.arrays, name)), persistent=False)
+            self.register_buffer(name, torch.tensor(getattr(self.arrays, name)), persistent=False)
         # lbs wants (207, 6890 * 3)
         posedirs = torch.from_numpy(self.arrays.posedirs).flatten(0, 1).T.contiguous()
         self.register_buffer("posedirs", posedirs, persistent=False)
@@ -129,7 +129,7 @@ class SMPLBody(nn.Module):
         if pose.shape[-3:] == (NUM_JOINTS, 3, 3):
             rotations = pose
         elif pose.shape[-2:] == (NUM_JOINTS, 3):
-            rotations = roma.rotvec_to_rotmat(pose)
+            rotations = rotvec_to_rotmat(pose)
         else:
             raise ValueError(
                 f"pose has shape {tuple(pose.shape)}, expected (..., 24, 3) axis-angle or (..., 24, 3, 3) matrices"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import roma
 import torch
 from torch import Tensor, nn
+
+from mion_plugin.geometry.rotations import rotvec_to_unitquat
 
 _AT_ONCE = 1 << 14  # poses compared in one go: bounds the memory, and stays in a CPU's cache
 DISTANCES = ("geodesic", "axis_angle")
@@ -34,7 +35,7 @@ class PoseDistance(nn.Module):
         if kind not in DISTANCES:
             raise ValueError(f"distance is {kind!r}, expected one of {', '.join(DISTANCES)}")
         self._squared = _squared_angles if kind == "geodesic" else _squared_difference
-        to_parameters = roma.rotvec_to_unitquat if kind == "geodesic" else nn.Identity()
+        to_parameters = rotvec_to_unitquat if kind == "geodesic" else nn.Identity()
         # Double precision: the arc cosine of nearly equal rotations is lost in single.
         self.register_buffer("body_parameters", to_parameters(body_pose.double()), persistent=False)
         orient = to_parameters(global_orient.double())

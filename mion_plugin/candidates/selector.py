@@ -6,7 +6,6 @@ import os
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
-import roma
 import torch
 from torch import Tensor, nn
 
@@ -18,6 +17,7 @@ from mion_plugin.candidates.pool import CandidatePool, load_default_pool, load_p
 from mion_plugin.candidates.scoring import NEAREST, ROUNDING, Bounds, PoolScorer
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.geometry.keypoints import keypoint_names
+from mion_plugin.geometry.rotations import rotvec_to_rotmat
 from mion_plugin.registry import MODELS
 
 # Bounds held at once: 7 images x 300,000 candidates are 8 MB a table on a CPU, 512 MB a table on a GPU.
@@ -123,7 +123,7 @@ class CandidateSelector(nn.Module):
         self.convention = convention
         for name in ("body_pose", "global_orient", "keypoints3d", "root_offset"):
             self.register_buffer(name, torch.from_numpy(getattr(pool, name)), persistent=False)
-        self.register_buffer("rotations", roma.rotvec_to_rotmat(self.global_orient.double()), persistent=False)
+        self.register_buffer("rotations", rotvec_to_rotmat(self.global_orient.double()), persistent=False)
         self.scorer = PoolScorer(self.keypoints3d, self.rotations)
         self.distance = PoseDistance(self.body_pose, self.global_orient, distance)
 

@@ -3,6 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import demo as tool
 import numpy as np
 import pytest
 from PIL import Image
@@ -13,15 +14,12 @@ ROOT = Path(__file__).parents[2]
 DEMO_DATA = Path(mion_plugin.__file__).parent / "demo_data"
 
 
-def run_demo(*arguments, cwd):
-    command = [sys.executable, str(ROOT / "tools" / "demo.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd)
-
-
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
+    """The command of the README, run from another folder."""
     folder = tmp_path_factory.mktemp("demo")
-    result = run_demo(cwd=folder)
+    command = [sys.executable, str(ROOT / "tools" / "demo.py")]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     assert result.returncode == 0, result.stderr
     return folder / "outputs", result.stdout
 
@@ -48,9 +46,16 @@ def test_the_candidates_agree_in_the_image_and_differ_in_space(demo):
 
 
 def test_options(tmp_path):
-    result = run_demo("--num-candidates", 2, "--out", tmp_path / "a" / "b", "--person", 0, cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
-    assert len(json.loads((tmp_path / "a" / "b" / "000000000785_candidates.json").read_text())["candidates"]) == 2
+    out = tmp_path / "a" / "b"
+    assert tool.main(["--num-candidates", "2", "--out", str(out), "--person", "0"]) == 0
+    assert len(json.loads((out / "000000000785_candidates.json").read_text())["candidates"]) == 2
+
+
+def test_bad_input_exits_with_2(tmp_path):
+    command = [sys.executable, str(ROOT / "tools" / "demo.py"), "--person", "7"]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
 
 
 @pytest.fixture
@@ -89,11 +94,11 @@ def bad(tmp_path):
         (["--body-model", "SMPL.pkl"], "body model SMPL.pkl does not exist. The SMPL files need a licence"),
     ],
 )
-def test_bad_input_ends_with_one_line_and_nothing_written(bad, arguments, message):
-    result = run_demo(*arguments, cwd=bad)
-    assert result.returncode == 2
-    lines = result.stderr.strip().splitlines()
-    assert len(lines) == 1, result.stderr
+def test_bad_input_ends_with_one_line_and_nothing_written(bad, arguments, message, monkeypatch, capsys):
+    monkeypatch.chdir(bad)
+    assert tool.main(arguments) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
     assert lines[0].startswith("demo.py: error: ")
     assert message in lines[0]
     outputs = bad / "outputs"
