@@ -1,0 +1,25 @@
+"""Errors in millimetres and the metric that reports them."""
+
+from mion_plugin.evaluation.errors import (
+    evaluation_joints,
+    mpjpe,
+    pa_mpjpe,
+    pve,
+    root_aligned,
+    shape_l2,
+    similarity_aligned,
+)
+from mion_plugin.evaluation.metrics import MeshMetric
+from mion_plugin.evaluation.statistics import path_statistics
+
+__all__ = [
+    "MeshMetric",
+    "evaluation_joints",
+    "mpjpe",
+    "pa_mpjpe",
+    "path_statistics",
+    "pve",
+    "root_aligned",
+    "shape_l2",
+    "similarity_aligned",
+]

@@ -1,7 +1,8 @@
 """Rotations, computed by the ``roma`` package, which is imported at first use.
 
-Importing roma imports torch's compiler, which takes as long as torch itself: ``import mion_plugin`` should not. Shapes and
-names are roma's: rotvec (..., 3) axis-angle in radians, rotmat (..., 3, 3), unitquat (..., 4) with the real part last.
+Importing roma imports torch's compiler, which takes as long as torch itself: ``import mion_plugin`` should not. Shapes
+and names are roma's: rotvec (..., 3) axis-angle in radians, rotmat (..., 3, 3), unitquat (..., 4) with the real part
+last.
 """
 
 from __future__ import annotations

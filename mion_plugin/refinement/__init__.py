@@ -1,0 +1,19 @@
+"""Stage 2: the mesh refinement transformer."""
+
+from mion_plugin.refinement.backbone import DeconvNeck, TorchvisionResNet
+from mion_plugin.refinement.heads import RefinementOutput
+from mion_plugin.refinement.losses import MeshLoss
+from mion_plugin.refinement.mrt import MeshRefinementTransformer
+from mion_plugin.refinement.position_encoding import PNCCEncoding, SinePositionEncoding2D
+from mion_plugin.refinement.transformer import Transformer
+
+__all__ = [
+    "DeconvNeck",
+    "MeshLoss",
+    "MeshRefinementTransformer",
+    "PNCCEncoding",
+    "RefinementOutput",
+    "SinePositionEncoding2D",
+    "TorchvisionResNet",
+    "Transformer",
+]
