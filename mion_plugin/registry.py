@@ -6,6 +6,7 @@ once ``custom_imports = dict(imports=['mion_plugin'])`` has imported the package
 
 import sys
 
+from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import METRICS as MMENGINE_METRICS
@@ -20,8 +21,9 @@ sys.modules.setdefault(f"{SCOPE}.registry", sys.modules[__name__])
 
 MODELS = Registry("model", parent=MMENGINE_MODELS, scope=SCOPE, locations=["mion_plugin"])
 DATASETS = Registry("dataset", parent=MMENGINE_DATASETS, scope=SCOPE, locations=["mion_plugin"])
+DATA_SAMPLERS = Registry("data sampler", parent=MMENGINE_DATA_SAMPLERS, scope=SCOPE, locations=["mion_plugin"])
 TRANSFORMS = Registry("transform", parent=MMENGINE_TRANSFORMS, scope=SCOPE, locations=["mion_plugin"])
 METRICS = Registry("metric", parent=MMENGINE_METRICS, scope=SCOPE, locations=["mion_plugin"])
 HOOKS = Registry("hook", parent=MMENGINE_HOOKS, scope=SCOPE, locations=["mion_plugin"])
 
-__all__ = ["DATASETS", "HOOKS", "METRICS", "MODELS", "SCOPE", "TRANSFORMS"]
+__all__ = ["DATASETS", "DATA_SAMPLERS", "HOOKS", "METRICS", "MODELS", "SCOPE", "TRANSFORMS"]

@@ -17,7 +17,7 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
-from mion_plugin.engine import prepare_checkpoints
+from mion_plugin.engine.checkpoints import prepare_checkpoints
 from mion_plugin.files import atomic_path
 
 

@@ -15,7 +15,7 @@ from cli import add_common_arguments, load_config, report_errors, start_launcher
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mion_plugin.engine import prepare_checkpoints
+from mion_plugin.engine.checkpoints import prepare_checkpoints
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:

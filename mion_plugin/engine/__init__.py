@@ -1,6 +1,5 @@
 """What training and testing on mmengine's Runner need besides mmengine."""
 
-from mion_plugin.engine.checkpoints import prepare_checkpoints
 from mion_plugin.engine.epoch_seed_hook import EpochSeedHook
 
-__all__ = ["EpochSeedHook", "prepare_checkpoints"]
+__all__ = ["EpochSeedHook"]

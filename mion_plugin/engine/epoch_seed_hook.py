@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import random
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
 
 from mion_plugin.registry import HOOKS
+
+if TYPE_CHECKING:  # the runner imports half of mmengine, which importing this package should not
+    from mmengine.runner import Runner
 
 
 @HOOKS.register_module()

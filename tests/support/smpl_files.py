@@ -30,7 +30,7 @@ def make_smpl_dict(seed=0, num_betas=10):
 
 
 def dump_like_official(content, path, protocol=2):
-    """Pickle ``content`` with its shapedirs, posedirs and v_template as chumpy objects, as the official files hold them.
+    """Pickle ``content`` with shapedirs, posedirs and v_template as chumpy objects, as the official files hold them.
 
     chumpy itself does not import on Python 3.11, so classes of its names and with its state (``Ch.x``; ``Select.a``,
     ``idxs``, ``preferred_shape``; ``_dirty_vars``, ``_itr``, ``_depends_on_deps``) are pickled in its place.

@@ -1,0 +1,157 @@
+"""MixedDataset: proportions, coverage, reproducibility, bad options."""
+
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.runner import Runner
+
+from mion_plugin.datasets import HumanDataset, MixedDataset
+from mion_plugin.registry import DATASETS
+
+PIPELINE = [
+    {"type": "mion.LoadImageFromFile"},
+    {"type": "mion.RandomHorizontalFlip"},
+    {"type": "mion.MeshAffine", "img_res": 16},
+    {"type": "mion.RandomChannelNoise"},
+    {"type": "mion.PackBodyInputs"},
+]
+# names of SPIN's six sets with made-up lengths
+LENGTHS = {"h36m": 40, "lsp": 4, "mpii": 12, "lspet": 8, "coco": 16, "mpi_inf_3dhp": 10}
+
+
+@pytest.fixture
+def sets(write_set) -> dict[str, dict]:
+    configs = {}
+    for seed, (name, length) in enumerate(LENGTHS.items()):
+        root, ann_file = write_set(name=f"{name}.npz", num_people=length, seed=seed)
+        configs[name] = {
+            "type": "mion.HumanDataset",
+            "ann_file": ann_file,
+            "data_root": str(root),
+            "pipeline": PIPELINE,
+        }
+    return configs
+
+
+@pytest.fixture
+def spin_config(sets) -> dict:
+    wild = [sets[name] for name in ("lsp", "mpii", "lspet", "coco")]
+    return {
+        "type": "mion.MixedDataset",
+        "datasets": [sets["h36m"], wild, sets["mpi_inf_3dhp"]],
+        "ratios": [0.3, 0.6, 0.1],
+    }
+
+
+class TestProportions:
+    def test_of_spin(self, spin_config):
+        mixed = DATASETS.build(spin_config)
+        # SPIN's partition: .3, .6 * len / sum(len of the four), .1
+        in_the_wild = [0.6 * LENGTHS[name] / 40 for name in ("lsp", "mpii", "lspet", "coco")]
+        np.testing.assert_allclose(mixed.probabilities, [0.3, *in_the_wild, 0.1])
+        assert len(mixed) == 40  # of the longest
+
+    def test_of_the_draws(self, spin_config):
+        mixed = DATASETS.build({**spin_config, "num_samples": 4000})
+        rng = np.random.default_rng(0)
+        drawn = np.bincount([mixed.draw(position, rng)[0] for position in range(4000)], minlength=6) / 4000
+        np.testing.assert_allclose(drawn, mixed.probabilities, atol=0.025)
+
+    def test_ratios_need_not_sum_to_one(self, spin_config):
+        mixed = DATASETS.build({**spin_config, "ratios": [3, 6, 1]})
+        np.testing.assert_allclose(mixed.probabilities[[0, -1]], [0.3, 0.1])
+
+    def test_every_sample_equally_often(self, sets):
+        mixed = MixedDataset([sets["lsp"], sets["mpii"]], [0.5, 0.5], num_samples=17)
+        counts = np.zeros((2, 12))
+        for epoch in range(400):
+            mixed.set_epoch(epoch)
+            rng = np.random.default_rng(epoch)
+            for position in range(17):
+                counts[mixed.draw(position, rng)] += 1
+        assert counts[0, 4:].sum() == 0
+        for row, length in zip(counts, (4, 12), strict=True):
+            np.testing.assert_allclose(row[:length] / row.sum() * length, 1, atol=0.15)
+
+    def test_no_repeats_before_a_set_is_through(self, sets):
+        mixed = MixedDataset([sets["h36m"], sets["mpii"]], [0.5, 0.5])
+        rng = np.random.default_rng(0)
+        drawn = [mixed.draw(position, rng) for position in range(len(mixed))]
+        h36m = [index for chosen, index in drawn if chosen == 0]
+        assert len(h36m) == len(set(h36m)) > 10
+
+
+class TestSamples:
+    def test_packed_from_the_drawn_set(self, spin_config):
+        mixed = DATASETS.build(spin_config)
+        mixed.set_epoch(0)
+        names = {mixed[position]["data_samples"].dataset_name for position in range(len(mixed))}
+        assert {"h36m", "coco"} <= names <= set(LENGTHS)
+
+    def collect(self, config, num_workers, epochs):
+        loader = Runner.build_dataloader(
+            {
+                "dataset": config,
+                "batch_size": 4,
+                "num_workers": num_workers,
+                "persistent_workers": num_workers > 0,
+                "sampler": {"type": "mion.EpochSampler", "shuffle": True, "seed": 0},
+                "collate_fn": pseudo_collate,
+            },
+            seed=0,
+        )
+        batches = []
+        for epoch in epochs:
+            loader.sampler.set_epoch(epoch)
+            batches += [torch.stack(batch["inputs"]) for batch in loader]
+        return torch.cat(batches)
+
+    def test_reproducible_over_workers_and_resume(self, spin_config):
+        both = self.collect(spin_config, 0, (0, 1))
+        assert len(both) == 80
+        assert torch.equal(self.collect(spin_config, 2, (0, 1)), both)
+        assert torch.equal(self.collect(spin_config, 0, (1,)), both[40:])
+        assert not torch.equal(both[:40], both[40:])
+        assert not torch.equal(self.collect({**spin_config, "seed": 1}, 0, (0,)), both[:40])
+
+    def test_a_sample_drawn_twice_in_an_epoch_is_augmented_anew(self, sets):
+        mixed = MixedDataset([sets["lsp"]], [1.0], num_samples=8)
+        mixed.set_epoch(0)
+        assert mixed[1]["data_samples"].sample_idx == mixed[5]["data_samples"].sample_idx
+        assert not torch.equal(mixed[1]["inputs"], mixed[5]["inputs"])
+
+    def test_lost_image_is_replaced_from_the_same_set(self, sets, tmp_path):
+        (tmp_path / "images" / "001.png").write_text("broken")
+        mixed = MixedDataset([sets["mpi_inf_3dhp"], sets["lsp"]], [0.5, 0.5], num_samples=40)
+        mixed.set_epoch(0)
+        samples = [mixed[position]["data_samples"] for position in range(40)]
+        assert {sample.dataset_name for sample in samples} == {"lsp", "mpi_inf_3dhp"}
+        assert all("001" not in sample.image_path for sample in samples)
+
+
+class TestBadOptions:
+    @pytest.mark.parametrize(
+        ("ratios", "message"),
+        [
+            ([0.5], "3 datasets and 1 ratios"),
+            ([0.5, 0.5, 0.0], "expected positive numbers"),
+            ([0.5, 0.5, float("nan")], "expected positive numbers"),
+        ],
+    )
+    def test_ratios(self, spin_config, ratios, message):
+        with pytest.raises(ValueError, match=message):
+            DATASETS.build({**spin_config, "ratios": ratios})
+
+    def test_other_datasets(self):
+        with pytest.raises(TypeError, match="mixes HumanDataset, got int"):
+            MixedDataset([[3]], [1.0])
+
+    def test_position_outside_the_epoch(self, sets):
+        mixed = MixedDataset([sets["lsp"]], [1.0])
+        with pytest.raises(IndexError, match="position 4, expected 0 to 3"):
+            mixed[4]
+
+    def test_takes_built_datasets(self, sets):
+        dataset = HumanDataset(**{key: value for key, value in sets["lsp"].items() if key != "type"})
+        assert MixedDataset([dataset], [1.0]).datasets == [dataset]
