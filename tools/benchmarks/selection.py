@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> None:
                 f"{result.memory / 2**20:,.0f} MiB" if result.memory == result.memory else "-",
             )
         table.add_section()
-    Console().print(table)
+    Console(width=110).print(table)
 
 
 def measure_pool(pool: CandidatePool, keypoints2d: torch.Tensor, args: argparse.Namespace) -> dict[str, Measurement]:
