@@ -42,7 +42,7 @@ benchmark: $(STAMP)  ## speed of the selection against exhaustive forms
 COMPILE := pip compile --quiet pyproject.toml --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
 	--generate-hashes --no-header --no-annotate --no-emit-index-url
 lock: | $(UV)  ## resolve requirements.lock anew from pyproject.toml
-	$(UV) $(COMPILE) --extra mocap --extra numba --extra mmhuman3d --group dev -o requirements.lock
+	$(UV) $(COMPILE) --extra mocap --extra numba --extra train --extra mmhuman3d --group dev -o requirements.lock
 	$(UV) $(COMPILE) --all-extras --group dev -c requirements.lock -o requirements-body.lock
 
 body: $(STAMP) | $(UV)  ## rebuild the free stand-in body from its CC0 source (some minutes)

@@ -4,8 +4,18 @@ Importing the package registers its components under the scope ``mion``; it is w
 ``custom_imports = dict(imports=['mion_plugin'])`` in a config names.
 """
 
-from mion_plugin import body, candidates, datasets, engine, evaluation, registry, rendering
+from mion_plugin import (
+    body,
+    candidates,
+    datasets,
+    engine,
+    evaluation,
+    refinement,
+    registry,
+    rendering,
+    synthesis,
+)
 
 __version__ = "0.1.0"
 
-__all__ = ["body", "candidates", "datasets", "engine", "evaluation", "registry", "rendering"]
+__all__ = ["body", "candidates", "datasets", "engine", "evaluation", "refinement", "registry", "rendering", "synthesis"]

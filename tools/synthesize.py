@@ -15,8 +15,8 @@ from pathlib import Path
 from cli import report_errors
 from mmengine.utils import ProgressBar
 
+from mion_plugin.candidates.splits import TEST_FRACTION
 from mion_plugin.geometry.camera import IMAGE_SIZE
-from mion_plugin.synthesis.splits import TEST_FRACTION
 from mion_plugin.synthesis.writing import SetSettings, write_set
 
 

@@ -15,6 +15,7 @@ from mion_plugin.candidates.diversity import choose_diverse
 from mion_plugin.candidates.fit import FitTarget, fit_to_target, make_target
 from mion_plugin.candidates.pool import CandidatePool, load_default_pool, load_pool, make_pool
 from mion_plugin.candidates.scoring import NEAREST, ROUNDING, Bounds, PoolScorer
+from mion_plugin.candidates.splits import split_pool
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.geometry.keypoints import keypoint_names
 from mion_plugin.geometry.rotations import rotvec_to_rotmat
@@ -87,6 +88,8 @@ class CandidateSelector(nn.Module):
         distance: ``geodesic`` (root of the summed squared rotation angles between joints) or ``axis_angle`` (L2 of the
             pose vectors, the paper's "pose parameter distance").
         body_model: SMPL file or folder whose mean shape replaces the pool's own keypoints; None keeps them.
+        pool_split: ``train`` leaves out the poses of the default split's test recordings (see ``split_pool``), so that
+            they can be tested on; ``all`` keeps all.
 
     Raises:
         ValueError: An argument is out of range, or the pool holds fewer than N candidates.
@@ -108,12 +111,13 @@ class CandidateSelector(nn.Module):
         convention: str = "coco",
         distance: str = "geodesic",
         body_model: str | os.PathLike[str] | None = None,
+        pool_split: str = "all",
     ) -> None:
         super().__init__()
         for name, value in (("focal_length", focal_length), ("image_size", image_size), ("max_fit_loss", max_fit_loss)):
             if not 0 < value < float("inf"):
                 raise ValueError(f"{name} is {value}, expected a positive finite number")
-        pool = _prepare_pool(pool, convention, body_model)
+        pool = _prepare_pool(pool, convention, body_model, pool_split)
         if not 1 <= num_candidates <= len(pool):
             raise ValueError(f"num_candidates is {num_candidates}, expected 1 to {len(pool)}, the size of the pool")
         self.num_candidates = num_candidates
@@ -249,14 +253,21 @@ class CandidateSelector(nn.Module):
 
 
 def _prepare_pool(
-    pool: CandidatePool | str | os.PathLike[str] | None, convention: str, body_model: str | os.PathLike[str] | None
+    pool: CandidatePool | str | os.PathLike[str] | None,
+    convention: str,
+    body_model: str | os.PathLike[str] | None,
+    pool_split: str,
 ) -> CandidatePool:
-    """Load the pool, and compute its keypoints anew where another convention or body is wanted."""
+    """Load the pool or its part, and compute its keypoints anew where another convention or body is wanted."""
     keypoint_names(convention)
+    if pool_split not in ("all", "train"):
+        raise ValueError(f"pool_split is {pool_split!r}, expected all or train")
     if pool is None:
         pool = load_default_pool()
     elif not isinstance(pool, CandidatePool):
         pool = load_pool(pool)
+    if pool_split == "train":
+        pool, _ = split_pool(pool)
     if convention == pool.convention and body_model is None:
         return pool
     return make_pool(pool.body_pose, pool.global_orient, body=SMPLBody(body_model), convention=convention)

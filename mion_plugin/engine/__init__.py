@@ -1,5 +1,6 @@
 """What training and testing on mmengine's Runner need besides mmengine."""
 
 from mion_plugin.engine.epoch_seed_hook import EpochSeedHook
+from mion_plugin.engine.plain_checkpoint_hook import PlainCheckpointHook
 
-__all__ = ["EpochSeedHook"]
+__all__ = ["EpochSeedHook", "PlainCheckpointHook"]

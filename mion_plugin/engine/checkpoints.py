@@ -7,16 +7,11 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from mmengine.fileio.backends import LocalBackend, register_backend
-from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from mion_plugin.files import atomic_path
-
-# numpy 1 and 2 name their core differently
-_NUMPY_CORE = getattr(np, "_core", None) or np.core  # type: ignore[attr-defined]
 
 
 class AtomicLocalBackend(LocalBackend):
@@ -39,24 +34,10 @@ class AtomicLocalBackend(LocalBackend):
 def prepare_checkpoints() -> None:
     """Make mmengine in this process write files atomically and read local checkpoints with ``weights_only=True``.
 
-    What mmengine itself puts into a checkpoint besides tensors (the history of logged numbers) is admitted by name.
+    ``PlainCheckpointHook`` keeps what mmengine saves besides the weights readable that way.
     """
     register_backend("local", AtomicLocalBackend, force=True, prefixes="")
-    torch.serialization.add_safe_globals(_mmengine_content())
     CheckpointLoader.register_scheme(prefixes="", loader=load_local_checkpoint, force=True)
-
-
-def _mmengine_content() -> list[Any]:
-    """The classes and functions that a checkpoint of mmengine's Runner names."""
-    number_types = [np.dtype(code) for code in "?bhilqBHILQfd"]
-    return [
-        HistoryBuffer,
-        np.ndarray,
-        np.dtype,
-        _NUMPY_CORE.multiarray._reconstruct,
-        _NUMPY_CORE.multiarray.scalar,
-        *{type(dtype) for dtype in number_types},
-    ]
 
 
 def load_local_checkpoint(filename: str, map_location: Any = None) -> dict[str, Any]:

@@ -253,6 +253,7 @@ def test_lower_precision_and_autocast_do_not_change_the_choice(stick_pool):
         ({"image_size": float("nan")}, "image_size is nan"),
         ({"max_fit_loss": float("inf")}, "max_fit_loss is inf"),
         ({"distance": "euclid"}, "distance is 'euclid', expected one of geodesic, axis_angle"),
+        ({"pool_split": "test"}, "pool_split is 'test', expected all or train"),
         ({"convention": "cocoa"}, "unknown keypoint convention 'cocoa'"),
     ],
 )

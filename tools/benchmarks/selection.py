@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import statistics
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from mion_plugin.candidates import CandidatePool, CandidateSelector, fit_translation
+from mion_plugin.candidates import CandidatePool, CandidateSelection, CandidateSelector, fit_translation
 from mion_plugin.candidates.pool import load_default_pool
 from mion_plugin.geometry.camera import FOCAL_LENGTH, project
 
@@ -94,14 +95,14 @@ def measure_pool(pool: CandidatePool, keypoints2d: torch.Tensor, args: argparse.
     lstsq = measure(lambda: lstsq_losses(joints, queries[0]), 1, 2, device)
     note = f" (timed on {sample:,})"
     results["batched torch.linalg.lstsq"] = replace(lstsq, seconds=lstsq.seconds * len(pool) / sample, note=note)
-    check_agreement(chosen, pool, exhaustive_losses(points, rotations, queries[:1]))
+    check_agreement(chosen, exhaustive_losses(points, rotations, queries[:1]))
     return results
 
 
-def check_agreement(chosen: object, pool: CandidatePool, losses: torch.Tensor) -> None:
+def check_agreement(chosen: CandidateSelection, losses: torch.Tensor) -> None:
     """Say whether the selector's first choice for the first image is the exhaustive form's (in single precision)."""
     best = float(losses.min())
-    ours = float(chosen.fit_loss[0, 0])  # type: ignore[attr-defined]
+    ours = float(chosen.fit_loss[0, 0])
     print(f"lowest loss of the first image: selector {ours:.3f}, exhaustive {best:.3f}")
 
 
@@ -169,9 +170,9 @@ def make_queries(pool: CandidatePool, batch: int, seed: int = 1) -> torch.Tensor
 
 
 def measure(call: Callable[[], object], num_images: int, repeats: int, device: torch.device) -> Measurement:
-    """Median seconds per image after a warm-up, and the memory that the call takes beyond what is held before it."""
-    call()
+    """Median seconds per image after a warm-up, and the memory that the calls take beyond what is held before them."""
     before = reset_peak_memory(device)
+    call()
     seconds = []
     for _ in range(repeats):
         synchronize(device)
@@ -194,6 +195,7 @@ def reset_peak_memory(device: torch.device) -> float:
         torch.cuda.reset_peak_memory_stats(device)
         return torch.cuda.memory_allocated(device)
     try:
+        ctypes.CDLL("libc.so.6").malloc_trim(0)  # what earlier calls freed would hide what this one takes
         Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak of resident memory starts anew
     except OSError:
         return float("nan")

@@ -1,0 +1,64 @@
+"""Skin textures for the stand-in body: MakeHuman skins, laid on by the surface's UVs."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from mion_plugin.body.arrays import NUM_FACES
+from mion_plugin.body.stand_in import StandInSurface, load_stand_in_surface
+from mion_plugin.datasets.transforms.loading import read_image
+
+_SUFFIXES = {".png", ".jpg", ".jpeg"}
+_TEXTURE_SIZE = 512  # a body in a 224 crop shows no more
+
+
+class SkinTextures:
+    """The textures of a folder in the UV layout of the MakeHuman base mesh; clothes are painted over them.
+
+    Args:
+        folder: Textures, sub-folders included.
+        surface: Texture coordinates; None for the stand-in's.
+
+    Raises:
+        FileNotFoundError: No such folder.
+        ValueError: It holds no images.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], surface: StandInSurface | None = None) -> None:
+        self.folder = Path(folder)
+        if not self.folder.is_dir():
+            raise FileNotFoundError(f"skin texture folder {self.folder} does not exist")
+        self.paths = sorted(path for path in self.folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
+        if not self.paths:
+            raise ValueError(f"skin texture folder {self.folder} holds no image ({', '.join(sorted(_SUFFIXES))})")
+        surface = surface or load_stand_in_surface()
+        self._corners = surface.uv[surface.faces_uv]
+        if len(self._corners) != NUM_FACES:
+            raise ValueError(f"the surface has {len(self._corners)} faces, expected {NUM_FACES}")
+
+    def sample(self, rng: np.random.Generator, face: np.ndarray, barycentric: np.ndarray) -> np.ndarray:
+        """Albedo (n, 3) float32 of a texture drawn at random.
+
+        Args:
+            rng: Chooses the texture.
+            face: (n,) face of each point.
+            barycentric: (n, 3) its place in the face.
+        """
+        texture = _read_texture(self.paths[int(rng.integers(len(self.paths)))])
+        height, width = texture.shape[:2]
+        uv = np.einsum("nk,nkc->nc", barycentric, self._corners[face])
+        column = np.clip((uv[:, 0] * width).astype(np.int64), 0, width - 1)
+        row = np.clip(((1 - uv[:, 1]) * height).astype(np.int64), 0, height - 1)
+        return texture[row, column].astype(np.float32) / np.float32(255)
+
+
+@lru_cache(maxsize=64)
+def _read_texture(path: Path) -> np.ndarray:
+    picture = Image.fromarray(read_image(path))
+    picture.thumbnail((_TEXTURE_SIZE, _TEXTURE_SIZE))
+    return np.asarray(picture)

@@ -1,0 +1,263 @@
+"""Writing a synthetic data set: images and one HumanData file, piece by piece, so that a killed run can go on."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from mion_plugin.body.smpl import SMPLBody
+from mion_plugin.candidates.splits import TEST_FRACTION
+from mion_plugin.files import atomic_path
+from mion_plugin.geometry.camera import IMAGE_SIZE
+from mion_plugin.geometry.keypoints import keypoint_mapping, keypoint_names
+from mion_plugin.synthesis.backgrounds import FolderBackground
+from mion_plugin.synthesis.dataset import body_settings, pose_source
+from mion_plugin.synthesis.degradation import AUGMENTED, Degradation
+from mion_plugin.synthesis.skins import SkinTextures
+from mion_plugin.synthesis.synthesizer import CONVENTION, Synthesizer
+
+PIECE = 128  # images that a killed run loses at most, for each worker
+_JPEG_QUALITY = 95
+_VERSION = 1  # of the recipe: raise it when the same settings give other pictures
+
+
+@dataclass(frozen=True)
+class SetSettings:
+    """What decides the content of a synthetic set. Paths are text or None for the defaults; see ``Synthesizer``."""
+
+    num_images: int
+    split: str = "train"
+    seed: int = 0
+    image_size: int = IMAGE_SIZE
+    pool: str | None = None
+    test_clips: tuple[str, ...] | None = None
+    test_fraction: float = TEST_FRACTION
+    split_seed: int = 0
+    backgrounds: str | None = None
+    skins: str | None = None
+    body_model: str | None = None
+    augment: bool = False
+    detected_noise: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the number of images; the rest is checked where it is used."""
+        if self.num_images < 1:
+            raise ValueError(f"num_images {self.num_images}, expected at least 1")
+
+    def text(self) -> str:
+        """All settings as JSON; kept in the set as HumanData's ``config``."""
+        return json.dumps({"version": _VERSION, **asdict(self)}, sort_keys=True)
+
+    def build(self) -> Synthesizer:
+        """The synthesizer; raises as ``Synthesizer`` and ``pose_source``."""
+        return Synthesizer(
+            pose_source(
+                self.pool, self.split, self.test_clips, split_seed=self.split_seed, test_fraction=self.test_fraction
+            ),
+            seed=self.seed,
+            image_size=self.image_size,
+            body=SMPLBody(self.body_model),
+            settings=body_settings(self.split),
+            background=None if self.backgrounds is None else FolderBackground(self.backgrounds),
+            skins=None if self.skins is None else SkinTextures(self.skins),
+            degradation=AUGMENTED if self.augment else Degradation(),
+            detected_noise=self.detected_noise,
+        )
+
+
+def write_set(
+    settings: SetSettings, out: str | Path, workers: int = 0, progress: Callable[[int], None] = lambda done: None
+) -> Path:
+    """Write ``out/{split}.npz`` and the images ``out/images/{split}/...``.
+
+    Images come first and in pieces; the annotation file appears when all are there. A run that was killed goes on
+    when called again with the same settings, and ends with the files of an undisturbed run. Only one run at a time may
+    write to a folder.
+
+    Args:
+        settings: What to write.
+        out: Folder; made if need be.
+        workers: Processes; 0 for this one.
+        progress: Called with the number of images that are ready.
+
+    Returns:
+        The annotation file.
+
+    Raises:
+        ValueError: ``out`` holds a set of other settings under this split's name; a setting is out of range.
+        FileNotFoundError, OSError: A file is missing, or ``out`` cannot be written.
+    """
+    out = Path(out)
+    annotation_file, pieces = out / f"{settings.split}.npz", out / f".{settings.split}_pieces"
+    if annotation_file.exists():
+        _check_same(settings, _finished_settings(annotation_file), out)
+        progress(settings.num_images)
+        return annotation_file
+    synthesizer = settings.build()  # before anything is written: it checks the settings
+    _claim(settings, pieces, out)
+    starts = list(range(0, settings.num_images, PIECE))
+    missing = [start for start in starts if not _piece_path(pieces, start).exists()]
+    done = settings.num_images - sum(len(_piece_rows(settings, start)) for start in missing)
+    progress(done)
+    for start in _write_pieces(settings, synthesizer, out, pieces, missing, workers):
+        done += len(_piece_rows(settings, start))
+        progress(done)
+    _write_annotations(settings, annotation_file, [_read_piece(_piece_path(pieces, start)) for start in starts])
+    shutil.rmtree(pieces)
+    return annotation_file
+
+
+def image_name(split: str, index: int) -> str:
+    """Path of an image below the set's folder; a thousand to a folder."""
+    return f"images/{split}/{index // 1000:04d}/{index:07d}.jpg"
+
+
+def _claim(settings: SetSettings, pieces: Path, out: Path) -> None:
+    """Note the settings beside the pieces, or check that those of an earlier run are the same."""
+    note = pieces / "settings.json"
+    if note.exists():
+        _check_same(settings, note.read_text(), out)
+        _remove_leftovers(settings, out)
+        return
+    with atomic_path(note) as temporary:
+        temporary.write_text(settings.text())
+
+
+def _remove_leftovers(settings: SetSettings, out: Path) -> None:
+    """Remove the temporary files (see ``atomic_path``) of a run that was killed while writing them."""
+    for pattern in (f"images/{settings.split}/*/.*.jpg", f".{settings.split}.*.npz"):
+        for path in out.glob(pattern):
+            path.unlink()
+
+
+def _check_same(settings: SetSettings, found: str, out: Path) -> None:
+    if found == settings.text():
+        return
+    try:
+        stored: dict[str, Any] = json.loads(found)
+    except ValueError:
+        stored = {}
+    wanted = json.loads(settings.text())
+    differing = [f"{key} {stored.get(key)!r} (not {wanted[key]!r})" for key in wanted if stored.get(key) != wanted[key]]
+    raise ValueError(
+        f"{out} holds a {settings.split} set with {', '.join(differing) or 'other settings'}; choose another folder or "
+        "remove that set"
+    )
+
+
+def _finished_settings(annotation_file: Path) -> str:
+    try:
+        with np.load(annotation_file, allow_pickle=False) as archive:
+            return str(archive["config"])
+    except Exception as error:  # numpy and zipfile fail on damaged files in many ways
+        raise ValueError(f"{annotation_file} is not a set that this tool wrote: {error}") from error
+
+
+def _write_pieces(
+    settings: SetSettings, synthesizer: Synthesizer, out: Path, pieces: Path, starts: list[int], workers: int
+) -> Iterator[int]:
+    """Write the pieces that begin at ``starts``; yields each when it is there."""
+    if workers < 1:
+        for start in starts:
+            yield _write_piece(settings, synthesizer, out, pieces, start)
+        return
+    # fork where there is one, as torch's data loader: a fresh interpreter takes seconds to import torch
+    context = multiprocessing.get_context("fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn")
+    with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(synthesizer,)) as executor:
+        jobs = [executor.submit(_write_piece_in_worker, settings, out, pieces, start) for start in starts]
+        try:
+            for job in as_completed(jobs):
+                yield job.result()
+        finally:
+            for job in jobs:
+                job.cancel()
+
+
+_workers_synthesizer: Synthesizer | None = None  # of a worker process
+
+
+def _start_worker(synthesizer: Synthesizer) -> None:
+    global _workers_synthesizer
+    torch.set_num_threads(1)
+    _workers_synthesizer = synthesizer
+
+
+def _write_piece_in_worker(settings: SetSettings, out: Path, pieces: Path, start: int) -> int:
+    assert _workers_synthesizer is not None
+    return _write_piece(settings, _workers_synthesizer, out, pieces, start)
+
+
+def _write_piece(settings: SetSettings, synthesizer: Synthesizer, out: Path, pieces: Path, start: int) -> int:
+    """Write the images of a piece, then its annotations: where these are, the images are."""
+    rows = []
+    for index in _piece_rows(settings, start):
+        sample = synthesizer.sample(index)
+        with atomic_path(out / image_name(settings.split, index)) as temporary:
+            Image.fromarray(sample.pop("image")).save(temporary, quality=_JPEG_QUALITY)
+        del sample["mask"]
+        rows.append(sample)
+    with atomic_path(_piece_path(pieces, start)) as temporary:
+        np.savez(temporary, **{key: np.stack([row[key] for row in rows]) for key in rows[0]})
+    return start
+
+
+def _piece_rows(settings: SetSettings, start: int) -> range:
+    return range(start, min(start + PIECE, settings.num_images))
+
+
+def _piece_path(pieces: Path, start: int) -> Path:
+    return pieces / f"{start:08d}.npz"
+
+
+def _read_piece(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as archive:
+        return {key: archive[key] for key in archive.files}
+
+
+def _write_annotations(settings: SetSettings, path: Path, pieces: list[dict[str, np.ndarray]]) -> None:
+    columns = {key: np.concatenate([piece[key] for piece in pieces]) for key in pieces[0]}
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **human_data_arrays(settings, columns))
+
+
+def human_data_arrays(settings: SetSettings, columns: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The content of the HumanData file: keypoints compressed to those that bodies have, pickled dicts where the format
+    wants dicts.
+    """
+    count, size = settings.num_images, settings.image_size
+    human_data, own = (np.array(rows) for rows in keypoint_mapping(CONVENTION, "human_data"))
+    order = human_data.argsort()  # compressed keypoints stand in the order of the full ones
+    mask = np.zeros(len(keypoint_names("human_data")), np.uint8)
+    mask[human_data] = 1
+    keys = [key for key in ("keypoints2d", "keypoints3d", "keypoints2d_detected") if key in columns]
+    arrays: dict[str, Any] = {key: columns[key][:, own[order]] for key in keys}
+    arrays |= {f"{key}_mask": mask for key in keys}
+    arrays |= {f"{key}_convention": np.array("human_data") for key in keys}
+    pose = columns["pose"]
+    return arrays | {
+        "image_path": np.array([image_name(settings.split, index) for index in range(count)]),
+        "bbox_xywh": np.tile(np.array([0, 0, size, size, 1], np.float32), (count, 1)),
+        "smpl": {
+            "body_pose": pose[:, 1:],
+            "global_orient": pose[:, 0],
+            "betas": columns["betas"],
+            "transl": columns["transl"],
+        },
+        "meta": {"gender": np.full(count, "neutral")},
+        "cam_param": {"K": columns["cam_intrinsics"]},
+        "misc": {"visible": columns["visible"][:, own[order]], "pose_index": columns["pose_index"]},
+        "config": np.array(settings.text()),
+        "__key_strict__": np.array(False),
+        "__data_len__": np.array(count),
+        "__keypoints_compressed__": np.array(True),
+    }
