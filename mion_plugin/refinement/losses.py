@@ -1,0 +1,188 @@
+"""The losses of the mesh refinement transformer (paper, eq. 6 to 9)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from mion_plugin.body.smpl import SMPLBody
+from mion_plugin.geometry.keypoints import keypoint_names
+from mion_plugin.refinement.camera import CropCamera
+from mion_plugin.refinement.heads import RefinementOutput
+from mion_plugin.refinement.precision import full_precision
+from mion_plugin.refinement.samples import Targets
+from mion_plugin.registry import MODELS
+
+# What 3D keypoints are aligned at: the first of these whose joints the convention has.
+_ROOTS = (("pelvis_extra",), ("left_hip_extra", "right_hip_extra"), ("pelvis",), ("left_hip", "right_hip"))
+_MILLIMETRES = 1000.0
+
+
+def _norm(difference: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(difference, dim=-1)
+
+
+def _mean_square(difference: Tensor) -> Tensor:
+    return difference.square().mean(dim=-1)
+
+
+ERRORS: dict[str, Callable[[Tensor], Tensor]] = {"l2": _norm, "mse": _mean_square}
+
+
+@MODELS.register_module()
+class MeshLoss(nn.Module):
+    """L = w1 L_smpl + w2 (L_3d + L_2d), each term masked per sample and averaged over the samples that have labels.
+
+    - ``loss_smpl_pose``, ``loss_smpl_betas`` (eq. 7): rotation matrices, mean over the joints, and betas.
+    - ``loss_keypoints3d`` (eq. 8): metres, relative to the pelvis (or the middle of the hips, if the convention has no
+      pelvis); mean over the joints weighted by confidence. A sample whose pelvis is not annotated counts as unlabelled.
+    - ``loss_keypoints2d`` (eq. 9): normalised crop coordinates (``CropCamera``), weighted by confidence.
+
+    A term without any label in the batch is 0 with zero gradients.
+
+    Args:
+        smpl_weight: w1, paper: 1.
+        keypoints_weight: w2, paper: 5.
+        betas_weight: Further factor on the betas' part of eq. 7, paper: 1. (SPIN's is 0.001.)
+        error: What is taken of the difference of two vectors (a joint's rotation matrix, its position, the betas):
+            ``l2``, its length, as the equations have it, or ``mse``, the mean square of its entries, as SPIN.
+
+    Raises:
+        ValueError: A negative weight or an unknown error.
+    """
+
+    def __init__(
+        self,
+        smpl_weight: float = 1.0,
+        keypoints_weight: float = 5.0,
+        betas_weight: float = 1.0,
+        error: str = "l2",
+    ) -> None:
+        super().__init__()
+        if min(smpl_weight, keypoints_weight, betas_weight) < 0:
+            raise ValueError(
+                f"weights {smpl_weight}, {keypoints_weight}, {betas_weight}: expected numbers that are not negative"
+            )
+        if error not in ERRORS:
+            raise ValueError(f"error is {error!r}, expected one of {', '.join(ERRORS)}")
+        self.smpl_weight = smpl_weight
+        self.keypoints_weight = keypoints_weight
+        self.betas_weight = betas_weight
+        self.error = ERRORS[error]
+
+    def forward(
+        self, output: RefinementOutput, targets: Targets, valid: Tensor, body: SMPLBody, camera: CropCamera
+    ) -> dict[str, Tensor]:
+        """All terms, weighted, and what to watch.
+
+        Args:
+            output: Refined bodies (B, N).
+            targets: Of B samples, in pixels of the camera's crop.
+            valid: (B,) bool; other samples do not count.
+            body: Where the keypoints sit.
+            camera: The crop's camera.
+
+        Returns:
+            Scalars: the four losses; ``mpjpe``, the mean distance of the 3D keypoints in millimetres, if any sample has
+            them.
+        """
+        with full_precision(output.pose):
+            joints = keypoints3d_difference(output, targets, valid, body)
+            return {
+                "loss_smpl_pose": self.smpl_weight * self.smpl_pose(output, targets, valid),
+                "loss_smpl_betas": self.smpl_weight * self.betas_weight * self.smpl_betas(output, targets, valid),
+                "loss_keypoints3d": self.keypoints_weight * self.keypoints3d(*joints),
+                "loss_keypoints2d": self.keypoints_weight * self.keypoints2d(output, targets, valid, body, camera),
+                **mean_joint_error(*joints),
+            }
+
+    def smpl_pose(self, output: RefinementOutput, targets: Targets, valid: Tensor) -> Tensor:
+        """Eq. 7, theta: error of the 9 entries of each rotation matrix."""
+        labelled = targets.has_smpl & valid
+        difference = _difference(output.pose, targets.rotations, labelled)
+        return _labelled_mean(self.error(difference.flatten(-2)).mean(dim=-1), labelled)
+
+    def smpl_betas(self, output: RefinementOutput, targets: Targets, valid: Tensor) -> Tensor:
+        """Eq. 7, beta."""
+        labelled = targets.has_smpl & valid
+        return _labelled_mean(self.error(_difference(output.betas, targets.betas, labelled)), labelled)
+
+    def keypoints3d(self, difference: Tensor, confidence: Tensor, labelled: Tensor) -> Tensor:
+        """Eq. 8, of what ``keypoints3d_difference`` returns."""
+        return _labelled_mean(_confident_mean(self.error(difference), confidence), labelled)
+
+    def keypoints2d(
+        self, output: RefinementOutput, targets: Targets, valid: Tensor, body: SMPLBody, camera: CropCamera
+    ) -> Tensor:
+        """Eq. 9."""
+        confidence = targets.keypoints2d[..., 2]
+        labelled = targets.has_keypoints2d & valid & (confidence > 0).any(dim=-1)
+        points = body.pose_keypoints(output.pose, output.betas, output.transl, targets.keypoints2d_convention)
+        seen = labelled[:, None] & (confidence > 0)
+        difference = _difference(
+            camera.project_normalized(points), camera.normalize(targets.keypoints2d[..., :2]), seen
+        )
+        return _labelled_mean(_confident_mean(self.error(difference), confidence), labelled)
+
+
+def keypoints3d_difference(
+    output: RefinementOutput, targets: Targets, valid: Tensor, body: SMPLBody
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Predicted minus annotated 3D keypoints, both relative to the root.
+
+    Returns:
+        ``(difference, confidence, labelled)``: (B, N, K, 3) metres, 0 where a joint is unknown; (B, K); (B,) bool.
+    """
+    root = list(root_joints(targets.keypoints3d_convention))
+    confidence = targets.keypoints3d[..., 3]
+    labelled = targets.has_keypoints3d & valid & (confidence[:, root] > 0).all(dim=-1)
+    points = body.pose_keypoints(output.pose, output.betas, convention=targets.keypoints3d_convention)
+    aligned, wanted = (
+        value - value[..., root, :].mean(dim=-2, keepdim=True) for value in (points, targets.keypoints3d[..., :3])
+    )
+    return _difference(aligned, wanted, labelled[:, None] & (confidence > 0)), confidence, labelled
+
+
+@torch.no_grad()
+def mean_joint_error(difference: Tensor, confidence: Tensor, labelled: Tensor) -> dict[str, Tensor]:
+    """``mpjpe``: mean distance of root-aligned 3D keypoints, millimetres; nothing if no sample has them."""
+    if not labelled.any():
+        return {}
+    present = (confidence > 0).to(difference)
+    return {"mpjpe": _MILLIMETRES * _labelled_mean(_confident_mean(_norm(difference), present), labelled)}
+
+
+def root_joints(convention: str) -> tuple[int, ...]:
+    """The joints of a convention whose middle 3D keypoints are aligned at.
+
+    Raises:
+        ValueError: The convention has neither a pelvis nor both hips.
+    """
+    names = keypoint_names(convention)
+    for root in _ROOTS:
+        if set(root) <= set(names):
+            return tuple(names.index(name) for name in root)
+    raise ValueError(f"keypoints3d in {convention!r} have neither a pelvis nor both hips to be aligned at")
+
+
+def _difference(predicted: Tensor, target: Tensor, known: Tensor) -> Tensor:
+    """``predicted`` (B, N, ...) minus ``target`` (B, ...); 0 with zero gradient where not ``known`` (B,) or (B, K).
+
+    Chosen, not multiplied: unknown targets may be anything, NaN included.
+    """
+    target, known = target[:, None], known[:, None]
+    known = known.reshape(*known.shape, *[1] * (predicted.dim() - known.dim()))
+    return torch.where(known, predicted - target, 0.0 * predicted)
+
+
+def _confident_mean(errors: Tensor, confidence: Tensor) -> Tensor:
+    """Mean of ``errors`` (B, N, K) over the present joints, each times its ``confidence`` (B, K): (B, N)."""
+    present = (confidence > 0).sum(dim=-1).clamp(min=1)
+    return (errors * confidence[:, None]).sum(dim=-1) / present[:, None]
+
+
+def _labelled_mean(errors: Tensor, labelled: Tensor) -> Tensor:
+    """Mean of ``errors`` (B, N) over the labelled samples; 0 if there are none."""
+    return (errors.mean(dim=1) * labelled).sum() / labelled.sum().clamp(min=1)
