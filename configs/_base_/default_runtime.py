@@ -1,23 +1,23 @@
 # What every run shares: hooks, logs, seeds.
-custom_imports = dict(imports=['mion_plugin'], allow_failed_imports=False)
-default_scope = 'mmengine'  # our own components carry the prefix
+custom_imports = dict(imports=["mion_plugin"], allow_failed_imports=False)
+default_scope = "mmengine"  # our own components carry the prefix
 
 default_hooks = dict(
-    timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=20),
-    param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=2),
-    sampler_seed=dict(type='DistSamplerSeedHook'),
+    timer=dict(type="IterTimerHook"),
+    logger=dict(type="LoggerHook", interval=20),
+    param_scheduler=dict(type="ParamSchedulerHook"),
+    checkpoint=dict(type="CheckpointHook", interval=1, max_keep_ckpts=2),
+    sampler_seed=dict(type="DistSamplerSeedHook"),
 )
 # Dropout and the choice of training candidates depend on the epoch alone: a resumed run equals an uninterrupted one.
 # Checkpoints hold tensors and plain values only, so that they load with weights_only=True.
-custom_hooks = [dict(type='mion.EpochSeedHook'), dict(type='mion.PlainCheckpointHook')]
+custom_hooks = [dict(type="mion.EpochSeedHook"), dict(type="mion.PlainCheckpointHook")]
 
-vis_backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
-visualizer = dict(type='Visualizer', vis_backends=vis_backends)
-log_processor = dict(type='LogProcessor', window_size=20, by_epoch=True)
-env_cfg = dict(cudnn_benchmark=True, mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0))
+vis_backends = [dict(type="LocalVisBackend"), dict(type="TensorboardVisBackend")]
+visualizer = dict(type="Visualizer", vis_backends=vis_backends)
+log_processor = dict(type="LogProcessor", window_size=20, by_epoch=True)
+env_cfg = dict(cudnn_benchmark=True, mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0))
 randomness = dict(seed=0)
-log_level = 'INFO'
+log_level = "INFO"
 load_from = None
 resume = False

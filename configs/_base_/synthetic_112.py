@@ -1,8 +1,8 @@
 # Synthetic people at 112 x 112, made on the fly; test poses come from recordings that no training pose comes from.
 image_size = 112
 pipeline = [
-    dict(type='mion.Normalize'),
-    dict(type='mion.PackBodyInputs'),
+    dict(type="mion.Normalize"),
+    dict(type="mion.PackBodyInputs"),
 ]
 # A detector's error; the paper's keypoints are HRNet's, whose typical error is 1-2 % of the person's height.
 detected_noise = 1.5
@@ -11,11 +11,11 @@ train_dataloader = dict(
     batch_size=32,
     num_workers=1,
     persistent_workers=True,
-    sampler=dict(type='mion.EpochSampler', shuffle=True),
+    sampler=dict(type="mion.EpochSampler", shuffle=True),
     dataset=dict(
-        type='mion.SURREALSynthesisDataset',
+        type="mion.SURREALSynthesisDataset",
         num_samples=3200,
-        split='train',
+        split="train",
         image_size=image_size,
         detected_noise=detected_noise,
         fresh_samples=True,
@@ -26,11 +26,11 @@ val_dataloader = dict(
     batch_size=32,
     num_workers=1,
     persistent_workers=True,
-    sampler=dict(type='mion.EpochSampler', shuffle=False),
+    sampler=dict(type="mion.EpochSampler", shuffle=False),
     dataset=dict(
-        type='mion.SURREALSynthesisDataset',
+        type="mion.SURREALSynthesisDataset",
         num_samples=256,
-        split='test',
+        split="test",
         seed=1,
         image_size=image_size,
         detected_noise=detected_noise,
@@ -41,18 +41,18 @@ test_dataloader = dict(
     batch_size=32,
     num_workers=1,
     persistent_workers=True,
-    sampler=dict(type='mion.EpochSampler', shuffle=False),
+    sampler=dict(type="mion.EpochSampler", shuffle=False),
     dataset=dict(
-        type='mion.SURREALSynthesisDataset',
+        type="mion.SURREALSynthesisDataset",
         num_samples=1024,
-        split='test',
+        split="test",
         seed=2,
         image_size=image_size,
         detected_noise=detected_noise,
         pipeline=pipeline,
     ),
 )
-val_evaluator = dict(type='mion.MeshMetric', errors=('MPJPE', 'PA-MPJPE'), statistics=('chosen', 'mean', 'best'))
+val_evaluator = dict(type="mion.MeshMetric", errors=("MPJPE", "PA-MPJPE"), statistics=("chosen", "mean", "best"))
 test_evaluator = val_evaluator
 val_cfg = dict()
 test_cfg = dict()
