@@ -14,8 +14,20 @@ from mion_plugin import (
     registry,
     rendering,
     synthesis,
+    visualization,
 )
 
 __version__ = "0.1.0"
 
-__all__ = ["body", "candidates", "datasets", "engine", "evaluation", "refinement", "registry", "rendering", "synthesis"]
+__all__ = [
+    "body",
+    "candidates",
+    "datasets",
+    "engine",
+    "evaluation",
+    "refinement",
+    "registry",
+    "rendering",
+    "synthesis",
+    "visualization",
+]

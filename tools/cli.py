@@ -41,8 +41,8 @@ def load_config(args: argparse.Namespace) -> Config:
         cfg = Config.fromfile(path)
         if args.cfg_options:
             cfg.merge_from_dict(args.cfg_options)
-    except (SyntaxError, NameError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise ValueError(f"config {path}: {type(error).__name__}: {error}") from error
+    except (SyntaxError, NameError, KeyError, TypeError, AttributeError, IndexError, OSError) as error:
+        raise ValueError(f"config {path}: {error}") from error
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
@@ -64,7 +64,7 @@ def report_errors(tool: str) -> Callable[[Callable[..., int]], Callable[..., int
         def wrapped(arguments: list[str] | None = None) -> int:
             try:
                 return main(arguments)
-            except (OSError, ValueError, KeyError, ImportError, UnsafePickleError) as error:
+            except (OSError, ValueError, KeyError, TypeError, ImportError, UnsafePickleError) as error:
                 message = error.args[0] if isinstance(error, KeyError) and error.args else error
                 print(f"{tool}: error: {message}", file=sys.stderr)
                 return 2

@@ -11,6 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
+import torch
 from cli import add_common_arguments, load_config, report_errors, start_launcher
 from mmengine.config import Config
 from mmengine.runner import Runner
@@ -40,6 +41,8 @@ def make_config(args: argparse.Namespace) -> Config:
     """The config with the command line's changes."""
     cfg = load_config(args)
     if args.amp:
+        if not torch.cuda.is_available():
+            raise ValueError("--amp needs a GPU; on a CPU set model.bfloat16_features=True in the config instead")
         cfg.optim_wrapper.type = "AmpOptimWrapper"
         cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
     if args.auto_scale_lr:

@@ -1,13 +1,13 @@
 # Stage 2, small, on synthetic people: for a laptop without a GPU.
 #   python tools/train.py configs/mion/mrt_tiny_synthetic.py
-#   python tools/test.py configs/mion/mrt_tiny_synthetic.py work_dirs/mrt_tiny_synthetic/epoch_10.pth
+#   python tools/test.py configs/mion/mrt_tiny_synthetic.py work_dirs/mrt_tiny_synthetic/epoch_8.pth
 _base_ = ["../_base_/default_runtime.py", "../_base_/synthetic_112.py"]
 
 model = dict(
     type="mion.MRT",
-    # three of ResNet-18's four stages: 7 x 7 features of 112 x 112 images, 2.8 M weights
-    backbone=dict(type="mion.TorchvisionResNet", depth=18, num_stages=3),
-    neck=dict(type="mion.DeconvNeck", in_channels=256, channels=144, num_layers=1),  # 14 x 14 tokens
+    # two of ResNet-18's four stages: 14 x 14 features of 112 x 112 images
+    backbone=dict(type="mion.TorchvisionResNet", depth=18, num_stages=2),
+    neck=dict(type="mion.DeconvNeck", in_channels=128, channels=144, num_layers=0),  # 14 x 14 tokens
     transformer=dict(
         width=144,
         num_heads=4,
@@ -38,7 +38,7 @@ optim_wrapper = dict(
     optimizer=dict(type="AdamW", lr=5e-4, weight_decay=1e-4),  # ten times the paper's: a small model, few steps
     clip_grad=dict(max_norm=1.0),
 )
-max_epochs = 10
+max_epochs = 8
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.02, by_epoch=False, begin=0, end=50),
     dict(type="CosineAnnealingLR", T_max=max_epochs, eta_min=1e-5, by_epoch=True, convert_to_iter_based=True),

@@ -53,8 +53,14 @@ def load_local_checkpoint(filename: str, map_location: Any = None) -> dict[str, 
     try:
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{path} is not a checkpoint that can be read safely: {first_line}") from error
+        raise ValueError(f"{path} is not a checkpoint that can be read safely: {_reason(error)}") from error
     if not isinstance(checkpoint, dict):
         raise ValueError(f"{path} holds a {type(checkpoint).__name__}, expected a checkpoint (a dict)")
     return checkpoint
+
+
+def _reason(error: Exception) -> str:
+    """One line of torch's many: the one that names what was refused, else the first."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    refused = [line for line in lines if "Unsupported" in line]
+    return (refused or lines or [type(error).__name__])[0]

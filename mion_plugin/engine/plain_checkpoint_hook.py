@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
@@ -16,14 +17,16 @@ if TYPE_CHECKING:  # see EpochSeedHook
 
 @HOOKS.register_module()
 class PlainCheckpointHook(Hook):
-    """Store mmengine's history of logged numbers as tensors.
+    """Store mmengine's history of logged numbers as tensors, and its numpy scalars as numbers.
 
     Pickled as they are, the ``HistoryBuffer`` objects name functions by ``getattr``, which no safe reader admits.
     """
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Replace the buffers by tensors."""
+        """Replace buffers and numpy scalars."""
         hub = checkpoint["message_hub"]
+        info = hub["runtime_info"]
+        info.update({name: value.item() for name, value in info.items() if isinstance(value, np.generic)})
         hub["log_scalars"] = {name: _to_tensors(buffer) for name, buffer in hub["log_scalars"].items()}
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:

@@ -45,18 +45,62 @@ def draw_candidate_sheet(
     Returns:
         The sheet, (H, W, 3) uint8: overlays above, side views below, keypoints at the left.
     """
-    size, focal_length = IMAGE_SIZE * scale, FOCAL_LENGTH * scale
+    size = IMAGE_SIZE * scale
     if crop.shape != (size, size, 3) or len(captions) != len(vertices) + 1:
         raise ValueError(
             f"crop {crop.shape} with {len(captions)} captions, expected {(size, size, 3)} and {len(vertices) + 1}"
         )
     scaled = keypoints2d * np.array([scale, scale, 1.0])
-    columns = [(draw_keypoints(crop, scaled), crop)]
+    columns = _columns(crop, scaled, vertices, faces, FOCAL_LENGTH * scale, "coco")
+    return _lay_out(columns, captions, size)
+
+
+def draw_body_columns(
+    image: np.ndarray,
+    keypoints2d: np.ndarray,
+    bodies: Sequence[tuple[str, Tensor]],
+    faces: Tensor,
+    focal_length: float,
+    scale: int = 2,
+    convention: str = "coco",
+) -> np.ndarray:
+    """Named bodies over an image and from the side, enlarged.
+
+    Args:
+        image: (S, S, 3) uint8; the principal point is its middle.
+        keypoints2d: (K, 3) in pixels of ``image`` and confidence.
+        bodies: Captions and vertices (V, 3), metres, camera frame.
+        faces: (F, 3).
+        focal_length: Pixels of ``image``.
+        scale: Pixels of the picture per pixel of ``image``.
+        convention: Order of the keypoints.
+
+    Returns:
+        The sheet, laid out as in ``draw_candidate_sheet``.
+    """
+    size = len(image) * scale
+    large = np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC))
+    scaled = keypoints2d * np.array([scale, scale, 1.0])
+    columns = _columns(large, scaled, [body for _, body in bodies], faces, focal_length * scale, convention)
+    return _lay_out(columns, ["2D keypoints", *(name for name, _ in bodies)], size)
+
+
+def _columns(
+    image: np.ndarray,
+    keypoints2d: np.ndarray,
+    vertices: Sequence[Tensor],
+    faces: Tensor,
+    focal_length: float,
+    convention: str,
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The image with its keypoints above itself, then each body over the image and from the side."""
+    columns = [(draw_keypoints(image, keypoints2d, convention), image)]
     for number, body in enumerate(vertices):
         color = CANDIDATE_COLORS[number % len(CANDIDATE_COLORS)]
-        over = overlay_body(crop, body, faces, color, focal_length)
-        columns.append((draw_keypoints(over, scaled), side_view(body, faces, color, size, focal_length)))
-    return _lay_out(columns, captions, size)
+        over = overlay_body(image, body, faces, color, focal_length)
+        side = side_view(body, faces, color, len(image), focal_length)
+        columns.append((draw_keypoints(over, keypoints2d, convention), side))
+    return columns
 
 
 def _lay_out(columns: Sequence[tuple[np.ndarray, np.ndarray]], captions: Sequence[str], size: int) -> np.ndarray:

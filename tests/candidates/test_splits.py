@@ -2,6 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from support.clip_pool import make_clip_pool
 
 from mion_plugin.candidates.splits import (
     choose_test_clips,
@@ -11,6 +12,11 @@ from mion_plugin.candidates.splits import (
     recording_key,
     split_pool,
 )
+
+
+@pytest.fixture(scope="module")
+def pool():
+    return make_clip_pool()
 
 
 @pytest.mark.parametrize(

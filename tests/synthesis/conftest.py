@@ -1,11 +1,9 @@
-import numpy as np
 import pytest
+from support.clip_pool import make_clip_pool
 
 from mion_plugin.body import SMPLBody
-from mion_plugin.candidates.pool import make_pool, save_pool
+from mion_plugin.candidates.pool import save_pool
 from mion_plugin.synthesis import PoseSource, Synthesizer
-
-CLIPS = ("cmu/01_02.amc", "bvh/001_02.bvh", "cmu/03_01.amc", "other/sit.bvh")
 
 
 @pytest.fixture(scope="session")
@@ -14,16 +12,8 @@ def body():
 
 
 @pytest.fixture(scope="session")
-def pool(body):
-    """40 poses from four clips, the first two of the same recording."""
-    rng = np.random.default_rng(0)
-    return make_pool(
-        rng.normal(scale=0.25, size=(40, 23, 3)),
-        np.zeros((1, 3)),
-        body=body,
-        clip_index=np.arange(40) % 4,
-        metadata={"clips": list(CLIPS)},
-    )
+def pool():
+    return make_clip_pool()
 
 
 @pytest.fixture(scope="session")

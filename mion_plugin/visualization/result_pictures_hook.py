@@ -1,0 +1,99 @@
+"""Pictures of a test's results: ``tools/test.py --show-dir``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from mmengine.hooks import Hook
+from mmengine.structures import BaseDataElement
+from PIL import Image
+from torch import Tensor
+
+from mion_plugin.body.smpl import SMPLBody
+from mion_plugin.datasets.transforms.formatting import IMAGENET_MEAN, IMAGENET_STD
+from mion_plugin.files import atomic_path
+from mion_plugin.registry import HOOKS, MODELS
+from mion_plugin.visualization.candidate_sheet import draw_body_columns
+
+if TYPE_CHECKING:  # see EpochSeedHook
+    from mmengine.runner import Runner
+
+
+@HOOKS.register_module()
+class ResultPicturesHook(Hook):
+    """Write one picture per sample: keypoints, candidate, refined and true body, each over the image and from the side.
+
+    The candidate and the refined body are those of the chosen path; the true body is drawn where the sample has one.
+
+    Args:
+        out_dir: Folder.
+        max_pictures: Stop after so many.
+        body: Config of the ``SMPLBody``.
+        focal_length: Pixels of a 224 crop.
+        mean: Of the pipeline's normalisation.
+        std: Likewise.
+    """
+
+    def __init__(
+        self,
+        out_dir: str,
+        max_pictures: int = 100,
+        body: Mapping[str, Any] | None = None,
+        focal_length: float = 5000.0,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
+    ) -> None:
+        if max_pictures < 1:
+            raise ValueError(f"max_pictures is {max_pictures}, expected at least 1")
+        self.out_dir = Path(out_dir)
+        self.max_pictures = max_pictures
+        self.body: SMPLBody = MODELS.build({"type": "mion.SMPLBody", **(body or {})})
+        self.focal_length = focal_length
+        self.mean, self.std = (torch.tensor(values)[:, None, None] for values in (mean, std))
+        self._written = 0
+
+    def before_test_epoch(self, runner: Runner) -> None:
+        """Start counting anew."""
+        self._written = 0
+
+    def after_test_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence[BaseDataElement] | None = None
+    ) -> None:
+        """Draw the batch."""
+        for image, sample in zip(data_batch["inputs"], outputs or [], strict=False):
+            if self._written >= self.max_pictures:
+                return
+            with atomic_path(self.out_dir / f"{batch_idx:05d}_{self._written:04d}.png") as temporary:
+                Image.fromarray(self.draw(image.cpu(), sample.cpu())).save(temporary)
+            self._written += 1
+
+    @torch.no_grad()
+    def draw(self, image: Tensor, sample: BaseDataElement) -> np.ndarray:
+        """The picture (H, W, 3) uint8 of one normalised image (3, S, S) and its data sample."""
+        picture = (image.float() * self.std + self.mean).clamp(0, 255).byte().permute(1, 2, 0).numpy()
+        focal_length = self.focal_length * len(picture) / 224.0
+        chosen = int(sample.pred_bodies.get("selected", 0))
+        bodies = [
+            ("candidate", self._pose(sample.candidates, chosen)),
+            ("refined", self._pose(sample.pred_bodies, chosen)),
+        ]
+        truth = sample.gt_body
+        if int(truth.get("has_smpl", 0)) and int(truth.get("has_transl", 0)):
+            pose = torch.cat([truth.smpl_global_orient.view(1, 3), truth.smpl_body_pose.view(23, 3)])
+            bodies.append(("ground truth", self.body(pose, truth.smpl_betas, truth.smpl_transl).vertices))
+        keypoints2d = truth.get("keypoints2d_input", truth.get("keypoints2d"))
+        convention = sample.get("keypoints2d_convention", "coco")
+        return draw_body_columns(
+            picture, keypoints2d.numpy(), bodies, self.body.faces, focal_length, scale=2, convention=convention
+        )
+
+    def _pose(self, paths: BaseDataElement, chosen: int) -> Tensor:
+        """Vertices (V, 3) of one path."""
+        betas = paths.get("betas")
+        return self.body(
+            paths.pose[chosen].float(), None if betas is None else betas[chosen].float(), paths.transl[chosen].float()
+        ).vertices

@@ -1,0 +1,94 @@
+"""tools/train.py and tools/test.py on the tiny config, cut down to a few steps."""
+
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import train as train_tool
+
+# `import test` would be Python's own package of that name
+_SPEC = importlib.util.spec_from_file_location("test_tool", Path(train_tool.__file__).with_name("test.py"))
+test_tool = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(test_tool)
+
+CONFIG = "configs/mion/mrt_tiny_synthetic.py"
+SMALL = [
+    "--cfg-options",
+    "train_dataloader.dataset.num_samples=8",
+    "train_dataloader.batch_size=4",
+    "train_dataloader.num_workers=0",
+    "train_dataloader.persistent_workers=False",
+    "val_dataloader.dataset.num_samples=4",
+    "val_dataloader.num_workers=0",
+    "val_dataloader.persistent_workers=False",
+    "test_dataloader.dataset.num_samples=4",
+    "test_dataloader.num_workers=0",
+    "test_dataloader.persistent_workers=False",
+    "train_cfg.val_interval=1",
+]
+
+
+def train(work_dir, *options):
+    assert train_tool.main([CONFIG, "--work-dir", str(work_dir), *SMALL, "train_cfg.max_epochs=2", *options]) == 0
+
+
+def weights(work_dir, epoch):
+    return torch.load(work_dir / f"epoch_{epoch}.pth", weights_only=True)["state_dict"]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    work_dir = tmp_path_factory.mktemp("whole")
+    train(work_dir)
+    return work_dir
+
+
+def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(uninterrupted, tmp_path):
+    """Resumed from what is there when a run is killed in its second epoch."""
+    shutil.copy(uninterrupted / "epoch_1.pth", tmp_path)
+    (tmp_path / "last_checkpoint").write_text(str(tmp_path / "epoch_1.pth"))
+    train(tmp_path, "--resume")
+    expected, resumed = weights(uninterrupted, 2), weights(tmp_path, 2)
+    assert expected.keys() == resumed.keys()
+    for name, value in expected.items():
+        assert torch.equal(resumed[name], value), name
+
+
+def test_training_changes_the_weights_and_stores_no_body_or_pool(uninterrupted):
+    first, second = weights(uninterrupted, 1), weights(uninterrupted, 2)
+    assert any(not torch.equal(first[name], second[name]) for name in first)
+    assert not any("body" in name or "pool" in name or "keypoints3d" in name for name in second)
+
+
+def test_the_checkpoint_is_evaluated(uninterrupted, tmp_path):
+    out, pictures = tmp_path / "metrics.json", tmp_path / "pictures"
+    arguments = [CONFIG, str(uninterrupted / "epoch_2.pth"), "--work-dir", str(tmp_path), "--out", str(out)]
+    assert test_tool.main([*arguments, "--show-dir", str(pictures), *SMALL]) == 0
+    metrics = json.loads(out.read_text())
+    assert metrics["body/num_samples"] == 4
+    assert 20 < metrics["body/MPJPE/best"] <= metrics["body/MPJPE/mean"] < 500
+    assert len(list(pictures.glob("*.png"))) == 4
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "message"),
+    [
+        (train_tool, ["none.py"], "config none.py does not exist"),
+        (train_tool, ["pyproject.toml"], "config pyproject.toml: Only py/yml/yaml/json type are supported"),
+        (train_tool, [CONFIG, "--resume", "none.pth"], "--resume: checkpoint none.pth does not exist"),
+        (train_tool, [CONFIG, "--cfg-options", "model.type=mion.MTR"], "MTR is not in the"),
+        (train_tool, [CONFIG, "--cfg-options", "model.depth=3"], "depth"),
+        (train_tool, [CONFIG, "--amp"], "--amp needs a GPU"),
+        (test_tool, [CONFIG, "none.pth"], "checkpoint none.pth does not exist"),
+        (test_tool, [CONFIG, CONFIG, "--out", "metrics.txt"], "expected a name that ends in .json"),
+        (test_tool, [CONFIG, CONFIG], "is not a checkpoint that can be read safely"),
+    ],
+)
+def test_bad_input_ends_with_one_line(tool, arguments, message, capsys, tmp_path):
+    if "--amp" in arguments and torch.cuda.is_available():
+        pytest.skip("--amp works here")
+    assert tool.main([*arguments, "--work-dir", str(tmp_path)]) == 2
+    assert message in capsys.readouterr().err.strip().splitlines()[-1]
