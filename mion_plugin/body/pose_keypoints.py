@@ -32,7 +32,6 @@ class PoseKeypoints(nn.Module):
     pair_keypoint: Tensor
     pair_bone: Tensor
     joint_index: Tensor
-    parents: Tensor
     joints_template: Tensor
     joints_shapedirs: Tensor
 
@@ -57,8 +56,8 @@ class PoseKeypoints(nn.Module):
             "pair_keypoint": keypoint,
             "pair_bone": bone,
             "joint_index": rows.joint_index,
-            "parents": body.parents,
         }
+        self._parents = body.parents  # not a tensor: smplx reads it entry by entry, each a wait for a GPU
         for name, array in indices.items():
             self.register_buffer(name, torch.from_numpy(array.astype(np.int64)), persistent=False)
 
@@ -77,7 +76,7 @@ class PoseKeypoints(nn.Module):
         if len(rotations) == 0:
             return betas.new_zeros(*lead, len(self.joint_index), 3)
         rest_joints = self.joints_template + torch.einsum("jcl,bl->bjc", self.joints_shapedirs, betas)
-        joints, transforms = batch_rigid_transform(rotations, rest_joints, self.parents, dtype=rotations.dtype)
+        joints, transforms = batch_rigid_transform(rotations, rest_joints, self._parents, dtype=rotations.dtype)
         features = (rotations[:, 1:] - torch.eye(3, dtype=rotations.dtype, device=rotations.device)).flatten(1)
         points = (
             self.pair_point

@@ -46,12 +46,11 @@ class SMPLBody(nn.Module):
 
     faces: Tensor
     v_template: Tensor
-    parents: Tensor
 
     def __init__(self, model_path: str | os.PathLike[str] | None = None, gender: str = "neutral") -> None:
         super().__init__()
         self.arrays: BodyArrays = load_body(model_path, gender)
-        for name in ("v_template", "shapedirs", "J_regressor", "weights", "faces", "parents"):
+        for name in ("v_template", "shapedirs", "J_regressor", "weights", "faces"):
             self.register_buffer(name, torch.tensor(getattr(self.arrays, name)), persistent=False)
         # lbs wants (207, 6890 * 3)
         posedirs = torch.from_numpy(self.arrays.posedirs).flatten(0, 1).T.contiguous()
@@ -84,7 +83,7 @@ class SMPLBody(nn.Module):
                 self.shapedirs,
                 self.posedirs,
                 self.J_regressor,
-                self.parents,
+                self.arrays.parents,  # not a tensor: smplx reads it entry by entry, each a wait for a GPU
                 self.weights,
                 pose2rot=False,
             )

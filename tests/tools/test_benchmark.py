@@ -1,0 +1,40 @@
+import benchmark
+import numpy as np
+import pytest
+import torch
+from benchmarks import selection
+from support.exhaustive_selection import fit_by_lstsq
+from support.stick_pool import make_keypoints, make_stick_pool
+
+from mion_plugin.geometry.rotations import rotvec_to_rotmat
+
+
+def test_the_selection_table_is_printed(capsys):
+    benchmark.main(["selection", "--poses", "40", "--batch", "2", "--repeats", "1"])
+    printed = capsys.readouterr().out
+    for form in ("selector", "exhaustive closed form, torch", "exhaustive closed form, numpy", "torch.linalg.lstsq"):
+        assert form in printed
+    _, ours, theirs = printed.split("lowest loss of the first image: ")[1].split("\n")[0].replace(",", "").split(" ", 2)
+    assert float(ours) == float(theirs.removeprefix("exhaustive "))
+
+
+@pytest.mark.parametrize("upside_down", [False, True])
+def test_all_forms_compute_the_same_losses(upside_down):
+    """What is compared must be the same thing. Upside-down keypoints put upright bodies behind the camera."""
+    pool = make_stick_pool(num_poses=5, num_orientations=4)
+    keypoints2d = make_keypoints(pool, 1).float()
+    keypoints2d[..., 2].clamp_(min=0.1)
+    if upside_down:
+        keypoints2d[..., :2] = 224.0 - keypoints2d[..., :2]
+    rotations = rotvec_to_rotmat(torch.from_numpy(pool.global_orient))
+    points = torch.from_numpy(pool.keypoints3d)
+    joints = (points[:, None] @ rotations.mT).flatten(0, 1)
+    expected = np.array([fit_by_lstsq(candidate, keypoints2d[0].numpy())[1] for candidate in joints.double().numpy()])
+    finite = np.isfinite(expected)
+    assert finite.all() != upside_down
+    exhaustive = selection.exhaustive_losses(points, rotations, keypoints2d).numpy()
+    in_numpy = selection.exhaustive_losses_numpy(pool.keypoints3d, rotations.numpy(), keypoints2d[0].numpy())
+    by_lstsq = selection.lstsq_losses(joints, keypoints2d[0]).numpy()
+    for losses in (exhaustive, in_numpy):
+        np.testing.assert_allclose(losses, expected, rtol=2e-3)
+    np.testing.assert_allclose(by_lstsq[finite], expected[finite], rtol=2e-3)  # it does not look behind the camera
