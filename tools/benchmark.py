@@ -7,17 +7,16 @@ Timings are the median of several runs; machines are noisy, so the ratios are wh
 
 from __future__ import annotations
 
-import argparse
-
 import torch
 from benchmarks import rasterizer, selection
+from cli import OneLineParser
 
 BENCHMARKS = {"selection": selection, "rasterizer": rasterizer}
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the benchmark that the first argument names."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser = OneLineParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads of torch")
     commands = parser.add_subparsers(dest="benchmark", required=True)
     for name, module in BENCHMARKS.items():

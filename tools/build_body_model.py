@@ -12,13 +12,15 @@ import sys
 import time
 from pathlib import Path
 
+from cli import OneLineParser
+
 from mion_plugin.body.export import export_body
 from mion_plugin.body.stand_in import STAND_IN_GENDERS, STAND_IN_PATH, load_stand_in, save_stand_in
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Command line, see ``--help``."""
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("--out", type=Path, help=f"the .npz file to build (default: {STAND_IN_PATH})")

@@ -13,7 +13,7 @@ import os
 import sys
 from pathlib import Path
 
-from cli import report_errors
+from cli import OneLineParser, report_errors
 
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.candidates.building import Collection, PoolRecipe, build_pool
@@ -22,7 +22,7 @@ from mion_plugin.candidates.pool import CandidatePool, save_pool
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser = OneLineParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--source", nargs="+", type=Path, required=True, help="folders and files of motion capture")
     parser.add_argument("--out", type=Path, required=True, help="pool file to write, .npz")
     parser.add_argument("--num-poses", type=int, default=10000, help="body poses at most, mirror images included")

@@ -8,10 +8,19 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from mmengine.config import Config, DictAction
 
 from mion_plugin.files import UnsafePickleError
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """A parser whose errors are one line: argparse's usage text would bury what is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the error and end with exit code 2."""
+        self.exit(2, f"{self.prog}: error: {message} (see --help)\n")
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,4 +83,4 @@ def report_errors(tool: str) -> Callable[[Callable[..., int]], Callable[..., int
     return decorate
 
 
-__all__ = ["add_common_arguments", "load_config", "report_errors", "start_launcher"]
+__all__ = ["OneLineParser", "add_common_arguments", "load_config", "report_errors", "start_launcher"]

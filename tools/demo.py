@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from cli import report_errors
+from cli import OneLineParser, report_errors
 from PIL import Image
 
 import mion_plugin
@@ -36,7 +36,7 @@ PICTURE_SCALE = 2  # pixels of the picture per crop pixel
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser = OneLineParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--image", type=Path, default=DEMO_DATA / "000000000785.jpg", help="a photograph")
     parser.add_argument("--keypoints", type=Path, default=DEMO_DATA / "coco_keypoints.json", help="COCO annotations")
     parser.add_argument("--person", type=int, default=0, help="which of the people annotated in the photograph")

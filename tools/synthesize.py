@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from cli import report_errors
+from cli import OneLineParser, report_errors
 from mmengine.utils import ProgressBar
 
 from mion_plugin.candidates.splits import TEST_FRACTION
@@ -22,7 +22,7 @@ from mion_plugin.synthesis.writing import SetSettings, write_set
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser = OneLineParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--out", type=Path, required=True, help="folder; gets SPLIT.npz and images/SPLIT")
     parser.add_argument("--num-images", type=int, required=True, help="how many")
     parser.add_argument("--split", choices=["train", "test", "all"], default="train", help="which recordings")

@@ -12,7 +12,7 @@ import json
 import sys
 from pathlib import Path
 
-from cli import add_common_arguments, load_config, report_errors, start_launcher
+from cli import OneLineParser, add_common_arguments, load_config, report_errors, start_launcher
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
@@ -23,7 +23,7 @@ from mion_plugin.files import atomic_path
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser = OneLineParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("config", help="config file")
     parser.add_argument("checkpoint", help="checkpoint file")
     parser.add_argument("--work-dir", help="folder for logs; default: work_dirs/CONFIG")

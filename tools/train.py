@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import torch
-from cli import add_common_arguments, load_config, report_errors, start_launcher
+from cli import OneLineParser, add_common_arguments, load_config, report_errors, start_launcher
 from mmengine.config import Config
 from mmengine.runner import Runner
 
@@ -21,7 +21,7 @@ from mion_plugin.engine.checkpoints import prepare_checkpoints
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser = OneLineParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("config", help="config file")
     parser.add_argument("--work-dir", help="folder for logs and checkpoints; default: work_dirs/CONFIG")
     parser.add_argument(
