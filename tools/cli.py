@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+import torch
 from mmengine.config import Config, DictAction
 
 from mion_plugin.files import UnsafePickleError
@@ -53,6 +54,9 @@ def load_config(args: argparse.Namespace) -> Config:
     except (SyntaxError, NameError, KeyError, TypeError, AttributeError, IndexError, OSError) as error:
         raise ValueError(f"config {path}: {error}") from error
     cfg.launcher = args.launcher
+    if args.launcher != "none" and not torch.cuda.is_available():
+        # mmengine's own wrapping asks for a GPU by number
+        cfg.setdefault("model_wrapper_cfg", dict(type="MMDistributedDataParallel", device_ids=None))
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get("work_dir") is None:
@@ -61,8 +65,13 @@ def load_config(args: argparse.Namespace) -> Config:
 
 
 def start_launcher(args: argparse.Namespace) -> None:
-    """Let the launcher's workers find their rank where only the old argument tells it."""
+    """Let the launcher's workers find their rank, and each other where there is no GPU.
+
+    mmengine selects a GPU whatever the backend, so on CPUs the processes are joined by gloo before it looks.
+    """
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
+    if args.launcher == "pytorch" and not torch.cuda.is_available():
+        torch.distributed.init_process_group("gloo")
 
 
 def report_errors(tool: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
