@@ -10,6 +10,7 @@ NUM_VERTICES = 6890
 NUM_FACES = 13776
 NUM_JOINTS = 24
 NUM_BETAS = 10
+SMPL_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
 NUM_POSE_FEATURES = 207  # 23 joints x 9 entries of (R - I)
 
 

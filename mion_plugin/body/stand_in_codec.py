@@ -12,12 +12,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from mion_plugin.body.arrays import NUM_BETAS, NUM_JOINTS, NUM_POSE_FEATURES, NUM_VERTICES, BodyArrays
+from mion_plugin.geometry.keypoints import flip_permutation
 
 POSEDIRS_UNIT = 1e-4  # metres
 SHORT = 32767
 FLIP = np.array([-1, 1, 1])
 # Left and right joints swapped, in SMPL's order.
-MIRROR_JOINTS = np.array([0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20, 23, 22])
+MIRROR_JOINTS = np.array(flip_permutation("smpl"))
 REGRESSORS = ("J_regressor", "regressor_h36m", "regressor_extra")
 
 

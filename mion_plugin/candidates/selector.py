@@ -126,7 +126,7 @@ class CandidateSelector(nn.Module):
         self.image_size = float(image_size)
         self.convention = convention
         for name in ("body_pose", "global_orient", "keypoints3d", "root_offset"):
-            self.register_buffer(name, torch.from_numpy(getattr(pool, name)), persistent=False)
+            self.register_buffer(name, torch.tensor(getattr(pool, name)), persistent=False)  # a cached pool is shared
         self.register_buffer("rotations", rotvec_to_rotmat(self.global_orient.double()), persistent=False)
         self.scorer = PoolScorer(self.keypoints3d, self.rotations)
         self.distance = PoseDistance(self.body_pose, self.global_orient, distance)
@@ -196,7 +196,8 @@ class CandidateSelector(nn.Module):
         farthest = bounds.farthest[place].double()
         nearest = farthest - self.scorer.depth_range[listed.orientation, listed.pose]
         rounding = ROUNDING * target.spread[listed.sample]
-        upper = lower * (farthest / nearest.clamp(min=NEAREST)).square() * (1.0 + _BOUND_SLACK) + rounding
+        ratio = farthest / nearest.clamp(min=NEAREST)
+        upper = (lower + rounding) * ratio.square() * (1.0 + _BOUND_SLACK)
         upper = upper.masked_fill(nearest <= NEAREST, torch.inf)
         lowest = upper.new_full((len(target.usable),), torch.inf).scatter_reduce(0, listed.sample, upper, "amin")
         may_be_best = lower * (1.0 - _BOUND_SLACK) - rounding <= lowest[listed.sample]

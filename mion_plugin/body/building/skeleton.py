@@ -23,6 +23,8 @@ import numpy as np
 import roma
 import torch
 
+from mion_plugin.body.arrays import SMPL_PARENTS
+
 JOINTS = (
     "pelvis",
     "left_hip",
@@ -49,7 +51,7 @@ JOINTS = (
     "left_hand",
     "right_hand",
 )
-PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
+PARENTS = SMPL_PARENTS
 HIP_WIDTH = 0.8  # femoral heads against the rig's thigh bones, as a share of the distance from the mid-line
 # Raising the arm from the source's 45 degrees to the horizontal lifts the clavicle by about 4 degrees per 30.
 CLAVICLE_LIFT = np.radians(6.0)

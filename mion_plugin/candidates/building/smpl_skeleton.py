@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mion_plugin.body.arrays import BodyArrays
+from mion_plugin.body.arrays import SMPL_PARENTS, BodyArrays
 from mion_plugin.geometry.keypoints import flip_permutation, keypoint_names
 
 SMPL_JOINTS = keypoint_names("smpl")
-SMPL_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
 INDEX = {name: index for index, name in enumerate(SMPL_JOINTS)}
 # The limb bones: the joint that turns a bone -> the joint at its end
 BONE_END = {"hip": "knee", "knee": "ankle", "ankle": "foot", "shoulder": "elbow", "elbow": "wrist"}

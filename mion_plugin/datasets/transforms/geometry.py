@@ -10,15 +10,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from mion_plugin.geometry.keypoints import flip_permutation
 from mion_plugin.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat
 
 KEYPOINTS2D_KEYS = ("keypoints2d", "keypoints2d_input")
 MIRROR = np.diag([-1.0, 1.0, 1.0])  # x to -x
 # SMPL's body joints 1..23, each replaced by the joint on the other side; index 0 is joint 1
-_SMPL_SIDES = ((1, 2), (4, 5), (7, 8), (10, 11), (13, 14), (16, 17), (18, 19), (20, 21), (22, 23))
-MIRRORED_BODY_POSE = np.arange(23)
-for _left, _right in _SMPL_SIDES:
-    MIRRORED_BODY_POSE[[_left - 1, _right - 1]] = _right - 1, _left - 1
+MIRRORED_BODY_POSE = np.array(flip_permutation("smpl"))[1:] - 1
 
 
 def apply_maps(results: dict, image_map: np.ndarray, body_map: np.ndarray) -> None:
