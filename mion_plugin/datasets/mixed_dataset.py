@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 
-from mion_plugin.datasets.human_dataset import HumanDataset
 from mion_plugin.datasets.randomness import Epoch, sample_generator
 from mion_plugin.registry import DATASETS
+
+
+@runtime_checkable
+class FetchableDataset(Protocol):
+    """What ``MixedDataset`` asks of a set; ``HumanDataset`` and ``SURREALSynthesisDataset`` offer it."""
+
+    dataset_name: str
+
+    @property
+    def metainfo(self) -> Mapping[str, Any]:
+        """Meta information, such as keypoint conventions."""
+
+    def __len__(self) -> int: ...
+
+    def set_epoch(self, epoch: int) -> None:
+        """Learn the epoch, 0 or more, before it starts."""
+
+    def fetch(self, idx: int, rng: np.random.Generator) -> Any:
+        """Sample ``idx`` after the set's pipeline, all augmentation drawn from ``rng``."""
+
+
+Member = Mapping[str, Any] | FetchableDataset  # a config, or what would be built from it
 
 
 @DATASETS.register_module()
@@ -26,19 +47,20 @@ class MixedDataset(torch.utils.data.Dataset):
         datasets=[h36m, [lsp, mpii, lspet, coco], mpi_inf_3dhp], ratios=[0.3, 0.6, 0.1]
 
     Args:
-        datasets: ``HumanDataset`` configs (or datasets). A list among them is a group that shares one ratio by length.
+        datasets: Configs of sets, or sets: ``HumanDataset``, ``SURREALSynthesisDataset``, or any other
+            ``FetchableDataset``. A list among them is a group that shares one ratio by length.
         ratios: One for each entry of ``datasets``; positive, need not sum to 1.
         num_samples: Length of an epoch; default: of the longest set, as SPIN and mmhuman3d.
         seed: Seed of the draw and of the augmentation (the sets' own seeds are not used).
 
     Raises:
         ValueError: Ratios that do not fit, an empty set.
-        TypeError: A set of another class.
+        TypeError: A set that is no ``FetchableDataset``.
     """
 
     def __init__(
         self,
-        datasets: Sequence[dict | HumanDataset | Sequence[dict | HumanDataset]],
+        datasets: Sequence[Member | Sequence[Member]],
         ratios: Sequence[float],
         num_samples: int | None = None,
         seed: int = 0,
@@ -56,7 +78,7 @@ class MixedDataset(torch.utils.data.Dataset):
         self._epoch = Epoch()
 
     @property
-    def metainfo(self) -> dict:
+    def metainfo(self) -> Mapping[str, Any]:
         """Meta information of the first set."""
         return self.datasets[0].metainfo
 
@@ -64,8 +86,14 @@ class MixedDataset(torch.utils.data.Dataset):
         return self._num_samples
 
     def set_epoch(self, epoch: int) -> None:
-        """Let the draw and the augmentation of the coming epoch differ from those of others."""
+        """Let the draw and the augmentation of the coming epoch differ from those of others.
+
+        The sets are told too: one that makes fresh samples needs to know. It makes those of its own length, so an epoch
+        of more draws from it repeats them.
+        """
         self._epoch.set(epoch)
+        for dataset in self.datasets:
+            dataset.set_epoch(epoch)
 
     def draw(self, position: int, rng: np.random.Generator) -> tuple[int, int]:
         """``(set, index in the set)`` for ``position`` of the current epoch."""
@@ -87,12 +115,15 @@ class MixedDataset(torch.utils.data.Dataset):
         return self.datasets[chosen].fetch(index, rng)
 
 
-def _build_group(group: dict | HumanDataset | Sequence[dict | HumanDataset]) -> list[HumanDataset]:
-    members = [group] if isinstance(group, (Mapping, HumanDataset)) else list(group)
+def _build_group(group: Member | Sequence[Member]) -> list[FetchableDataset]:
+    members: list[Any] = [group] if isinstance(group, (Mapping, FetchableDataset)) else list(group)
     built = [DATASETS.build(member) if isinstance(member, Mapping) else member for member in members]
     for dataset in built:
-        if not isinstance(dataset, HumanDataset):
-            raise TypeError(f"MixedDataset mixes HumanDataset, got {type(dataset).__name__}")
+        if not isinstance(dataset, FetchableDataset):
+            raise TypeError(
+                f"MixedDataset mixes sets that offer fetch(idx, rng), set_epoch, dataset_name and metainfo, such as "
+                f"HumanDataset and SURREALSynthesisDataset; got {type(dataset).__name__}"
+            )
         if len(dataset) == 0:
             raise ValueError(f"dataset {dataset.dataset_name} is empty")
     return built

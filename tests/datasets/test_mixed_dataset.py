@@ -5,7 +5,9 @@ import pytest
 import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.runner import Runner
+from support.clip_pool import make_clip_pool
 
+from mion_plugin.candidates.pool import save_pool
 from mion_plugin.datasets import HumanDataset, MixedDataset
 from mion_plugin.registry import DATASETS
 
@@ -130,6 +132,61 @@ class TestSamples:
         assert all("001" not in sample.image_path for sample in samples)
 
 
+class TestOtherSets:
+    """Synthetic people beside photographs, as any set that offers fetch and set_epoch."""
+
+    @pytest.fixture
+    def synthetic(self, tmp_path) -> dict:
+        save_pool(make_clip_pool(), tmp_path / "pool.npz")
+        return {
+            "type": "mion.SURREALSynthesisDataset",
+            "num_samples": 3,
+            "pool": str(tmp_path / "pool.npz"),
+            "split": "all",
+            "image_size": 32,
+            "pipeline": PIPELINE[1:],  # its samples bring their image
+        }
+
+    def test_synthetic_and_annotated_people_share_batches(self, sets, synthetic):
+        mixed = DATASETS.build(
+            {"type": "mion.MixedDataset", "datasets": [sets["lsp"], synthetic], "ratios": [1, 3], "num_samples": 24}
+        )
+        np.testing.assert_allclose(mixed.probabilities, [0.25, 0.75])
+        mixed.set_epoch(0)
+        batch = pseudo_collate([mixed[position] for position in range(24)])
+        assert torch.stack(batch["inputs"]).shape == (24, 3, 16, 16)
+        names = [sample.dataset_name for sample in batch["data_samples"]]
+        assert set(names) == {"lsp", "synthesis_all"}
+        assert names.count("synthesis_all") > 12
+        shapes = {
+            name: sample.gt_body.keypoints2d.shape for name, sample in zip(names, batch["data_samples"], strict=True)
+        }
+        assert shapes["lsp"] == shapes["synthesis_all"]
+
+    @pytest.mark.parametrize("fresh_samples", [False, True])
+    def test_fresh_samples_follow_the_epoch_of_the_mixture(self, sets, synthetic, fresh_samples):
+        synthetic |= {"fresh_samples": fresh_samples}
+        mixed = MixedDataset([[synthetic], sets["lsp"]], [1.0, 1e-9], num_samples=3)
+
+        def poses(epoch):
+            mixed.set_epoch(epoch)
+            return {tuple(mixed.datasets[0].get_data_info(index)["smpl_body_pose"].ravel()) for index in range(3)}
+
+        first, second = poses(0), poses(1)
+        assert first == poses(0)
+        assert first.isdisjoint(second) if fresh_samples else first == second
+
+    def test_the_epoch_reaches_running_workers(self, sets, synthetic):
+        config = {
+            "type": "mion.MixedDataset",
+            "datasets": [synthetic | {"fresh_samples": True}, sets["lsp"]],
+            "ratios": [0.5, 0.5],
+            "num_samples": 8,
+        }
+        collect = TestSamples().collect
+        assert torch.equal(collect(config, 1, (0, 1)), collect(config, 0, (0, 1)))
+
+
 class TestBadOptions:
     @pytest.mark.parametrize(
         ("ratios", "message"),
@@ -144,8 +201,13 @@ class TestBadOptions:
             DATASETS.build({**spin_config, "ratios": ratios})
 
     def test_other_datasets(self):
-        with pytest.raises(TypeError, match="mixes HumanDataset, got int"):
+        with pytest.raises(TypeError, match=r"mixes sets that offer fetch\(idx, rng\).*; got int"):
             MixedDataset([[3]], [1.0])
+
+    def test_a_set_without_people(self, sets):
+        dataset = DATASETS.build({**sets["lsp"], "indices": 0})
+        with pytest.raises(ValueError, match="dataset lsp is empty"):
+            MixedDataset([dataset], [1.0])
 
     def test_position_outside_the_epoch(self, sets):
         mixed = MixedDataset([sets["lsp"]], [1.0])
