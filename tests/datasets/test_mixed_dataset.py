@@ -205,7 +205,7 @@ class TestBadOptions:
             MixedDataset([[3]], [1.0])
 
     def test_a_set_without_people(self, sets):
-        dataset = DATASETS.build({**sets["lsp"], "indices": 0})
+        dataset = DATASETS.build({**sets["lsp"], "indices": 0, "serialize_data": False})
         with pytest.raises(ValueError, match="dataset lsp is empty"):
             MixedDataset([dataset], [1.0])
 
