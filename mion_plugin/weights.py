@@ -1,0 +1,112 @@
+"""Weights to ship: a plain state dict, in half precision on request, and loading one into a part of a model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mion_plugin.engine.checkpoints import load_local_checkpoint
+from mion_plugin.files import atomic_path
+
+_NAMED_AT_MOST = 3  # in an error; a wrong file has hundreds of wrong keys
+
+
+def save_weights(
+    state_dict: Mapping[str, Tensor],
+    path: str | os.PathLike[str],
+    half: bool = False,
+    meta: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a checkpoint file that holds weights alone: ``state_dict``, and ``meta`` if given.
+
+    Args:
+        state_dict: Name -> tensor.
+        path: File to write, whole or not at all.
+        half: Store floating point numbers in 16 bits, half the size; ``load_weights`` gives float32 again, rounded to
+            11 significant bits.
+        meta: Plain values to keep beside the weights.
+
+    Raises:
+        ValueError: A number is too large for half precision.
+    """
+    stored = {name: value.detach().cpu().contiguous().clone() for name, value in state_dict.items()}
+    if half:
+        stored = {name: _to_half(name, value) for name, value in stored.items()}
+    content: dict[str, Any] = {"state_dict": stored}
+    if meta is not None:
+        content["meta"] = dict(meta)
+    with atomic_path(path) as temporary:
+        torch.save(content, temporary)
+
+
+def load_weights(path: str | os.PathLike[str], part: str | None = None) -> dict[str, Tensor]:
+    """Read the weights in a checkpoint file; floating point numbers come as float32 on the CPU.
+
+    Args:
+        path: What ``save_weights``, mmengine's runner or ``torch.save(model.state_dict())`` wrote.
+        part: Name of a part, e.g. ``cen``: if keys start with ``cen.``, take those alone, without that prefix. So the
+            part is found in a checkpoint of its own and in one of a larger model.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not a checkpoint that loads with ``weights_only=True``, or one without weights.
+    """
+    content = load_local_checkpoint(os.fspath(path), map_location="cpu")
+    weights = content.get("state_dict", content)
+    if (
+        not isinstance(weights, Mapping)
+        or not weights
+        or not all(isinstance(value, Tensor) for value in weights.values())
+    ):
+        raise ValueError(f"{path} holds no weights, expected a state_dict of names and tensors")
+    prefix = f"{part}."
+    if part is not None and any(name.startswith(prefix) for name in weights):
+        weights = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+    return {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
+
+
+def load_part(module: nn.Module, path: str | os.PathLike[str], part: str | None = None) -> None:
+    """Load the weights of a file into a module, all of them and no others.
+
+    Args:
+        module: Where to.
+        path: See ``load_weights``.
+        part: See ``load_weights``.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: See ``load_weights``; or the names or shapes are not those of the module.
+    """
+    weights, own = load_weights(path, part), module.state_dict()
+    differences = {
+        "lacks": [name for name in own if name not in weights],
+        "has besides": [name for name in weights if name not in own],
+        "has in another shape": [
+            f"{name} {tuple(weights[name].shape)} for {tuple(own[name].shape)}"
+            for name in own
+            if name in weights and weights[name].shape != own[name].shape
+        ],
+    }
+    told = [f"{kind} {_name_some(names)}" for kind, names in differences.items() if names]
+    if told:
+        raise ValueError(f"{Path(path)} is not a checkpoint of this {type(module).__name__}: it {'; '.join(told)}")
+    module.load_state_dict(weights)
+
+
+def _to_half(name: str, value: Tensor) -> Tensor:
+    if not value.is_floating_point():
+        return value
+    rounded = value.half()
+    if not torch.equal(rounded.isfinite(), value.isfinite()):
+        raise ValueError(f"{name} holds {value.abs().max().item():.3g}, beyond the 65504 of half precision")
+    return rounded
+
+
+def _name_some(names: list[str]) -> str:
+    rest = len(names) - _NAMED_AT_MOST
+    return ", ".join(names[:_NAMED_AT_MOST]) + (f" and {rest} more" if rest > 0 else "")
