@@ -7,6 +7,7 @@ Importing the package registers its components under the scope ``mion``; it is w
 from mion_plugin import (
     body,
     candidates,
+    consistency,
     datasets,
     engine,
     evaluation,
@@ -22,6 +23,7 @@ __version__ = "0.1.0"
 __all__ = [
     "body",
     "candidates",
+    "consistency",
     "datasets",
     "engine",
     "evaluation",

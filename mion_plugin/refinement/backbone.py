@@ -15,6 +15,8 @@ from mion_plugin.registry import MODELS
 _DEPTHS = (18, 34, 50, 101, 152)
 _STAGE_CHANNELS = (64, 128, 256, 512)
 _NUM_STAGES = len(_STAGE_CHANNELS)
+_RGB = 3
+_FIRST_LAYER = "conv1.weight"
 _GROUPS = 32  # of group normalisation, Wu and He, 2018
 _CHECKPOINT_SUFFIXES = (".pth", ".pt", ".bin")
 _STATISTICS = ("num_batches_tracked", "running_mean", "running_var")  # which frozen or group normalisation may lack
@@ -42,6 +44,8 @@ class TorchvisionResNet(nn.Module):
             quarter of the parameters.
         norm: ``batch``; ``group`` (does not depend on the batch size); or ``frozen``, batch normalisation that keeps
             the statistics of ``weights``, as DETR.
+        in_channels: Of the input: 3 of an image, and any that follow. ``weights`` for images alone are taken for the
+            first three, and the further channels' filters start at zero, so that the features start as the image's.
 
     Raises:
         ImportError: torchvision is not installed.
@@ -55,13 +59,18 @@ class TorchvisionResNet(nn.Module):
         weights: str | os.PathLike[str] | None = None,
         num_stages: int = _NUM_STAGES,
         norm: str = "batch",
+        in_channels: int = _RGB,
     ) -> None:
         super().__init__()
         if depth not in _DEPTHS:
             raise ValueError(f"depth is {depth}, expected one of {', '.join(map(str, _DEPTHS))}")
         if not 1 <= num_stages <= _NUM_STAGES:
             raise ValueError(f"num_stages is {num_stages}, expected 1 to {_NUM_STAGES}")
+        if in_channels < _RGB:
+            raise ValueError(f"in_channels is {in_channels}, expected at least {_RGB}, those of an image")
         network = _torchvision_models().get_model(f"resnet{depth}", weights=None, norm_layer=_resnet_norm(norm))
+        if in_channels > _RGB:
+            network.conv1 = _first_layer(in_channels)
         self.stem = ("conv1", "bn1", "relu", "maxpool")
         self.stages = tuple(f"layer{stage}" for stage in range(1, num_stages + 1))
         for name in (*self.stem, *self.stages):
@@ -72,7 +81,7 @@ class TorchvisionResNet(nn.Module):
         _channels_last(self)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Features (B, out_channels, H / stride, W / stride) of normalised images (B, 3, H, W)."""
+        """Features (B, out_channels, H / stride, W / stride) of normalised images (B, in_channels, H, W)."""
         features = image.contiguous(memory_format=torch.channels_last)
         for name in (*self.stem, *self.stages):
             features = self.get_submodule(name)(features)
@@ -80,6 +89,7 @@ class TorchvisionResNet(nn.Module):
 
     def _load(self, state: dict[str, Tensor], name: str) -> None:
         own = self.state_dict()
+        state = _widened(state, own)
         dropped = ("fc.", *(f"layer{stage}." for stage in range(len(self.stages) + 1, _NUM_STAGES + 1)))
         unknown = [
             key for key in state if key not in own and not key.startswith(dropped) and not key.endswith(_STATISTICS)
@@ -155,6 +165,22 @@ def _torchvision_models() -> Any:
             "TorchvisionResNet needs torchvision: install the build that belongs to your torch"
         ) from error
     return torchvision.models
+
+
+def _first_layer(in_channels: int) -> nn.Module:
+    """ResNet's first convolution for more channels than an image's, initialised as torchvision does."""
+    layer = nn.Conv2d(in_channels, _STAGE_CHANNELS[0], kernel_size=7, stride=2, padding=3, bias=False)
+    nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+    return layer
+
+
+def _widened(state: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:
+    """``state`` with zeros in the first layer for the channels that it lacks, if it was for images alone."""
+    given, wanted = state.get(_FIRST_LAYER), own[_FIRST_LAYER]
+    if given is None or given.shape[1:2] != (_RGB,) or wanted.shape[1] == _RGB:
+        return state
+    missing = given.new_zeros(given.shape[0], wanted.shape[1] - _RGB, *given.shape[2:])
+    return {**state, _FIRST_LAYER: torch.cat([given, missing], dim=1)}
 
 
 def _resnet_norm(norm: str) -> Callable[..., nn.Module]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mion_plugin.body.smpl import SMPLBody
+from mion_plugin.body.smpl import BodyOutput, SMPLBody
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.rendering.rasterizer import Fragments, rasterize
 from mion_plugin.synthesis.appearance import draw_outfit, paint
@@ -113,9 +113,44 @@ class Synthesizer:
         with _one_thread():
             return self._sample(index)
 
+    @torch.no_grad()
+    def render(self, index: int, pose: np.ndarray, betas: np.ndarray, transl: np.ndarray) -> dict[str, Any]:
+        """A picture of a given body, with the looks, light and background that ``sample(index)`` has.
+
+        Args:
+            index: Of the sample, 0 or more.
+            pose: (24, 3) axis-angle, index 0 the global orientation in the camera frame.
+            betas: (10,).
+            transl: (3,) metres; the body stands before the camera.
+
+        Returns:
+            As ``sample``; ``pose_index`` is -1.
+
+        Raises:
+            ValueError: ``index`` is negative, or a shape or value is wrong.
+        """
+        if index < 0:
+            raise ValueError(f"sample index {index}, expected 0 or more")
+        for name, value, shape in (("pose", pose, (24, 3)), ("betas", betas, (10,)), ("transl", transl, (3,))):
+            if value.shape != shape or not np.isfinite(value).all():
+                raise ValueError(f"{name} has shape {value.shape}, expected {shape} finite numbers")
+        if not transl[2] > 0:
+            raise ValueError(f"transl is {transl.tolist()}, expected a body before the camera")
+        draw = BodyDraw(pose.astype(np.float32), betas.astype(np.float32))
+        with _one_thread():
+            output, keypoints3d = self._pose(draw)
+            body = self._place(draw, output, keypoints3d, transl.astype(np.float32))
+            return self._picture(body, self._generators(index))
+
     def _sample(self, index: int) -> dict[str, Any]:
-        rng = {name: np.random.default_rng([self.seed, index, stream]) for stream, name in enumerate(_STREAMS)}
-        body = self._draw_body(rng["body"])
+        rng = self._generators(index)
+        return self._picture(self._draw_body(rng["body"]), rng)
+
+    def _generators(self, index: int) -> dict[str, np.random.Generator]:
+        return {name: np.random.default_rng([self.seed, index, stream]) for stream, name in enumerate(_STREAMS)}
+
+    def _picture(self, body: _PlacedBody, rng: dict[str, np.random.Generator]) -> dict[str, Any]:
+        """The sample that shows a body; see ``sample``."""
         fragments = rasterize(
             body.vertices[None],
             self.body.faces,
@@ -155,9 +190,16 @@ class Synthesizer:
 
     def _draw_body(self, rng: np.random.Generator) -> _PlacedBody:
         draw = draw_body(self.poses, rng, self.settings)
-        output = self.body(torch.from_numpy(draw.pose)[None], torch.from_numpy(draw.betas)[None])
-        keypoints3d = self.body.keypoints(output, CONVENTION)[0].numpy()
+        output, keypoints3d = self._pose(draw)
         transl = place_in_crop(keypoints3d, self.focal_length, self.image_size, rng, self.settings)
+        return self._place(draw, output, keypoints3d, transl)
+
+    def _pose(self, draw: BodyDraw) -> tuple[BodyOutput, np.ndarray]:
+        """The body without its place (a batch of one), and its keypoints (54, 3)."""
+        output = self.body(torch.from_numpy(draw.pose)[None], torch.from_numpy(draw.betas)[None])
+        return output, self.body.keypoints(output, CONVENTION)[0].numpy()
+
+    def _place(self, draw: BodyDraw, output: BodyOutput, keypoints3d: np.ndarray, transl: np.ndarray) -> _PlacedBody:
         keypoints3d = keypoints3d + transl
         # in double precision: at 45 m single precision moves a keypoint by a thousandth of a pixel
         points = keypoints3d.astype(np.float64)

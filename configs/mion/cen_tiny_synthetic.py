@@ -1,0 +1,46 @@
+# Stage 3, small, on synthetic people: for a laptop without a GPU. Stage 2 is trained first.
+#   python tools/train.py configs/mion/cen_tiny_synthetic.py
+#   python tools/test.py configs/mion/cen_tiny_synthetic.py work_dirs/cen_tiny_synthetic/epoch_12.pth
+# On stage 1 alone:
+#   --cfg-options model.refiner=None model.pairs.refined=0
+_base_ = "mrt_tiny_synthetic.py"
+
+model = dict(
+    _delete_=True,
+    type="mion.ConsistencyModel",
+    cen=dict(
+        type="mion.CEN",
+        # three of ResNet-18's four stages: 2.8 million weights, 5.6 MB in half precision; four would be 11 million
+        backbone=dict(type="mion.TorchvisionResNet", depth=18, num_stages=3),
+        output="low_rank",  # 6,890 outputs would be another 1.8 million
+        num_anchors=64,
+        pooling="body",
+        bfloat16_features=True,
+        image_size=112,
+        focal_length=2500.0,  # the camera of 5000 px at 224
+    ),
+    selector={{_base_.model.selector}},
+    refiner={{_base_.model}},
+    refiner_checkpoint="work_dirs/mrt_tiny_synthetic/epoch_8.pth",
+    # Refined bodies are what it will choose from; candidates and perturbed ones are harder to get wrong by the
+    # refiner's habits alone.
+    pairs=dict(candidate=0.25, refined=0.5, perturbed=0.25),
+    num_bodies=4,  # the image is made once, the bodies cost a tenth of a second each 32
+    # Eq. 10 alone spends little on the order within an image, which is all that choosing needs. The logistic loss is
+    # near 0.7 where eq. 10 is near 0.03, hence the weight.
+    loss=dict(type="mion.ConsistencyLoss", ranking_weight=0.02),
+)
+
+# Adam instead of the paper's SGD: a small model, few steps
+optim_wrapper = dict(
+    _delete_=True,
+    type="OptimWrapper",
+    optimizer=dict(type="AdamW", lr=1e-3, weight_decay=1e-4),
+    clip_grad=dict(max_norm=1.0),
+)
+max_epochs = 12
+param_scheduler = [
+    dict(type="LinearLR", start_factor=0.02, by_epoch=False, begin=0, end=50),
+    dict(type="CosineAnnealingLR", T_max=max_epochs, eta_min=1e-5, by_epoch=True, convert_to_iter_based=True),
+]
+train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=2)

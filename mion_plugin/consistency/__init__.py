@@ -1,0 +1,17 @@
+"""Stage 3: the consistency estimation network, which tells how well a body agrees with an image."""
+
+from mion_plugin.consistency.distance import template_height, vertex_distance
+from mion_plugin.consistency.losses import ConsistencyLoss
+from mion_plugin.consistency.model import ConsistencyModel
+from mion_plugin.consistency.network import ConsistencyEstimationNetwork
+from mion_plugin.consistency.perturbation import Perturbation, perturb_pose
+
+__all__ = [
+    "ConsistencyEstimationNetwork",
+    "ConsistencyLoss",
+    "ConsistencyModel",
+    "Perturbation",
+    "perturb_pose",
+    "template_height",
+    "vertex_distance",
+]

@@ -1,0 +1,119 @@
+"""From pooled features to a distance for every vertex."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+OUTPUTS = ("vertices", "low_rank")
+# Vertices that hang on different bones count as this much farther apart, metres: the inner thighs touch nearly.
+_BONE_DISTANCE = 0.3
+_NEIGHBOURS = 4  # anchors that a vertex is interpolated from
+_SAME_PLACE = 1e-6  # metres
+# What untrained heads give about: body heights, the mean over stage-1 candidates. From torch's default start the first
+# hundred steps would go into finding this number.
+_TYPICAL_DISTANCE = 0.1
+_FIRST_STD = 1e-3
+
+
+class VertexHead(nn.Module):
+    """One linear output per vertex, as the paper: 6,890 x C weights.
+
+    Args:
+        in_channels: C.
+        num_vertices: V.
+    """
+
+    def __init__(self, in_channels: int, num_vertices: int) -> None:
+        super().__init__()
+        self.linear = _linear(in_channels, num_vertices)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(S, C) to (S, V)."""
+        return self.linear(features)
+
+
+class AnchorHead(nn.Module):
+    """Linear outputs at K anchor vertices, spread over the surface and interpolated by fixed weights to all V.
+
+    Distances vary smoothly over a body: between two bodies' distances and their interpolation from 64 anchors lie a few
+    per cent, while the head is a hundredth of the size, 33,000 instead of 3.5 million weights behind a ResNet-34.
+
+    Args:
+        in_channels: C.
+        surface: (V, D) where the vertices are; see ``surface_coordinates``.
+        num_anchors: K.
+
+    Raises:
+        ValueError: K is not among 1 to V.
+    """
+
+    anchors: Tensor
+    weights: Tensor
+
+    def __init__(self, in_channels: int, surface: Tensor, num_anchors: int) -> None:
+        super().__init__()
+        anchors = farthest_points(surface, num_anchors)
+        self.linear = _linear(in_channels, num_anchors)
+        self.register_buffer("anchors", anchors, persistent=False)
+        self.register_buffer("weights", interpolation_weights(surface, anchors).float(), persistent=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(S, C) to (S, V)."""
+        return self.linear(features) @ self.weights.T
+
+
+def _linear(in_channels: int, out_channels: int) -> nn.Linear:
+    linear = nn.Linear(in_channels, out_channels)
+    nn.init.normal_(linear.weight, std=_FIRST_STD)
+    nn.init.constant_(linear.bias, _TYPICAL_DISTANCE)
+    return linear
+
+
+def surface_coordinates(v_template: Tensor, skinning_weights: Tensor) -> Tensor:
+    """Coordinates (V, 3 + J), metres, in which vertices near each other move alike.
+
+    Args:
+        v_template: (V, 3) rest pose, metres.
+        skinning_weights: (V, J).
+    """
+    return torch.cat([v_template.double(), _BONE_DISTANCE * skinning_weights.double()], dim=1)
+
+
+def farthest_points(points: Tensor, count: int) -> Tensor:
+    """Indices (count,) of points far from each other.
+
+    The first is the farthest from the centre, each further one the farthest from those before.
+
+    Args:
+        points: (V, D).
+        count: 1 to V.
+
+    Raises:
+        ValueError: ``count`` is out of range.
+    """
+    if not 1 <= count <= len(points):
+        raise ValueError(f"num_anchors is {count}, expected 1 to {len(points)}, the number of vertices")
+    distance = (points - points.mean(dim=0)).norm(dim=1)
+    chosen: list[int] = []
+    for _ in range(count):
+        chosen.append(int(distance.argmax()))
+        to_last = (points - points[chosen[-1]]).norm(dim=1)
+        distance = to_last if len(chosen) == 1 else torch.minimum(distance, to_last)
+    return torch.tensor(chosen)
+
+
+def interpolation_weights(points: Tensor, anchors: Tensor) -> Tensor:
+    """Weights (V, K) of K anchors for each point: inverse squared distances to the nearest few, rows sum to 1.
+
+    An anchor itself has the weight 1.
+
+    Args:
+        points: (V, D).
+        anchors: (K,) indices of points.
+    """
+    distance = torch.cdist(points, points[anchors], compute_mode="donot_use_mm_for_euclid_dist")
+    nearest, index = distance.topk(min(_NEIGHBOURS, len(anchors)), dim=1, largest=False)
+    inverse = nearest.clamp(min=_SAME_PLACE).pow(-2)
+    inverse[nearest[:, 0] < _SAME_PLACE, 1:] = 0.0
+    return torch.zeros_like(distance).scatter(1, index, inverse / inverse.sum(dim=1, keepdim=True))

@@ -1,0 +1,84 @@
+"""A trained stage 2 whose bodies stage 3 learns from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmengine.structures import BaseDataElement
+from torch import Tensor, nn
+
+from mion_plugin.consistency.bodies import Bodies
+from mion_plugin.refinement.camera import CropCamera
+from mion_plugin.refinement.candidates import Candidates
+from mion_plugin.registry import MODELS
+
+
+class FrozenRefiner:
+    """Refines candidates with a model that does not learn.
+
+    It is no submodule of the model that holds it, so its weights are neither trained nor saved with it, and ``train()``
+    does not reach it. It moves to the device of the images.
+
+    Args:
+        model: Config of a ``mion.MRT``, or one. Its selector is not used.
+        checkpoint: Its weights; needed with a config. Read with ``weights_only=True``.
+        camera: The camera that it must have.
+
+    Raises:
+        ValueError: A config without checkpoint, weights of another model, or another camera.
+        FileNotFoundError: No such checkpoint.
+    """
+
+    def __init__(
+        self, model: Mapping[str, Any] | nn.Module, checkpoint: str | os.PathLike[str] | None, camera: CropCamera
+    ) -> None:
+        if checkpoint is None and not isinstance(model, nn.Module):
+            raise ValueError("refiner_checkpoint is None, expected the weights of the refiner")
+        self.model = model if isinstance(model, nn.Module) else MODELS.build(dict(model))
+        if self.model.camera != camera:
+            raise ValueError(f"the refiner's camera is {self.model.camera}, the network's {camera}")
+        self.model.selector = None  # it takes the candidates that the samples bring
+        if checkpoint is not None:
+            _load(self.model, checkpoint)
+        self.model.requires_grad_(False).eval()
+
+    @torch.no_grad()
+    def __call__(self, image: Tensor, samples: Sequence[BaseDataElement], candidates: Candidates) -> Bodies:
+        """Refined bodies (B, N).
+
+        Args:
+            image: (B, 3, H, W) normalised.
+            samples: B data samples, for whatever else stage 2 reads.
+            candidates: (B, N).
+        """
+        output = self.model.to(image.device)(image, _with_candidates(samples, candidates), mode="tensor")
+        return Bodies(output.pose.float(), output.betas.float(), output.transl.float())
+
+
+def _with_candidates(samples: Sequence[BaseDataElement], candidates: Candidates) -> list[BaseDataElement]:
+    """Copies of the samples that bring the candidates."""
+    copies = []
+    for row, sample in enumerate(samples):
+        copy = sample.new()
+        copy.candidates = BaseDataElement(
+            pose=candidates.pose[row],
+            transl=candidates.transl[row],
+            fit_loss=candidates.fit_loss[row],
+            valid=candidates.valid[row],
+        )
+        copies.append(copy)
+    return copies
+
+
+def _load(model: nn.Module, checkpoint: str | os.PathLike[str]) -> None:
+    # at first use: mmengine's checkpoint module imports half of mmengine
+    from mion_plugin.engine.checkpoints import load_local_checkpoint
+
+    content = load_local_checkpoint(os.fspath(checkpoint), map_location="cpu")
+    try:
+        model.load_state_dict(content.get("state_dict", content))
+    except RuntimeError as error:
+        raise ValueError(f"{checkpoint} does not fit the refiner: {error}") from error
