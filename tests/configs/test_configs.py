@@ -1,0 +1,193 @@
+"""Every config builds and runs: on a miniature of the real data, and with sizes, never the structure, cut down."""
+
+import importlib.util
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+import train as train_tool
+from mmengine.config import Config, ConfigDict
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import PARAM_SCHEDULERS
+from support.real_layout import NUM_PEOPLE, SETS, write_real_layout
+
+from mion_plugin.registry import DATASETS, MODELS
+
+# `import test` would be Python's own package of that name
+_SPEC = importlib.util.spec_from_file_location("test_tool", Path(train_tool.__file__).with_name("test.py"))
+test_tool = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(test_tool)
+
+CONFIGS = Path(train_tool.__file__).parents[1] / "configs"
+PAPER = CONFIGS / "mion" / "mrt_r50_56x56_mixed.py"
+RUNNABLE = sorted(path for path in CONFIGS.rglob("*.py") if "_base_" not in path.parts)
+LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
+
+
+@pytest.fixture(scope="module")
+def real_layout(tmp_path_factory):
+    root = tmp_path_factory.mktemp("real")
+    write_real_layout(root)
+    return root
+
+
+@pytest.fixture(autouse=True)
+def in_its_folder(real_layout, monkeypatch):
+    """The configs name their data relative to the working directory."""
+    monkeypatch.chdir(real_layout)
+
+
+def cut_down(cfg: Config) -> list[str]:
+    """Options that make a config small: few channels and layers, two samples a batch, four in an epoch."""
+    options = {}
+    for part in ("model", "model.refiner"):
+        if (cfg.get(part) or {}).get("type") == "mion.MRT":
+            options |= {f"{part}.{key}": value for key, value in cut_down_network(cfg.get(part)).items()}
+    for loader in LOADERS:
+        if loader in cfg:
+            options |= {
+                f"{loader}.batch_size": 2,
+                f"{loader}.num_workers": 0,
+                f"{loader}.persistent_workers": False,
+            }
+            if cfg[loader].dataset.type != "mion.HumanDataset":
+                options[f"{loader}.dataset.num_samples"] = 4
+    if "train_cfg" in cfg:
+        options |= {"train_cfg.max_epochs": 1, "train_cfg.val_interval": 1}
+    return ["--cfg-options", *(f"{key}={value}" for key, value in options.items())]
+
+
+def cut_down_network(model: ConfigDict) -> dict:
+    return {
+        "backbone.depth": 18,
+        "backbone.weights": None,
+        "neck.in_channels": 64 << (model.backbone.get("num_stages", 4) - 1),
+        "neck.channels": 24,
+        "transformer.width": 24,
+        "transformer.num_heads": 2,
+        "transformer.num_encoder_layers": 1,
+        "transformer.num_decoder_layers": 1,
+        "transformer.feedforward": 32,
+        "selector.num_candidates": 2,
+    }
+
+
+def write_weights(model: ConfigDict, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({"state_dict": MODELS.build(model).state_dict()}, path)
+
+
+@pytest.mark.parametrize("path", RUNNABLE, ids=lambda path: path.stem)
+def test_it_trains_and_tests(path, tmp_path):
+    cfg = Config.fromfile(path)
+    options = ["--work-dir", str(tmp_path), *cut_down(cfg)]
+    checkpoint = tmp_path / "epoch_1.pth"
+    cfg.merge_from_dict(train_tool.parse_args([str(path), *options]).cfg_options)
+    if "refiner_checkpoint" in cfg.model:  # stage 2's, trained before
+        write_weights(cfg.model.refiner, Path(cfg.model.refiner_checkpoint))
+    if "train_dataloader" in cfg:
+        assert train_tool.main([str(path), *options]) == 0
+        log = [json.loads(line) for line in next(tmp_path.rglob("scalars.json")).read_text().splitlines()]
+        assert all(math.isfinite(value) for entry in log for value in entry.values())
+        assert any("body/MPJPE/best" in entry for entry in log)  # validated
+    else:
+        write_weights(cfg.model, checkpoint)
+    assert test_tool.main([str(path), str(checkpoint), *options, "--out", str(tmp_path / "metrics.json")]) == 0
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["body/num_samples"] == (NUM_PEOPLE if cfg.test_dataloader.dataset.type == "mion.HumanDataset" else 4)
+    assert metrics["body/num_invalid"] == 0
+    assert all(math.isfinite(value) for value in metrics.values())
+    assert 0 < metrics["body/PA-MPJPE/best"] <= metrics["body/PA-MPJPE/mean"] * (1 + 1e-9)
+    if "sine-pe" in path.stem:  # nothing tells the network which candidate it refines
+        assert metrics["body/MPJPE/best"] == pytest.approx(metrics["body/MPJPE/mean"], rel=1e-5)
+
+
+@pytest.mark.parametrize("path", RUNNABLE, ids=lambda path: path.stem)
+def test_it_says_how_to_launch_it(path):
+    opening = "".join(line for line in path.read_text().splitlines(keepends=True) if line.startswith("#"))
+    assert f"configs/{path.relative_to(CONFIGS)}" in opening
+    assert "tools/" in opening
+
+
+def test_protocol_1_is_another_file():
+    cfg = Config.fromfile(CONFIGS / "mion" / "mrt_r50_56x56_h36m-test.py")
+    paths = set()
+    for protocol in (1, 2):
+        cfg.merge_from_dict({"test_dataloader.dataset.ann_file": f"h36m_valid_protocol{protocol}.npz"})
+        paths.add(DATASETS.build(cfg.test_dataloader.dataset)[0]["data_samples"].image_path)
+    assert {Path(path).parts[-3] for path in paths} == {"S9", "S11"}
+
+
+class TestThePapersTraining:
+    @pytest.fixture
+    def cfg(self) -> ConfigDict:
+        return Config.fromfile(PAPER)
+
+    def test_batch_of_four_gpus(self, cfg):
+        assert 4 * cfg.train_dataloader.batch_size == cfg.auto_scale_lr.base_batch_size == 64
+
+    def test_rate_falls_to_a_tenth_after_epoch_20_of_60(self, cfg):
+        wrapper = build_optim_wrapper(torch.nn.Linear(1, 1), cfg.optim_wrapper)
+        (schedule,) = cfg.param_scheduler
+        scheduler = PARAM_SCHEDULERS.build(schedule, default_args={"optimizer": wrapper})
+        rates = []
+        for _ in range(cfg.train_cfg.max_epochs):
+            rates += wrapper.get_lr()["lr"]
+            wrapper.step()
+            scheduler.step()
+        assert rates == pytest.approx([5e-5] * 20 + [5e-6] * 40)
+
+    def test_six_sets_in_spins_proportions(self, cfg):
+        mixed = DATASETS.build(cfg.train_dataloader.dataset)
+        share = dict(zip([dataset.dataset_name for dataset in mixed.datasets], mixed.probabilities, strict=True))
+        assert share == pytest.approx(
+            {"h36m": 0.3, "lsp": 0.15, "mpii": 0.15, "lspet": 0.15, "coco": 0.15, "mpi_inf_3dhp": 0.1}
+        )
+
+    def test_labels_of_each_set(self, cfg):
+        """2D alone for the photographs, 3D joints of the motion capture sets, SMPL of Human3.6M; detected keypoints."""
+        mixed = DATASETS.build(cfg.train_dataloader.dataset)
+        labels, joints = {}, {}
+        for dataset in mixed.datasets:
+            info = dataset.get_data_info(0)
+            labels[dataset.dataset_name] = tuple(info[f"has_{key}"] for key in ("keypoints2d", "keypoints3d", "smpl"))
+            joints[dataset.dataset_name] = int((info["keypoints2d"][:, 2] > 0).sum())
+            assert (info["keypoints2d_input"][:, 2] > 0).sum() == 17
+        assert labels == {
+            "h36m": (1, 1, 1),
+            "mpi_inf_3dhp": (1, 1, 0),
+            **dict.fromkeys(("lsp", "lspet", "mpii", "coco"), (1, 0, 0)),
+        }
+        # none is lost on the way to the common convention
+        assert joints == {"h36m": 17, "lsp": 14, "lspet": 14, "mpii": 16, "coco": 17, "mpi_inf_3dhp": 17}
+
+    def test_full_size(self, cfg):
+        """Built once as it is, but for the weights that would be downloaded."""
+        cfg = cfg.copy()
+        cfg.merge_from_dict({"model.backbone.weights": None})
+        model = MODELS.build(cfg.model)
+        parameters = {
+            name: sum(p.numel() for p in child.parameters()) for name, child in model.network.named_children()
+        }
+        assert parameters["backbone"] == 23_508_032  # torchvision's ResNet-50 without its classifier
+        with torch.device("meta"):
+            features = torch.empty(1, 2048, 7, 7)
+        assert model.network.neck.to("meta")(features).shape == (1, 384, 56, 56)
+        assert (model.renderer.height, model.renderer.width) == (56, 56)
+        assert model.selector.num_candidates == 5
+        assert model.mesh_loss.keypoints_weight == 5 * model.mesh_loss.smpl_weight == 5
+
+
+def test_the_miniature_is_what_mmhuman3d_reads(real_layout):
+    """The files of these tests are HumanData files, with the joints that each set annotates."""
+    human_data = pytest.importorskip("mmhuman3d.data.data_structures.human_data").HumanData
+    human_data.set_logger("silent")
+    for name, (file, _, joints2d, *_) in SETS.items():
+        data = human_data.fromfile(str(real_layout / "data" / "preprocessed_datasets" / file))
+        assert data.data_len == NUM_PEOPLE, name
+        if joints2d is not None:
+            assert data.check_keypoints_compressed()
+            data.decompress_keypoints()
+            assert data["keypoints2d"].shape == (NUM_PEOPLE, 190, 3)
