@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mion_plugin.engine.checkpoints import load_local_checkpoint
 from mion_plugin.files import atomic_path
 
 _NAMED_AT_MOST = 3  # in an error; a wrong file has hundreds of wrong keys
@@ -56,6 +55,9 @@ def load_weights(path: str | os.PathLike[str], part: str | None = None) -> dict[
         FileNotFoundError: No such file.
         ValueError: Not a checkpoint that loads with ``weights_only=True``, or one without weights.
     """
+    # at first use: mmengine's checkpoint module imports half of mmengine
+    from mion_plugin.engine.checkpoints import load_local_checkpoint
+
     content = load_local_checkpoint(os.fspath(path), map_location="cpu")
     weights = content.get("state_dict", content)
     if (

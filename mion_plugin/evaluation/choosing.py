@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
-DEFAULT_CHOOSERS = {"chosen": "scores", "lowest_2d": "fit_loss"}
+DEFAULT_CHOOSERS = {"chosen": "selection_scores", "lowest_2d": "fit_loss"}
 MAIN_CHOOSER = "chosen"
-INDEX_FIELD = "selected"
+MAIN_FALLBACKS = ("scores", "selected")  # what models tell that choose by one kind of score, or give an index alone
+FIRST_PATH = "first"  # a chooser that asks no field
 
 
 def path_scores(element: Mapping[str, Any], choosers: Mapping[str, str], num_paths: int) -> dict[str, np.ndarray]:
@@ -18,8 +19,9 @@ def path_scores(element: Mapping[str, Any], choosers: Mapping[str, str], num_pat
 
     Args:
         element: ``pred_bodies`` or ``candidates`` of one sample.
-        choosers: Name -> field of the element. A chooser whose field is absent is left out, but ``chosen`` then falls
-            back on the index in the field ``selected``, and without that on the first path.
+        choosers: Name -> field of the element, or ``first`` for path 1 (the one of lowest fit loss). A chooser whose
+            field is absent is left out, but ``chosen`` then falls back on the field ``scores``, next on the index in
+            ``selected``, and without either on the first path.
         num_paths: N.
 
     Raises:
@@ -27,11 +29,11 @@ def path_scores(element: Mapping[str, Any], choosers: Mapping[str, str], num_pat
     """
     found = {}
     for name, field in choosers.items():
-        if field not in element and name == MAIN_CHOOSER:
-            field = INDEX_FIELD
+        if name == MAIN_CHOOSER:
+            field = next((key for key in (field, *MAIN_FALLBACKS) if key in element), FIRST_PATH)
         if field in element:
             found[name] = _checked(field, element[field], num_paths)
-        elif name == MAIN_CHOOSER:
+        elif field == FIRST_PATH:
             found[name] = np.arange(num_paths, dtype=np.float64)
     return found
 

@@ -62,7 +62,7 @@ class MeshMetric(BaseMetric):
             ``keypoints3d``, the annotated joints (Human3.6M). Samples without it are left out of the joint errors,
             samples without SMPL of the others.
         choosers: Name -> field of the paths (N,) whose lowest value chooses the path; see ``path_scores`` for paths
-            without that field. Default: ``dict(chosen='scores', lowest_2d='fit_loss')``.
+            without that field. Default: ``dict(chosen='selection_scores', lowest_2d='fit_loss')``.
         body: Config of the ``SMPLBody``; give ``model_path`` to score with the licensed SMPL.
         seed: Of the random path, which depends on (seed, ``sample_idx``) alone.
         collect_device, prefix, collect_dir: See mmengine's ``BaseMetric``.

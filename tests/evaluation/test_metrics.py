@@ -157,6 +157,21 @@ class TestChoices:
         best = int(sample.pred_bodies.scores.argmin()) + 1
         assert report["body/MPJPE/chosen"] == report[f"body/MPJPE/path_{best}"]
 
+    def test_what_the_choice_went_by_counts_before_scores_and_index(self):
+        sample = make_sample(1)
+        by = {"selection_scores": [3.0, 1.0, 0.5, 2.0], "scores": [3.0, 0.1, 0.5, 2.0], "selected": 3}
+        for name, value in by.items():
+            sample.pred_bodies.set_data({name: torch.tensor(value)})
+        for name, path in (("selection_scores", 3), ("scores", 2), ("selected", 4), (None, 1)):
+            report = evaluate([sample], errors=("MPJPE",))
+            assert report["body/MPJPE/chosen"] == report[f"body/MPJPE/path_{path}"], name
+            sample.pred_bodies.pop(name, None)
+
+    def test_the_first_path_is_a_chooser(self):
+        report = evaluate([make_sample(1)], errors=("MPJPE",), choosers={"chosen": "scores", "first": "first"})
+        assert report["body/MPJPE/first"] == report["body/MPJPE/path_1"] != report["body/MPJPE/chosen"]
+        assert report["body/candidates/MPJPE/first"] == report["body/candidates/MPJPE/path_1"]
+
     def test_random_path_depends_on_seed_and_sample_alone(self):
         samples = [make_sample(index) for index in range(6)]
         options = {"errors": ("MPJPE",), "statistics": ("random",)}

@@ -1,0 +1,319 @@
+"""The three stages together, against the parts run one after the other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from mmengine.evaluator import Evaluator
+from mmengine.structures import BaseDataElement
+from support.tiny_mion import TinyCEN, make_body_pool, make_images, make_mion, make_samples, refiner_config
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from mion_plugin.body import SMPLBody
+from mion_plugin.evaluation import MeshMetric
+from mion_plugin.mion import MIONOutput
+from mion_plugin.path_selection import RULES
+from mion_plugin.refinement.camera import CropCamera
+from mion_plugin.refinement.candidates import Candidates
+from mion_plugin.registry import MODELS
+
+IMAGES = make_images()
+
+
+@pytest.fixture(scope="module")
+def body() -> SMPLBody:
+    return SMPLBody()
+
+
+class TestPredict:
+    def test_is_the_three_stages_one_after_the_other(self, body) -> None:
+        model, samples = make_mion(body), make_samples(body)
+        refined = model.refiner(IMAGES, samples, mode="predict")
+        results = model(IMAGES, samples, mode="predict")
+        for row, (result, alone) in enumerate(zip(results, refined, strict=True)):
+            paths = result.pred_bodies
+            for name in ("pose", "betas", "transl", "keypoints3d", "fit_loss", "valid"):
+                assert torch.equal(paths.get(name), alone.pred_bodies.get(name)), name
+            assert torch.equal(result.candidates.pose, samples[row].candidates.pose)
+            vertices = torch.stack([body(paths.pose[n], paths.betas[n], paths.transl[n]).vertices for n in range(4)])
+            scores = model.cen(IMAGES[row : row + 1], vertices[None])[0]
+            torch.testing.assert_close(paths.scores, scores)
+            assert paths.selected == scores.argmin()
+            assert torch.equal(paths.selection_scores, paths.scores)
+            assert "pred_bodies" not in samples[row]
+            assert not any(value.requires_grad for value in paths.values())
+
+    def test_tensor_mode_is_the_same_stacked(self, body) -> None:
+        model, samples = make_mion(body), make_samples(body)
+        output, results = model(list(IMAGES), samples), model(IMAGES, samples, mode="predict")
+        assert isinstance(output, MIONOutput)
+        for name in vars(output):
+            expected = torch.stack([result.pred_bodies.get(name) for result in results])
+            assert torch.equal(getattr(output, name), expected), name
+
+    @pytest.mark.parametrize("selection", RULES)
+    def test_a_batch_of_one_equals_a_row_of_a_batch(self, body, selection) -> None:
+        model = make_mion(body, selection=selection)
+        images, samples = make_images(3), make_samples(body, batch=3)
+        together = model(images, samples)
+        for row in range(3):
+            alone = model(images[row : row + 1], samples[row : row + 1])
+            for name in vars(alone):
+                torch.testing.assert_close(getattr(alone, name)[0], getattr(together, name)[row], rtol=1e-4, atol=1e-5)
+
+    @pytest.mark.parametrize("selection", ["cen", "reprojection", "cen+reprojection", "oracle"])
+    def test_the_choice_follows_its_candidate_wherever_it_stands(self, body, selection) -> None:
+        model, order = make_mion(body, selection=selection), torch.tensor([2, 0, 3, 1])
+        before = model(IMAGES, make_samples(body))
+        samples = make_samples(body)
+        for sample in samples:
+            for name, value in sample.candidates.items():
+                sample.candidates.set_data({name: value[order]})
+        after = model(IMAGES, samples)
+        torch.testing.assert_close(after.selection_scores, before.selection_scores[:, order], rtol=1e-3, atol=1e-5)
+        assert torch.equal(order[after.selected], before.selected)
+
+
+class TestSelection:
+    def test_first(self, body) -> None:
+        output = make_mion(body, selection="first")(IMAGES, make_samples(body))
+        assert output.selected.tolist() == [0, 0]
+        assert output.scores is not None  # the metric compares all ways to choose
+
+    def test_reprojection_in_shares_of_the_crop(self, body) -> None:
+        model, samples = make_mion(body, selection="reprojection"), make_samples(body)
+        output = model(IMAGES, samples)
+        for row, sample in enumerate(samples):
+            points = body.pose_keypoints(output.pose[row], output.betas[row], output.transl[row], "coco").numpy()
+            given = sample.gt_body.keypoints2d.numpy()
+            pixels = 5000.0 * points[..., :2] / points[..., 2:] + 112.0
+            squared = ((pixels - given[:, :2]) ** 2).sum(axis=-1)
+            rms = np.sqrt(np.average(squared, axis=-1, weights=given[:, 2])) / 224.0
+            np.testing.assert_allclose(output.selection_scores[row], rms, rtol=1e-3)
+            assert output.selected[row] == rms.argmin()
+
+    def test_combined(self, body) -> None:
+        samples = make_samples(body)
+        cen, reprojection = (make_mion(body, selection=rule)(IMAGES, samples) for rule in ("cen", "reprojection"))
+        both = make_mion(body, selection="cen+reprojection", reprojection_weight=3.0)(IMAGES, samples)
+        expected = cen.scores + 3.0 * reprojection.selection_scores
+        torch.testing.assert_close(both.selection_scores, expected)
+        torch.testing.assert_close(both.combined_scores, expected)
+        assert torch.equal(both.selected, expected.argmin(dim=1))
+        torch.testing.assert_close(cen.combined_scores, cen.scores + reprojection.selection_scores)  # the default's 1
+
+    def test_random_depends_on_seed_and_sample_alone(self, body) -> None:
+        samples, images = make_samples(body, batch=40), make_images(40)
+        options = {"selection": "random", "cen": None}
+        drawn = [make_mion(body, weights, seed=4, **options)(images, samples).selected for weights in (0, 1)]
+        assert torch.equal(*drawn)
+        assert set(drawn[0].tolist()) == {0, 1, 2, 3}
+        model = make_mion(body, seed=5, **options)
+        assert not torch.equal(model(images, samples).selected, drawn[0])
+        model.seed = 4
+        assert torch.equal(model(images, samples[::-1]).selected.flip(0), drawn[0])
+        samples[3].pop("sample_idx")
+        with pytest.raises(ValueError, match=r"3\.jpg: selection 'random' needs sample_idx"):
+            model(images, samples)
+
+    def test_oracle_is_the_metrics_best(self, body) -> None:
+        model, samples = make_mion(body, selection="oracle"), make_samples(body, batch=3)
+        evaluator = Evaluator([MeshMetric(errors=("MPJPE",))])
+        evaluator.process(data_samples=model(make_images(3), samples, mode="predict"))
+        report = evaluator.evaluate(3)
+        assert report["body/MPJPE/chosen"] == report["body/MPJPE/best"] < report["body/MPJPE/mean"]
+
+    def test_oracle_by_annotated_joints_or_not_at_all(self, body) -> None:
+        model, samples = make_mion(body, selection="oracle"), make_samples(body)
+        expected = model(IMAGES, samples).selection_scores
+        for sample in samples:
+            sample.gt_body.has_smpl = torch.tensor(0)
+        torch.testing.assert_close(model(IMAGES, samples).selection_scores, expected, rtol=1e-4, atol=0.01)
+        samples[1].gt_body.has_keypoints3d = torch.tensor(0)
+        with pytest.raises(ValueError, match=r"1\.jpg: selection 'oracle' needs ground truth, SMPL or 3D keypoints"):
+            model(IMAGES, samples)
+
+    def test_without_keypoints(self, body) -> None:
+        samples = make_samples(body)
+        for sample in samples:
+            sample.gt_body.pop("keypoints2d")
+        output = make_mion(body)(IMAGES, samples)
+        assert output.combined_scores is None
+        assert "combined_scores" not in make_mion(body)(IMAGES, samples, mode="predict")[0].pred_bodies
+        for selection in ("reprojection", "cen+reprojection"):
+            with pytest.raises(ValueError, match=f"selection '{selection.replace('+', '.')}' needs samples with keyp"):
+                make_mion(body, selection=selection)(IMAGES, samples)
+
+    def test_samples_without_a_fit_stay_finite_where_it_matters(self, body) -> None:
+        samples = make_samples(body)
+        samples[1].candidates.valid = torch.tensor(0)
+        samples[0].candidates.valid = torch.tensor(1)
+        for selection in RULES:
+            result = make_mion(body, selection=selection)(IMAGES, samples, mode="predict")[1].pred_bodies
+            assert not result.valid
+            assert not any(torch.isnan(value).any() for value in result.values() if value.is_floating_point())
+            assert 0 <= result.selected < 4
+
+
+def test_one_run_reports_every_way_to_choose(body) -> None:
+    model, samples = make_mion(body, selection="cen+reprojection"), make_samples(body, batch=3)
+    choosers = {"chosen": "selection_scores", "first": "first", "cen": "scores", "lowest_2d": "fit_loss"}
+    choosers["cen+2d"] = "combined_scores"
+    metric = MeshMetric(errors=("MPJPE",), choosers=choosers)
+    evaluator = Evaluator([metric])
+    results = model(make_images(3), samples, mode="predict")
+    evaluator.process(data_samples=results)
+    report = {name.removeprefix("body/MPJPE/"): value for name, value in evaluator.evaluate(3).items()}
+    assert {*choosers, "random", "best", "mean"} <= report.keys()
+    assert report["chosen"] == report["cen+2d"]
+    assert report["first"] == report["path_1"]
+    one_by_one = make_mion(body, selection="cen")(make_images(3), samples, mode="predict")
+    evaluator.process(data_samples=one_by_one)
+    assert evaluator.evaluate(3)["body/MPJPE/chosen"] == report["cen"]
+
+
+class TestParts:
+    def test_without_stage_3(self, body) -> None:
+        result = make_mion(body, cen=None, selection="first")(IMAGES, make_samples(body), mode="predict")[0]
+        assert result.pred_bodies.selected == 0
+        assert "scores" not in result.pred_bodies
+        assert "combined_scores" not in result.pred_bodies
+
+    def test_another_stage_2(self, body) -> None:
+        class Candidates(nn.Module):
+            """Bodies as they were brought."""
+
+            def __init__(self) -> None:
+                super().__init__()
+                self.body, self.camera = body, CropCamera()
+
+            def forward(self, inputs, data_samples, mode):
+                results = [sample.new() for sample in data_samples]
+                for result in results:
+                    given = result.candidates
+                    result.pred_bodies = BaseDataElement(
+                        pose=given.pose, betas=torch.zeros(len(given.pose), 10), transl=given.transl
+                    )
+                return results
+
+        model = MODELS.build({"type": "mion.MION", "refiner": Candidates(), "cen": {"type": "mion.TinyCEN"}})
+        samples = make_samples(body)
+        result = model(IMAGES, samples, mode="predict")[1].pred_bodies
+        vertices = body(samples[1].candidates.pose, transl=samples[1].candidates.transl).vertices
+        assert result.selected == model.cen(IMAGES[1:], vertices[None]).argmin()
+
+    def test_the_network_takes_camera_and_body_from_the_refiner(self, body) -> None:
+        model = make_mion(body, refiner={"focal_length": 2500.0, "image_size": 112})
+        assert (model.cen.focal_length, model.cen.image_size) == (2500.0, 112)
+        assert model.cen.body is model.refiner.body is model.body
+
+    def test_the_number_of_candidates_is_a_matter_of_the_test(self, body) -> None:
+        selector = {"type": "mion.CandidateSelector", "pool": make_body_pool(body), "num_candidates": 2}
+        for count, expected in ((None, 2), (3, 3)):
+            model = make_mion(body, refiner={"selector": selector}, num_candidates=count)
+            assert model(IMAGES, make_samples(body)).scores.shape == (2, expected)
+        with pytest.raises(ValueError, match="num_candidates is 0, expected 1 to 720, the size of the pool"):
+            make_mion(body, refiner={"selector": selector}, num_candidates=0)
+        with pytest.raises(ValueError, match="num_candidates is 3, but the refiner has no selector"):
+            make_mion(body, num_candidates=3)
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"selection": "best"}, "selection is 'best', expected one of cen, first, reprojection"),
+            ({"cen": None}, "selection is 'cen', but cen is None; give the network's config, or selection='first'"),
+            ({"cen": None, "selection": "cen+reprojection"}, r"selection is 'cen\+reprojection', but cen is None"),
+            ({"cen": None, "selection": "first", "cen_checkpoint": "a.pth"}, "cen_checkpoint is 'a.pth', but cen is"),
+            ({"reprojection_weight": -1.0}, "reprojection_weight is -1.0, expected a number not below 0"),
+            ({"refiner_checkpoint": "none.pth"}, "none.pth does not exist"),
+        ],
+    )
+    def test_bad_options(self, body, options, message) -> None:
+        with pytest.raises((ValueError, FileNotFoundError), match=message):
+            make_mion(body, **options)
+
+    def test_a_network_with_another_camera(self, body) -> None:
+        cen = TinyCEN(1000.0, 224, body)
+        cen.camera = CropCamera(1000.0, 224)
+        with pytest.raises(ValueError, match=r"the cen's camera has focal_length 1000\.0 .* the refiner's 5000"):
+            make_mion(body, cen=cen)
+
+    def test_bad_modes(self, body) -> None:
+        model, samples = make_mion(body), make_samples(body)
+        with pytest.raises(ValueError, match=r"for testing; train its stages on their own with tools/train\.py"):
+            model(IMAGES, samples, mode="loss")
+        with pytest.raises(ValueError, match="mode is 'test', expected tensor or predict"):
+            model(IMAGES, samples, mode="test")
+        with pytest.raises(ValueError, match="2 images came with none data samples"):
+            model(IMAGES)
+
+
+class TestCheckpoints:
+    def test_parts_load_from_trainings_of_their_own_and_from_the_whole(self, body, tmp_path) -> None:
+        trained, samples = make_mion(body, weights_seed=1), make_samples(body)
+        expected = trained(IMAGES, samples)
+        torch.save({"state_dict": trained.refiner.state_dict()}, tmp_path / "mrt.pth")
+        stage_3 = {f"cen.{name}": value for name, value in trained.cen.state_dict().items()}
+        torch.save({"state_dict": stage_3}, tmp_path / "cen.pth")
+        torch.save({"state_dict": trained.state_dict()}, tmp_path / "whole.pth")
+        for names in (("mrt.pth", "cen.pth"), ("whole.pth", "whole.pth")):
+            refiner, cen = (tmp_path / name for name in names)
+            config = {"type": "mion.MION", "refiner": refiner_config(body), "cen": {"type": "mion.TinyCEN"}}
+            model = MODELS.build({**config, "refiner_checkpoint": refiner, "cen_checkpoint": str(cen)}).eval()
+            output = model(IMAGES, samples)
+            for name in vars(expected):
+                assert torch.equal(getattr(output, name), getattr(expected, name)), name
+
+    def test_a_checkpoint_of_another_model(self, body, tmp_path) -> None:
+        torch.save({"state_dict": make_mion(body).cen.state_dict()}, tmp_path / "cen.pth")
+        with pytest.raises(
+            ValueError, match=r"cen\.pth is not a checkpoint of this MeshRefinementTransformer: it lacks"
+        ):
+            make_mion(body, refiner_checkpoint=tmp_path / "cen.pth")
+
+    def test_state_dict_holds_the_two_networks_alone(self, body) -> None:
+        names = make_mion(body).state_dict()
+        assert {name.split(".")[0] for name in names} == {"refiner", "cen"}
+        assert not any("body" in name or "selector" in name for name in names)
+
+
+class TestDevices:
+    @pytest.mark.parametrize("selection", ["cen", "first", "cen+reprojection", "random"])
+    def test_forward_stays_on_its_device(self, body, selection, monkeypatch) -> None:
+        """All but the selector, whose shortlist's length fake tensors cannot know; see tests/candidates."""
+        model, samples = make_mion(SMPLBody(), selection=selection), make_samples(body)
+        keypoints2d = torch.stack([sample.gt_body.keypoints2d for sample in samples])
+        pose, transl = (torch.stack([sample.candidates.get(key) for sample in samples]) for key in ("pose", "transl"))
+        model(IMAGES, samples)  # builds what is made on first use
+        with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+            for module in model.modules():
+                for name, buffer in list(module.named_buffers(recurse=False)):
+                    setattr(module, name, mode.from_tensor(buffer).to("cuda"))
+                for name, parameter in list(module.named_parameters(recurse=False)):
+                    fake = nn.Parameter(mode.from_tensor(parameter.detach()).to("cuda"), requires_grad=False)
+                    setattr(module, name, fake)
+
+            def fake(value: Tensor) -> Tensor:
+                return mode.from_tensor(value).to("cuda")
+
+            valid, pncc = fake(torch.ones(2, dtype=torch.bool)), fake(torch.zeros(2, 4, 3, 8, 8))
+            candidates = Candidates(fake(pose), fake(transl), fake(transl[..., 0]), valid, pncc)
+            monkeypatch.setattr(model.refiner, "find_candidates", lambda *args: candidates)
+            for sample, row in zip(samples, keypoints2d, strict=True):
+                sample.gt_body.keypoints2d = fake(row)
+            output = model(fake(IMAGES), samples)
+        for name, value in vars(output).items():
+            assert value.device.type == "cuda", name
+
+    @pytest.mark.gpu
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+    def test_a_gpu_gives_what_a_cpu_gives(self, body) -> None:
+        samples = make_samples(body)
+        for selection in RULES:
+            model = make_mion(SMPLBody(), selection=selection)
+            expected = model(IMAGES, samples)
+            output = model.to("cuda")(IMAGES.to("cuda"), samples)
+            for name in vars(expected):
+                torch.testing.assert_close(getattr(output, name).cpu(), getattr(expected, name), rtol=1e-2, atol=1e-3)
