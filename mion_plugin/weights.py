@@ -84,7 +84,14 @@ def load_part(module: nn.Module, path: str | os.PathLike[str], part: str | None 
         FileNotFoundError: No such file.
         ValueError: See ``load_weights``; or the names or shapes are not those of the module.
     """
-    weights, own = load_weights(path, part), module.state_dict()
+    weights = load_weights(path, part)
+    check_weights(module, weights, str(Path(path)))
+    module.load_state_dict(weights)
+
+
+def check_weights(module: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
+    """Raise ValueError naming ``source`` and what differs if ``weights`` are not exactly those of the module."""
+    own = module.state_dict()
     differences = {
         "lacks": [name for name in own if name not in weights],
         "has besides": [name for name in weights if name not in own],
@@ -96,8 +103,7 @@ def load_part(module: nn.Module, path: str | os.PathLike[str], part: str | None 
     }
     told = [f"{kind} {_name_some(names)}" for kind, names in differences.items() if names]
     if told:
-        raise ValueError(f"{Path(path)} is not a checkpoint of this {type(module).__name__}: it {'; '.join(told)}")
-    module.load_state_dict(weights)
+        raise ValueError(f"{source} is not a checkpoint of this {type(module).__name__}: it {'; '.join(told)}")
 
 
 def _to_half(name: str, value: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import json
 import sys
 from pathlib import Path
 
-from cli import OneLineParser, add_common_arguments, load_config, report_errors, start_launcher
+from cli import OneLineParser, add_common_arguments, add_hook, load_config, report_errors, start_launcher
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
@@ -41,9 +41,9 @@ def make_config(args: argparse.Namespace) -> Config:
     if args.out is not None and args.out.suffix != ".json":
         raise ValueError(f"--out {args.out}: expected a name that ends in .json")
     cfg.load_from = args.checkpoint
+    add_hook(cfg, "mion.FittingCheckpointHook", source=args.checkpoint)
     if args.show_dir is not None:
-        hook = dict(type="mion.ResultPicturesHook", out_dir=args.show_dir)
-        cfg.custom_hooks = [*cfg.get("custom_hooks", []), hook]
+        add_hook(cfg, "mion.ResultPicturesHook", out_dir=args.show_dir)
     return cfg
 
 

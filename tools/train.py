@@ -12,8 +12,9 @@ import sys
 from pathlib import Path
 
 import torch
-from cli import OneLineParser, add_common_arguments, load_config, report_errors, start_launcher
+from cli import OneLineParser, add_common_arguments, add_hook, load_config, report_errors, start_launcher
 from mmengine.config import Config
+from mmengine.registry import OPTIMIZERS
 from mmengine.runner import Runner
 
 from mion_plugin.engine.checkpoints import prepare_checkpoints
@@ -40,6 +41,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 def make_config(args: argparse.Namespace) -> Config:
     """The config with the command line's changes."""
     cfg = load_config(args)
+    _check_optimizer(cfg)
     if args.amp:
         if not torch.cuda.is_available():
             raise ValueError("--amp needs a GPU; on a CPU set model.bfloat16_features=True in the config instead")
@@ -54,7 +56,16 @@ def make_config(args: argparse.Namespace) -> Config:
         cfg.load_from = None if args.resume == "auto" else args.resume
         if cfg.load_from is not None and not Path(cfg.load_from).is_file():
             raise FileNotFoundError(f"--resume: checkpoint {cfg.load_from} does not exist")
+    if cfg.get("resume"):
+        add_hook(cfg, "mion.FittingCheckpointHook", source=cfg.load_from or f"the latest checkpoint in {cfg.work_dir}")
     return cfg
+
+
+def _check_optimizer(cfg: Config) -> None:
+    """mmengine looks at the class before it asks whether there is one."""
+    name = cfg.get("optim_wrapper", {}).get("optimizer", {}).get("type")
+    if isinstance(name, str) and OPTIMIZERS.get(name) is None:
+        raise ValueError(f"optim_wrapper.optimizer.type {name}: no such optimizer is registered")
 
 
 @report_errors("train.py")

@@ -1,6 +1,7 @@
 """What training and testing on mmengine's Runner need besides mmengine."""
 
 from mion_plugin.engine.epoch_seed_hook import EpochSeedHook
+from mion_plugin.engine.fitting_checkpoint_hook import FittingCheckpointHook
 from mion_plugin.engine.plain_checkpoint_hook import PlainCheckpointHook
 
-__all__ = ["EpochSeedHook", "PlainCheckpointHook"]
+__all__ = ["EpochSeedHook", "FittingCheckpointHook", "PlainCheckpointHook"]

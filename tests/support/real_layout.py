@@ -39,9 +39,8 @@ def write_real_layout(root):
     body = SMPLBody()
     for gender in ("neutral", "male", "female"):
         export_body(SMPLBody(gender=gender).arrays, data / "body_models" / "smpl", gender)
+    write_pool(data / "amass_pool.npz", body)
     rng = np.random.default_rng(0)
-    orientations = UPRIGHT + rng.normal(scale=0.3, size=(4, 3))
-    save_pool(make_pool(rng.normal(scale=0.2, size=(20, 23, 3)), orientations, body=body), data / "amass_pool.npz")
     for seed, (name, (file, *_)) in enumerate(SETS.items()):
         content = make_annotations(name, body, seed)
         for path in content["image_path"]:
@@ -49,6 +48,13 @@ def write_real_layout(root):
         (data / "preprocessed_datasets").mkdir(exist_ok=True)
         np.savez_compressed(data / "preprocessed_datasets" / file, **content)
     return data
+
+
+def write_pool(path, body):
+    """Upright bodies, turned a little."""
+    rng = np.random.default_rng(0)
+    orientations = UPRIGHT + rng.normal(scale=0.3, size=(4, 3))
+    save_pool(make_pool(rng.normal(scale=0.2, size=(20, 23, 3)), orientations, body=body), path)
 
 
 def write_photograph(path, rng):

@@ -1,0 +1,46 @@
+"""A checkpoint of another model is an error, not a model with random weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mmengine.hooks import Hook
+
+from mion_plugin.registry import HOOKS
+from mion_plugin.weights import check_weights
+
+if TYPE_CHECKING:  # see EpochSeedHook
+    from mmengine.runner import Runner
+
+
+@HOOKS.register_module()
+class FittingCheckpointHook(Hook):
+    """Refuse a checkpoint whose weights are not exactly the model's, before they are loaded.
+
+    mmengine loads what fits and logs the rest, so that a model tested with another's checkpoint keeps random weights
+    and gives numbers all the same. ``tools/test.py`` and ``tools/train.py --resume`` add this hook; a training that
+    starts from another's weights (``load_from``) does without.
+
+    Args:
+        source: What to call the checkpoint in the error.
+
+    Raises:
+        ValueError: Weights are missing, unknown or of another shape.
+    """
+
+    priority = "VERY_LOW"  # after hooks that change the checkpoint
+
+    def __init__(self, source: str = "the checkpoint") -> None:
+        self.source = source
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Compare the weights with the model's."""
+        # at first use, as the runner: both import half of mmengine
+        from mmengine.model import is_model_wrapper
+
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        weights = checkpoint.get("state_dict", checkpoint)
+        try:
+            check_weights(model, {name.removeprefix("module."): value for name, value in weights.items()}, self.source)
+        except ValueError as error:
+            raise ValueError(f"{error}; give it the config that it was trained with") from None
