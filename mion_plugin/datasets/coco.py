@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,17 +44,29 @@ def load_coco_people(path: str | os.PathLike[str], image_name: str) -> list[Coco
         FileNotFoundError: No such file.
         ValueError: Not such a JSON file, the image is not in it, or nobody in it has keypoints.
     """
+    return load_coco_people_of(path, [image_name])[0]
+
+
+def load_coco_people_of(path: str | os.PathLike[str], image_names: Iterable[str]) -> list[list[CocoPerson]]:
+    """``load_coco_people`` for several images, reading the file once; errors as there."""
     path = Path(path)
     content = _read_json(path)
-    images = _entries(content, "images", path)
-    image_ids = {image.get("id") for image in images if Path(str(image.get("file_name"))).name == image_name}
-    if not image_ids:
-        raise ValueError(f"{path}: none of its {len(images)} images is called {image_name}")
-    people = [entry for entry in _entries(content, "annotations", path) if entry.get("image_id") in image_ids]
-    people = [person for person in people if any(person.get("keypoints") or [])]
-    if not people:
-        raise ValueError(f"{path}: nobody in {image_name} has keypoints")
-    return [_to_person(person, f"{path}: annotation {person.get('id', '?')}") for person in people]
+    images, annotations = (_entries(content, key, path) for key in ("images", "annotations"))
+    image_ids, by_image = defaultdict(list), defaultdict(list)
+    for image in images:
+        image_ids[Path(str(image.get("file_name"))).name].append(image.get("id"))
+    for entry in annotations:
+        if any(entry.get("keypoints") or []):
+            by_image[entry.get("image_id")].append(entry)
+    found = []
+    for name in image_names:
+        if name not in image_ids:
+            raise ValueError(f"{path}: none of its {len(images)} images is called {name}")
+        people = [entry for image_id in image_ids[name] for entry in by_image[image_id]]
+        if not people:
+            raise ValueError(f"{path}: nobody in {name} has keypoints")
+        found.append([_to_person(person, f"{path}: annotation {person.get('id', '?')}") for person in people])
+    return found
 
 
 def _read_json(path: Path) -> Any:

@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from mion_plugin.datasets.coco import load_coco_people
+from mion_plugin.datasets.coco import load_coco_people, load_coco_people_of
 
 CONTENT = {
     "images": [{"id": 7, "file_name": "a.jpg"}, {"id": 8, "file_name": "b.jpg"}],
@@ -30,6 +30,18 @@ def test_reads_people_with_keypoints(tmp_path):
     expected[1] = 7.5, 8.5, 1.0
     np.testing.assert_array_equal(person.keypoints2d, expected)  # the third is not labelled
     np.testing.assert_array_equal(person.bbox, [1, 2, 3, 4])
+
+
+def test_several_images_at_once(tmp_path):
+    def annotate(content):
+        content["annotations"][2]["keypoints"] = [3] * 51
+
+    path = write(tmp_path, annotate)
+    people = load_coco_people_of(path, ["b.jpg", "a.jpg"])
+    for name, found in zip(["b.jpg", "a.jpg"], people, strict=True):
+        (alone,) = load_coco_people(path, name)
+        np.testing.assert_array_equal(found[0].keypoints2d, alone.keypoints2d)
+    assert (people[0][0].keypoints2d == [3.5, 3.5, 1.0]).all()
 
 
 def change_annotation(**fields):

@@ -1,0 +1,46 @@
+"""The small model on 112 px crops that comes with the package; for a laptop without a GPU.
+
+Structure alone, without what matters in training; see configs/mion/mrt_tiny_synthetic.py and cen_tiny_synthetic.py.
+"""
+
+camera = dict(image_size=112, focal_length=2500.0)  # the camera of 5000 px at 224
+
+model = dict(
+    type="mion.MION",
+    refiner=dict(
+        type="mion.MRT",
+        # two of ResNet-18's four stages: 14 x 14 features of 112 x 112 images
+        backbone=dict(type="mion.TorchvisionResNet", depth=18, num_stages=2),
+        neck=dict(type="mion.DeconvNeck", in_channels=128, channels=144, num_layers=0),  # 14 x 14 tokens
+        transformer=dict(
+            width=144,
+            num_heads=4,
+            num_encoder_layers=2,
+            num_decoder_layers=2,
+            feedforward=512,
+            dropout=0.0,
+            norm_first=True,
+        ),
+        renderer=dict(type="mion.PNCCRenderer", size=14),
+        # the paper's form collapses the paths in short trainings; these options keep them apart
+        rotation="residual",
+        add_2d_position=True,
+        candidate_in_queries=True,
+        sample_at_joints=True,
+        # 500 px^2 at 112 are 2000 px^2 at 224 (paper, 3.4)
+        selector=dict(type="mion.CandidateSelector", max_fit_loss=500.0),
+        **camera,
+    ),
+    cen=dict(
+        type="mion.CEN",
+        # three of ResNet-18's four stages: 2.8 million weights, 5.6 MB in half precision; four would be 11 million
+        backbone=dict(type="mion.TorchvisionResNet", depth=18, num_stages=3),
+        output="low_rank",  # 6,890 outputs would be another 1.8 million
+        num_anchors=128,
+        pooling="body",
+        **camera,
+    ),
+    selection="cen",
+    # 1: score and reprojection error are both about in body heights, so that they count alike; not tuned
+    reprojection_weight=1.0,
+)
