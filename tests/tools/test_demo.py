@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -6,9 +7,14 @@ from pathlib import Path
 import demo as tool
 import numpy as np
 import pytest
+import torch
+from mmengine.config import Config
 from PIL import Image
 
 import mion_plugin
+from mion_plugin import models
+from mion_plugin.registry import MODELS
+from mion_plugin.weights import save_weights
 
 ROOT = Path(__file__).parents[2]
 DEMO_DATA = Path(mion_plugin.__file__).parent / "demo_data"
@@ -16,9 +22,9 @@ DEMO_DATA = Path(mion_plugin.__file__).parent / "demo_data"
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """The command of the README, run from another folder."""
+    """The candidates alone, run from another folder."""
     folder = tmp_path_factory.mktemp("demo")
-    command = [sys.executable, str(ROOT / "tools" / "demo.py")]
+    command = [sys.executable, str(ROOT / "tools" / "demo.py"), "--stage", "1"]
     result = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     assert result.returncode == 0, result.stderr
     return folder / "outputs", result.stdout
@@ -47,8 +53,89 @@ def test_the_candidates_agree_in_the_image_and_differ_in_space(demo):
 
 def test_options(tmp_path):
     out = tmp_path / "a" / "b"
-    assert tool.main(["--num-candidates", "2", "--out", str(out), "--person", "0"]) == 0
+    arguments = ["--stage", "1", "--num-candidates", "2", "--out", str(out), "--person", "0", "--save-mesh"]
+    assert tool.main(arguments) == 0
     assert len(json.loads((out / "000000000785_candidates.json").read_text())["candidates"]) == 2
+    assert (out / "000000000785_candidates.obj").read_text().count("\nv ") == 6889  # the first line is one, too
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory):
+    """The package's small model with random weights: its folder, with what stage 3 needs."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("models") / "mion_tiny"
+    folder.mkdir()
+    source = Path(models.__file__).parent / "mion_tiny" / "config.py"
+    (folder / "config.py").write_text(source.read_text())
+    model = MODELS.build(Config.fromfile(source).model)
+    save_weights(model.refiner.state_dict(), folder / "mrt.pth", half=True)
+    save_weights(model.cen.state_dict(), folder / "cen.pth", half=True)
+    return folder
+
+
+def use(folder, monkeypatch):
+    monkeypatch.setattr(models, "__file__", str(folder.parent / "__init__.py"))
+
+
+class TestAllStages:
+    def test_by_default_with_what_is_trained(self, untrained, tmp_path, monkeypatch, capsys):
+        use(untrained, monkeypatch)
+        assert tool.main(["--out", str(tmp_path), "--save-mesh", "--mesh-format", "ply"]) == 0
+        stem = tmp_path / "000000000785_mion"
+        assert sorted(tmp_path.iterdir()) == [Path(f"{stem}.{end}") for end in ("json", "npz", "ply", "png")]
+        numbers = json.loads(Path(f"{stem}.json").read_text())
+        scores = [path["score"] for path in numbers["paths"]]
+        assert len(scores) == 5
+        assert scores[numbers["selected"]] == min(scores)
+        assert numbers["image"] == "000000000785.jpg"
+        # an untrained residual network leaves the candidates as they are, and those fit the keypoints
+        assert all(path["fit_loss"] < 500 for path in numbers["paths"])
+        with np.load(f"{stem}.npz") as arrays:
+            assert arrays["vertices"].shape == (5, 6890, 3)
+            np.testing.assert_allclose(arrays["scores"], scores, atol=1e-5)
+        printed = capsys.readouterr().out
+        assert [line.split()[0] for line in printed.splitlines() if line.endswith("  chosen")] == [
+            str(numbers["selected"] + 1)
+        ]
+        assert "no trained" not in printed
+        assert np.asarray(Image.open(f"{stem}.png")).shape[1] > 3 * 448
+
+    @pytest.mark.parametrize(
+        ("missing", "ending", "line"),
+        [
+            (["cen.pth"], "mion", "no trained consistency network comes with the package: stages 1 and 2"),
+            (["mrt.pth", "cen.pth"], "candidates", "no trained weights come with the package: stage 1 alone"),
+        ],
+    )
+    def test_less_where_less_is_trained(self, untrained, tmp_path, monkeypatch, capsys, missing, ending, line):
+        shutil.copytree(untrained, tmp_path / "mion_tiny", ignore=shutil.ignore_patterns(*missing))
+        use(tmp_path / "mion_tiny", monkeypatch)
+        assert tool.main(["--out", str(tmp_path / "out")]) == 0
+        printed = capsys.readouterr().out.splitlines()
+        assert printed[0].startswith(line)
+        numbers = json.loads((tmp_path / "out" / f"000000000785_{ending}.json").read_text())
+        if ending == "mion":
+            assert numbers["selected"] == 0
+            assert numbers["paths"][0]["score"] is None
+        assert tool.main(["--out", str(tmp_path / "out"), "--stage", "3"]) == 2
+        assert f"the package holds no {missing[0]} for mion_tiny" in capsys.readouterr().err
+
+    def test_a_config_and_a_checkpoint_of_ones_own(self, untrained, tmp_path, capsys):
+        model = MODELS.build(Config.fromfile(untrained / "config.py").model)
+        save_weights(model.state_dict(), tmp_path / "whole.pth")
+        arguments = ["--config", str(untrained / "config.py"), "--checkpoint", str(tmp_path / "whole.pth")]
+        assert tool.main([*arguments, "--num-candidates", "2", "--out", str(tmp_path)]) == 0
+        assert len(json.loads((tmp_path / "000000000785_mion.json").read_text())["paths"]) == 2
+        capsys.readouterr()
+        for changed, message in (
+            (["--checkpoint", arguments[3]], "needs --config, which says of what model"),
+            (["--config", "none.py"], "config none.py does not exist"),
+            (["--config", str(ROOT / "configs" / "mion" / "mrt_tiny_synthetic.py")], "its model is no mion.MION"),
+            ([*arguments[:3], str(untrained / "mrt.pth")], "is not a checkpoint of this MultiInit"),
+        ):
+            assert tool.main([*changed, "--out", str(tmp_path)]) == 2
+            (line,) = capsys.readouterr().err.strip().splitlines()
+            assert message in line
 
 
 @pytest.mark.parametrize("arguments", [["--person", "7"], ["--person", "first"], ["--size", "3"]])
@@ -95,9 +182,13 @@ def bad(tmp_path):
         (["--body-model", "SMPL.pkl"], "body model SMPL.pkl does not exist. The SMPL files need a licence"),
     ],
 )
-def test_bad_input_ends_with_one_line_and_nothing_written(bad, arguments, message, monkeypatch, capsys):
+@pytest.mark.parametrize("stage", ["1", "3"])
+def test_bad_input_ends_with_one_line_and_nothing_written(
+    bad, untrained, stage, arguments, message, monkeypatch, capsys
+):
     monkeypatch.chdir(bad)
-    assert tool.main(arguments) == 2
+    use(untrained, monkeypatch)
+    assert tool.main([*arguments, "--stage", stage]) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("demo.py: error: ")

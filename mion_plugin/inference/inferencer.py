@@ -1,0 +1,317 @@
+"""Photographs and 2D keypoints in, bodies out: the inferencer of OpenMMLab's projects."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.infer import BaseInferencer
+from mmengine.structures import BaseDataElement
+from PIL import Image
+from torch import nn
+
+from mion_plugin.datasets.coco import CocoPerson
+from mion_plugin.files import atomic_path
+from mion_plugin.geometry.keypoints import convert_keypoints
+from mion_plugin.inference.cropping import CropPlace, check_box, place_crop
+from mion_plugin.inference.image_camera import PinholeCamera, equivalent_camera, fit_to_camera, image_camera
+from mion_plugin.inference.meshes import FORMATS
+from mion_plugin.inference.people import Photograph, find_people, is_single, list_photographs
+from mion_plugin.inference.results import PersonBodies, save_person
+from mion_plugin.models import DEFAULT_MODEL, load_model_config, model_names, shipped_stage
+from mion_plugin.registry import INFERENCERS, MODELS
+from mion_plugin.visualization import draw_body_sheet, path_captions
+from mion_plugin.weights import load_part
+
+PICTURE_SIZE = 448  # pixels of the large pictures of a sheet
+_PIPELINE = (dict(type="mion.Normalize"), dict(type="mion.PackBodyInputs"))
+_CONVENTION = "coco"
+
+
+@INFERENCERS.register_module()
+class MIONInferencer(BaseInferencer):
+    """Bodies of the people in photographs.
+
+    Example:
+        >>> inferencer = MIONInferencer()
+        >>> result = inferencer("photo.jpg", keypoints2d="coco_keypoints.json", out_dir="outputs", return_vis=True)
+        >>> person = result["predictions"][0][0]  # of the first photograph the first person: PersonBodies
+        >>> person.vertices[person.selected]  # (6890, 3) metres, the crop camera's frame
+
+    Args:
+        model: Name of a model of the package, path of a config file, or a config, whose ``model`` is a ``mion.MION`` or
+            another model that gives ``pred_bodies`` as ``mion.MRT``. None: the package's default, as far as its weights
+            come with it. An entry ``inference_pipeline`` replaces the steps after the crop (default: ``mion.Normalize``
+            with ImageNet's numbers, ``mion.PackBodyInputs``).
+        weights: Checkpoint of the whole model. A ``mion.MION`` may instead name its parts' in its config.
+        device: Default: mmengine's choice, a GPU where there is one.
+        box: Crop by the ``keypoints``, as training does, or by the annotated ``bbox``; see ``place_crop``.
+        box_scale: See ``place_crop``.
+        image_focal_length: Of the image's camera in pixels; None for the image's diagonal.
+        show_progress: Show a bar over the batches.
+
+    Raises:
+        FileNotFoundError: A config or checkpoint is not there, or the package holds no trained weights.
+        ValueError: An argument is out of range, or a checkpoint is not the model's.
+    """
+
+    preprocess_kwargs = {"keypoints2d"}  # noqa: RUF012  as mmengine declares them
+    forward_kwargs: set[str] = set()  # noqa: RUF012
+    visualize_kwargs = {"return_vis"}  # noqa: RUF012
+    postprocess_kwargs = {"num_images", "out_dir", "mesh_format"}  # noqa: RUF012
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+        weights: str | os.PathLike[str] | None = None,
+        device: str | None = None,
+        box: str = "keypoints",
+        box_scale: float | None = None,
+        image_focal_length: float | None = None,
+        show_progress: bool = False,
+    ) -> None:
+        self.box, self.box_scale, self.image_focal_length = box, box_scale, image_focal_length
+        check_box(box, box_scale)  # before the model is built
+        image_camera(1, 1, image_focal_length)
+        config = _find_config(model)
+        super().__init__(
+            config, None if weights is None else os.fspath(weights), device, scope="mion", show_progress=show_progress
+        )
+
+    def __call__(  # type: ignore[override]
+        self,
+        inputs: Any,
+        keypoints2d: Any = None,
+        batch_size: int = 1,
+        return_datasamples: bool = False,
+        return_vis: bool = False,
+        out_dir: str | os.PathLike[str] | None = None,
+        mesh_format: str | None = None,
+    ) -> dict[str, Any]:
+        """Find the bodies.
+
+        Args:
+            inputs: Path, folder, array (H, W, 3) uint8 RGB, or a list of these.
+            keypoints2d: COCO keypoint file; or (17, 3) x, y in pixels of the image (centres at integer + 0.5) and
+                confidence, or (P, 17, 3); for several images a list of such arrays.
+            batch_size: People at once, whatever their photographs.
+            return_datasamples: Let predictions be the model's data samples.
+            return_vis: Draw a picture of each person.
+            out_dir: Folder to write to: per person ``NAME_personN`` with the endings of ``save_person`` and, with
+                ``return_vis``, ``.png``.
+            mesh_format: ``obj``, ``glb`` or ``ply``: write the chosen body's mesh, too.
+
+        Returns:
+            ``predictions``: for each photograph the list of its people's ``PersonBodies`` (or data samples);
+            ``visualization``: likewise pictures (H, W, 3) uint8, or [] if not asked for.
+
+        Raises:
+            FileNotFoundError, BrokenImageError: A file is not there or cannot be read.
+            ValueError: Inputs in another form.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}, expected at least 1")
+        if mesh_format is not None and mesh_format not in FORMATS:
+            raise ValueError(f"mesh_format is {mesh_format!r}, expected one of {', '.join(FORMATS)}")
+        photographs = list_photographs(inputs)
+        return super().__call__(
+            photographs,
+            return_datasamples,
+            batch_size,
+            keypoints2d=(keypoints2d, is_single(inputs)),
+            return_vis=return_vis,
+            num_images=len(photographs),
+            out_dir=out_dir,
+            mesh_format=mesh_format,
+        )
+
+    def _inputs_to_list(self, inputs: Any) -> list[Photograph]:
+        return inputs
+
+    def preprocess(  # type: ignore[override]
+        self, inputs: list[Photograph], batch_size: int = 1, keypoints2d: tuple[Any, bool] = (None, False)
+    ) -> Iterator[Any]:
+        """Batches of crops of ``batch_size`` people."""
+        value, single = keypoints2d
+        people = find_people(value, inputs, single)
+        chunks = self._get_chunk_data(map(self.pipeline, self._people(inputs, people)), batch_size)
+        return map(self.collate_fn, chunks)
+
+    def _people(self, photographs: Sequence[Photograph], people: Sequence[Sequence[CocoPerson]]) -> Iterator[dict]:
+        """One sample per person; a photograph is read when its people's turn comes."""
+        count = 0
+        for index, (photograph, members) in enumerate(zip(photographs, people, strict=True)):
+            pixels = photograph.read() if members else None
+            for number, person in enumerate(members):
+                place = self._place(person, f"{photograph.name}, person {number}")
+                meta = {"image_index": index, "image_name": photograph.name, "person": number, "sample_idx": count}
+                yield {"img": pixels, "known": person, "place": place, **meta}
+                count += 1
+
+    def _place(self, person: CocoPerson, where: str) -> CropPlace:
+        try:
+            return place_crop(person, self.box, self.box_scale)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
+
+    @torch.no_grad()
+    def forward(self, inputs: Any, **kwargs: Any) -> list[BaseDataElement]:
+        """The model's data samples of a batch, with the ``PersonBodies`` as ``found`` in their meta information."""
+        samples = self.model.test_step(inputs)
+        for sample in samples:
+            sample.set_metainfo({"found": self.collect(sample)})
+        return samples
+
+    def visualize(  # type: ignore[override]
+        self, inputs: list[Photograph], preds: list[BaseDataElement], return_vis: bool = False, **kwargs: Any
+    ) -> list[list[np.ndarray]]:
+        """A picture of each person, by photographs; [] if not asked for."""
+        if not return_vis:
+            return []
+        grouped = _by_photograph(preds, len(inputs))
+        return [
+            [self.draw(pixels, sample.found) for sample in samples]
+            for photograph, samples in zip(inputs, grouped, strict=True)
+            for pixels in [photograph.read() if samples else None]
+        ]
+
+    def postprocess(  # type: ignore[override]
+        self,
+        preds: list[BaseDataElement],
+        visualization: list[list[np.ndarray]],
+        return_datasamples: bool = False,
+        num_images: int = 1,
+        out_dir: str | os.PathLike[str] | None = None,
+        mesh_format: str | None = None,
+    ) -> dict[str, Any]:
+        """Results by photographs; write the files."""
+        samples = _by_photograph(preds, num_images)
+        people = [[sample.found for sample in group] for group in samples]
+        if out_dir is not None:
+            self._save(people, visualization, Path(out_dir), mesh_format)
+        return {"predictions": samples if return_datasamples else people, "visualization": visualization}
+
+    def collect(self, sample: BaseDataElement) -> PersonBodies:
+        """What the model found about one person."""
+        found, camera, place = sample.pred_bodies, self.model.camera, sample.place
+        vertices = self.model.body(found.pose, found.betas, found.transl).vertices
+        crop_camera = PinholeCamera(camera.focal_length, camera.principal_point)
+        in_image = equivalent_camera(place, camera.focal_length, camera.image_size)
+        target = image_camera(*sample.ori_shape, self.image_focal_length)
+        image_transl, image_error = fit_to_camera(vertices, found.transl, in_image, target)
+        optional = ("fit_loss", "scores", "selection_scores")
+        return PersonBodies(
+            image_name=sample.image_name,
+            person=sample.person,
+            valid=bool(found.get("valid", True)),
+            selected=int(found.get("selected", 0)),
+            keypoints2d=sample.known.keypoints2d,
+            crop=place,
+            image_size=int(camera.image_size),
+            **{name: _array(found.get(name)) for name in ("pose", "betas", "transl")},
+            vertices=_array(vertices),
+            crop_camera=crop_camera,
+            crop_camera_in_image=in_image,
+            image_camera=target,
+            image_transl=_array(image_transl),
+            image_error=_array(image_error),
+            **{name: _array(found.get(name)) for name in optional if name in found},
+        )
+
+    def draw(self, image: np.ndarray, person: PersonBodies) -> np.ndarray:
+        """The picture (H, W, 3) uint8 of one person of an image; see ``draw_body_sheet``."""
+        return draw_body_sheet(
+            person.crop.cut(image, PICTURE_SIZE),
+            person.crop.to_crop(person.keypoints2d, PICTURE_SIZE),
+            list(torch.from_numpy(person.vertices)),
+            self.model.body.faces.cpu(),
+            person.crop_camera.focal_length * PICTURE_SIZE / person.image_size,
+            person.selected,
+            path_captions(person.scores, person.reprojection_rms),
+        )
+
+    def _save(
+        self, people: list[list[PersonBodies]], pictures: list[list[np.ndarray]], folder: Path, mesh_format: str | None
+    ) -> None:
+        names = [Path(group[0].image_name).stem if group else "" for group in people]
+        twice = len(set(names)) < len(names)  # files of one name from several folders
+        for index, (name, group) in enumerate(zip(names, people, strict=True)):
+            for person in group:
+                stem = folder / f"{f'{index}_' if twice else ''}{name}_person{person.person}"
+                save_person(person, stem, self.model.body.faces.cpu().numpy(), mesh_format)
+                if pictures:
+                    with atomic_path(stem.with_name(f"{stem.name}.png")) as temporary:
+                        Image.fromarray(pictures[index][person.person]).save(temporary)
+
+    def _init_model(self, cfg: Any, weights: str | None, device: str = "cpu") -> nn.Module:
+        """As mmengine's, but checkpoints are read as weights only, and must be the model's."""
+        model = MODELS.build(cfg.model)
+        if weights is not None:
+            load_part(model, weights)
+        return model.to(device).eval()
+
+    def _init_pipeline(self, cfg: Any) -> Callable[[dict], dict]:
+        size = int(self.model.camera.image_size)
+        after_crop = Compose(list(cfg.get("inference_pipeline", _PIPELINE)))
+        convention = getattr(getattr(self.model, "refiner", self.model), "keypoints2d_convention", _CONVENTION)
+
+        def crop(results: dict) -> dict:
+            person, place, image = results["known"], results["place"], results["img"]
+            keypoints2d = place.to_crop(person.keypoints2d, size)
+            keypoints2d[person.keypoints2d[:, 2] == 0] = 0
+            packed = after_crop(
+                {
+                    "img": place.cut(image, size),
+                    "keypoints2d": convert_keypoints(keypoints2d, _CONVENTION, convention)[0],
+                    "keypoints2d_convention": convention,
+                    "crop_size": size,
+                    "ori_shape": image.shape[:2],
+                    "sample_idx": results["sample_idx"],
+                    "image_path": results["image_name"],
+                }
+            )
+            kept = ("image_index", "image_name", "person", "known", "place")
+            packed["data_samples"].set_metainfo({key: results[key] for key in kept})
+            return packed
+
+        return crop
+
+    def _init_collate(self, cfg: Any) -> Callable:
+        return pseudo_collate
+
+    def _init_visualizer(self, cfg: Any) -> None:
+        return None
+
+
+def _find_config(model: str | os.PathLike[str] | Mapping[str, Any] | None) -> Config:
+    """The config of a name, file or mapping."""
+    if model is None or (isinstance(model, str) and model in model_names()):
+        name = model or DEFAULT_MODEL
+        return load_model_config(str(name), stage=max(2, shipped_stage(str(name))))
+    if isinstance(model, Config):
+        return model
+    if isinstance(model, Mapping):
+        return Config(dict(model))
+    path = Path(model)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"config {path} does not exist, and the package's models are {', '.join(model_names())}"
+        )
+    return Config.fromfile(path)
+
+
+def _by_photograph(samples: Sequence[BaseDataElement], count: int) -> list[list[BaseDataElement]]:
+    grouped: list[list[BaseDataElement]] = [[] for _ in range(count)]
+    for sample in samples:
+        grouped[sample.image_index].append(sample)
+    return grouped
+
+
+def _array(value: torch.Tensor) -> np.ndarray:
+    return value.detach().cpu().float().numpy()

@@ -1,0 +1,124 @@
+"""The photographs and the people in them, from the forms that a user may give them in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mion_plugin.datasets.coco import CocoPerson, load_coco_people_of
+from mion_plugin.datasets.transforms.loading import read_image
+from mion_plugin.geometry.keypoints import keypoint_names
+from mion_plugin.inference.cropping import keypoint_box
+
+IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+_NUM_KEYPOINTS = len(keypoint_names("coco"))
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """An image, read when asked for.
+
+    Attributes:
+        name: What to call it; of a file, its name without folder.
+        path: File, or None.
+        pixels: (H, W, 3) uint8 RGB, or None for those of the file.
+    """
+
+    name: str
+    path: Path | None = None
+    pixels: np.ndarray | None = None
+
+    def read(self) -> np.ndarray:
+        """The pixels (H, W, 3) uint8 RGB; errors as ``read_image``."""
+        return self.pixels if self.path is None else read_image(self.path)  # type: ignore[return-value]
+
+
+def list_photographs(inputs: Any) -> list[Photograph]:
+    """Photographs of a path, a folder (its image files in order of their names), an array (H, W, 3), or a list of them.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: None of these, an array of another shape or type, or a folder without images.
+    """
+    entries = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+    photographs: list[Photograph] = []
+    for entry in entries:
+        if isinstance(entry, (str, os.PathLike)):
+            photographs += [Photograph(path.name, path=path) for path in _files(Path(entry))]
+        else:
+            photographs.append(Photograph(f"image_{len(photographs)}", pixels=_checked_pixels(entry)))
+    return photographs
+
+
+def is_single(inputs: Any) -> bool:
+    """Whether inputs name one photograph and not several."""
+    if isinstance(inputs, (str, os.PathLike)):
+        return not Path(inputs).is_dir()
+    return not isinstance(inputs, (list, tuple))
+
+
+def find_people(keypoints2d: Any, photographs: Sequence[Photograph], single: bool = False) -> list[list[CocoPerson]]:
+    """The people of each photograph.
+
+    Args:
+        keypoints2d: A COCO keypoint annotation file that names the photographs; or for each photograph (17, 3) x, y in
+            pixels of the image and confidence, (P, 17, 3), or a list of ``CocoPerson``.
+        photographs: Of ``list_photographs``.
+        single: The keypoints are those of the only photograph, not in a list.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: The keypoints are in none of these forms, or a photograph is not in the file.
+    """
+    if keypoints2d is None:
+        raise ValueError("keypoints2d is None, expected a COCO keypoint file, or (17, 3) or (P, 17, 3) for each image")
+    if isinstance(keypoints2d, (str, os.PathLike)):
+        unnamed = [photograph.name for photograph in photographs if photograph.path is None]
+        if unnamed:
+            raise ValueError(f"keypoints2d is the file {keypoints2d}, but {unnamed[0]} is an array without a name")
+        return load_coco_people_of(keypoints2d, [photograph.name for photograph in photographs])
+    given = [keypoints2d] if single else list(keypoints2d)
+    if len(given) != len(photographs):
+        raise ValueError(f"keypoints2d has {len(given)} entries for {len(photographs)} images, expected one for each")
+    return [_people(entry, photograph.name) for entry, photograph in zip(given, photographs, strict=True)]
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
+    if not files:
+        raise ValueError(f"folder {path} holds no images ({', '.join(IMAGE_SUFFIXES)})")
+    return files
+
+
+def _checked_pixels(entry: Any) -> np.ndarray:
+    if not isinstance(entry, np.ndarray) or entry.ndim != 3 or entry.shape[2] != 3 or entry.dtype != np.uint8:
+        told = f"{entry.dtype} {entry.shape}" if isinstance(entry, np.ndarray) else type(entry).__name__
+        raise ValueError(f"an image is {told}, expected a path or an RGB array (H, W, 3) of uint8")
+    return entry
+
+
+def _people(entry: Any, name: str) -> list[CocoPerson]:
+    if isinstance(entry, (list, tuple)) and all(isinstance(person, CocoPerson) for person in entry):
+        return list(entry)
+    values = np.asarray(entry, dtype=np.float64)
+    values = values[None] if values.ndim == 2 else values
+    if values.ndim != 3 or values.shape[1:] != (_NUM_KEYPOINTS, 3):
+        raise ValueError(f"{name}: keypoints2d has shape {values.shape}, expected (17, 3) or (P, 17, 3) in COCO order")
+    if not np.isfinite(values[values[..., 2] > 0]).all():
+        raise ValueError(f"{name}: keypoints2d holds NaN or infinite values where the confidence is above 0")
+    values = np.where(values[..., 2:] > 0, values, 0.0)
+    return [CocoPerson(person, _box(person, f"{name}, person {n}")) for n, person in enumerate(values)]
+
+
+def _box(keypoints2d: np.ndarray, where: str) -> np.ndarray:
+    try:
+        return keypoint_box(keypoints2d)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
