@@ -46,15 +46,17 @@ def cut_down(cfg: Config) -> list[str]:
         if (cfg.get(part) or {}).get("type") == "mion.MRT":
             options |= {f"{part}.{key}": value for key, value in cut_down_network(cfg.get(part)).items()}
     for loader in LOADERS:
-        if loader in cfg:
+        if cfg.get(loader):
             options |= {
                 f"{loader}.batch_size": 2,
                 f"{loader}.num_workers": 0,
                 f"{loader}.persistent_workers": False,
             }
-            if cfg[loader].dataset.type != "mion.HumanDataset":
+            if cfg[loader].dataset.type == "mion.CandidatePairDataset":
+                options[f"{loader}.dataset.dataset.num_samples"] = 4
+            elif cfg[loader].dataset.type != "mion.HumanDataset":
                 options[f"{loader}.dataset.num_samples"] = 4
-    if "train_cfg" in cfg:
+    if cfg.get("train_cfg"):
         options |= {"train_cfg.max_epochs": 1, "train_cfg.val_interval": 1}
     return ["--cfg-options", *(f"{key}={value}" for key, value in options.items())]
 
@@ -85,9 +87,10 @@ def test_it_trains_and_tests(path, tmp_path):
     options = ["--work-dir", str(tmp_path), *cut_down(cfg)]
     checkpoint = tmp_path / "epoch_1.pth"
     cfg.merge_from_dict(train_tool.parse_args([str(path), *options]).cfg_options)
-    if "refiner_checkpoint" in cfg.model:  # stage 2's, trained before
-        write_weights(cfg.model.refiner, Path(cfg.model.refiner_checkpoint))
-    if "train_dataloader" in cfg:
+    for part in ("refiner", "cen"):  # trained before
+        if f"{part}_checkpoint" in cfg.model:
+            write_weights(cfg.model[part], Path(cfg.model[f"{part}_checkpoint"]))
+    if cfg.get("train_dataloader"):
         assert train_tool.main([str(path), *options]) == 0
         log = [json.loads(line) for line in next(tmp_path.rglob("scalars.json")).read_text().splitlines()]
         assert all(math.isfinite(value) for entry in log for value in entry.values())
@@ -102,6 +105,32 @@ def test_it_trains_and_tests(path, tmp_path):
     assert 0 < metrics["body/PA-MPJPE/best"] <= metrics["body/PA-MPJPE/mean"] * (1 + 1e-9)
     if "sine-pe" in path.stem:  # nothing tells the network which candidate it refines
         assert metrics["body/MPJPE/best"] == pytest.approx(metrics["body/MPJPE/mean"], rel=1e-5)
+
+
+def test_the_three_stages_need_no_checkpoint_and_report_every_way_to_choose(tmp_path):
+    path = CONFIGS / "mion" / "mion_tiny_synthetic.py"
+    cfg = Config.fromfile(path)
+    options = ["--work-dir", str(tmp_path), "--out", str(tmp_path / "metrics.json"), *cut_down(cfg)]
+    cfg.merge_from_dict(test_tool.parse_args([str(path), *options]).cfg_options)
+    for part in ("refiner", "cen"):
+        write_weights(cfg.model[part], Path(cfg.model[f"{part}_checkpoint"]))
+    assert test_tool.main([str(path), *options]) == 0
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    for error in ("MPJPE", "PA-MPJPE"):
+        for name in ("chosen", "first", "cen", "lowest_2d", "cen+2d", "random", "best", "mean", "path_2"):
+            assert metrics[f"body/{error}/{name}"] >= metrics[f"body/{error}/best"]
+        assert metrics[f"body/{error}/chosen"] == metrics[f"body/{error}/cen"]
+    assert metrics["body/num_samples"] == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("mrt", []), ("cen", []), ("mion", ["--cfg-options", "model.cen_checkpoint=None"])]
+)
+def test_no_model_is_tested_with_random_weights(name, options, capsys, tmp_path):
+    config = str(CONFIGS / "mion" / f"{name}_tiny_synthetic.py")
+    assert test_tool.main([config, "--work-dir", str(tmp_path), *options]) == 2
+    message = f"CHECKPOINT is missing, and the model of {config} does not name the weights of its parts"
+    assert message in capsys.readouterr().err.strip().splitlines()[-1]
 
 
 @pytest.mark.parametrize("path", RUNNABLE, ids=lambda path: path.stem)

@@ -1,0 +1,39 @@
+# The three stages together on the synthetic test people, with every way to choose a path. Nothing is trained here: the
+# weights are those of the package, or of mrt_tiny_synthetic.py and cen_tiny_synthetic.py.
+#   python tools/test.py configs/mion/mion_tiny_synthetic.py --out metrics.json
+#   python tools/test.py configs/mion/mion_tiny_synthetic.py --cfg-options \
+#       model.refiner_checkpoint=work_dirs/mrt_tiny_synthetic/epoch_8.pth \
+#       model.cen_checkpoint=work_dirs/cen_tiny_synthetic/epoch_12.pth
+# Ablations: model.num_candidates=3, model.selection=cen+reprojection, model.cen=None model.cen_checkpoint=None
+#   model.selection=first (stages 1 and 2 alone).
+_base_ = [
+    "../_base_/default_runtime.py",
+    "../_base_/synthetic_112.py",
+    "../../mion_plugin/models/mion_tiny/config.py",
+]
+
+model = dict(
+    refiner=dict(selector=dict(pool_split="train")),  # the poses of test recordings are not candidates
+    refiner_checkpoint="mion_plugin/models/mion_tiny/mrt.pth",
+    cen_checkpoint="mion_plugin/models/mion_tiny/cen.pth",
+)
+
+train_dataloader = None
+val_dataloader = None
+val_evaluator = None
+val_cfg = None
+
+test_evaluator = dict(
+    _delete_=True,
+    type="mion.MeshMetric",
+    errors=("MPJPE", "PA-MPJPE"),
+    statistics=("chosen", "each", "mean", "random", "best"),
+    # "chosen" is what model.selection says; the others are measured beside it in the same run
+    choosers={
+        "chosen": "selection_scores",
+        "first": "first",
+        "cen": "scores",
+        "lowest_2d": "fit_loss",
+        "cen+2d": "combined_scores",
+    },
+)
