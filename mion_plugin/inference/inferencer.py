@@ -32,6 +32,7 @@ from mion_plugin.weights import load_part
 PICTURE_SIZE = 448  # pixels of the large pictures of a sheet
 _PIPELINE = (dict(type="mion.Normalize"), dict(type="mion.PackBodyInputs"))
 _CONVENTION = "coco"
+_NOTHING = np.zeros((0, 0, 3), np.uint8)  # a photograph of nobody is not read
 
 
 @INFERENCERS.register_module()
@@ -147,7 +148,7 @@ class MIONInferencer(BaseInferencer):
         """One sample per person; a photograph is read when its people's turn comes."""
         count = 0
         for index, (photograph, members) in enumerate(zip(photographs, people, strict=True)):
-            pixels = photograph.read() if members else None
+            pixels = photograph.read() if members else _NOTHING
             for number, person in enumerate(members):
                 place = self._place(person, f"{photograph.name}, person {number}")
                 meta = {"image_index": index, "image_name": photograph.name, "person": number, "sample_idx": count}
@@ -174,12 +175,11 @@ class MIONInferencer(BaseInferencer):
         """A picture of each person, by photographs; [] if not asked for."""
         if not return_vis:
             return []
-        grouped = _by_photograph(preds, len(inputs))
-        return [
-            [self.draw(pixels, sample.found) for sample in samples]
-            for photograph, samples in zip(inputs, grouped, strict=True)
-            for pixels in [photograph.read() if samples else None]
-        ]
+        pictures: list[list[np.ndarray]] = []
+        for photograph, samples in zip(inputs, _by_photograph(preds, len(inputs)), strict=True):
+            pixels = photograph.read() if samples else _NOTHING
+            pictures.append([self.draw(pixels, sample.found) for sample in samples])
+        return pictures
 
     def postprocess(  # type: ignore[override]
         self,
@@ -203,7 +203,8 @@ class MIONInferencer(BaseInferencer):
         vertices = self.model.body(found.pose, found.betas, found.transl).vertices
         crop_camera = PinholeCamera(camera.focal_length, camera.principal_point)
         in_image = equivalent_camera(place, camera.focal_length, camera.image_size)
-        target = image_camera(*sample.ori_shape, self.image_focal_length)
+        height, width = sample.ori_shape
+        target = image_camera(height, width, self.image_focal_length)
         image_transl, image_error = fit_to_camera(vertices, found.transl, in_image, target)
         optional = ("fit_loss", "scores", "selection_scores")
         return PersonBodies(

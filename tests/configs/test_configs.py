@@ -42,9 +42,12 @@ def in_its_folder(real_layout, monkeypatch):
 def cut_down(cfg: Config) -> list[str]:
     """Options that make a config small: few channels and layers, two samples a batch, four in an epoch."""
     options = {}
-    for part in ("model", "model.refiner"):
-        if (cfg.get(part) or {}).get("type") == "mion.MRT":
-            options |= {f"{part}.{key}": value for key, value in cut_down_network(cfg.get(part)).items()}
+    for part, model in (("model", cfg.model), ("model.refiner", cfg.model.get("refiner") or {})):
+        if model.get("type") == "mion.MRT":
+            options |= {f"{part}.{key}": value for key, value in cut_down_network(model).items()}
+    if cfg.model.type == "mion.MION":
+        backbone = {"type": "mion.TorchvisionResNet", "depth": 18, "num_stages": 1}
+        options |= {f"model.cen.backbone.{key}": value for key, value in backbone.items()}
     for loader in LOADERS:
         if cfg.get(loader):
             options |= {
