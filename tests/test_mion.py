@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import numpy as np
 import pytest
 import torch
@@ -74,6 +76,39 @@ class TestPredict:
         after = model(IMAGES, samples)
         torch.testing.assert_close(after.selection_scores, before.selection_scores[:, order], rtol=1e-3, atol=1e-5)
         assert torch.equal(order[after.selected], before.selected)
+
+
+class TestWithTheConsistencyNetwork:
+    """``mion.CEN`` itself, on a small backbone."""
+
+    CEN = MappingProxyType(
+        {
+            "type": "mion.CEN",
+            "backbone": {"type": "mion.TinyBackbone"},
+            "renderer": {"type": "mion.PNCCRenderer", "size": 32},
+            "output": "low_rank",
+            "pooling": "body",
+        }
+    )
+
+    def test_scores_are_its_own_and_do_not_depend_on_the_batch(self, body) -> None:
+        model, samples = make_mion(body, cen=self.CEN), make_samples(body)
+        output = model(IMAGES, samples)
+        for row in range(2):
+            vertices = body(output.pose[row], output.betas[row], output.transl[row]).vertices
+            scores = model.cen(IMAGES[row : row + 1], vertices[None])[0]
+            torch.testing.assert_close(output.scores[row], scores, rtol=1e-4, atol=1e-6)
+            alone = model(IMAGES[row : row + 1], samples[row : row + 1])
+            torch.testing.assert_close(alone.scores[0], scores, rtol=1e-4, atol=1e-6)
+        assert output.scores.std(dim=1).min() > 0  # bodies differ
+        assert (model.cen.camera, model.cen.body) == (model.camera, body)
+
+    def test_weights_of_its_own_training(self, body, tmp_path) -> None:
+        training = MODELS.build({"type": "mion.ConsistencyModel", "cen": {**self.CEN, "body": body}, "selector": None})
+        torch.save({"state_dict": training.state_dict()}, tmp_path / "epoch_1.pth")
+        model = make_mion(body, cen=self.CEN, cen_checkpoint=tmp_path / "epoch_1.pth")
+        for name, value in training.cen.state_dict().items():
+            assert torch.equal(model.cen.state_dict()[name], value), name
 
 
 class TestSelection:
