@@ -2,7 +2,10 @@
 
 import importlib.util
 import json
-import shutil
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,7 +35,7 @@ SMALL = [
 
 
 def train(work_dir, *options):
-    assert train_tool.main([CONFIG, "--work-dir", str(work_dir), *SMALL, "train_cfg.max_epochs=2", *options]) == 0
+    assert train_tool.main([CONFIG, "--work-dir", str(work_dir), *options, *SMALL, "train_cfg.max_epochs=2"]) == 0
 
 
 def weights(work_dir, epoch):
@@ -46,10 +49,25 @@ def uninterrupted(tmp_path_factory):
     return work_dir
 
 
-def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(uninterrupted, tmp_path):
-    """Resumed from what is there when a run is killed in its second epoch."""
-    shutil.copy(uninterrupted / "epoch_1.pth", tmp_path)
-    (tmp_path / "last_checkpoint").write_text(str(tmp_path / "epoch_1.pth"))
+def test_a_killed_run_resumes_to_the_weights_of_an_uninterrupted_one(uninterrupted, tmp_path):
+    """kill -9 after the first of the second epoch's two iterations, with a data-loader worker at work."""
+    config = tmp_path / "killed.py"
+    config.write_text(
+        f"""_base_ = ["{Path(CONFIG).resolve()}"]
+custom_imports = dict(imports=["mion_plugin", "support.training_hooks"], allow_failed_imports=False)
+custom_hooks = [*_base_.custom_hooks, dict(type="KillHook", iteration=2)]
+"""
+    )
+    options = ["train_cfg.max_epochs=2", "train_dataloader.num_workers=1", "train_dataloader.persistent_workers=True"]
+    killed = subprocess.run(
+        [sys.executable, train_tool.__file__, str(config), "--work-dir", str(tmp_path), *SMALL, *options],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+        stdout=subprocess.DEVNULL,  # not a pipe, which the orphaned worker would keep open
+        stderr=subprocess.DEVNULL,
+        timeout=300,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert [path.name for path in tmp_path.glob("*.pth")] == ["epoch_1.pth"]
     train(tmp_path, "--resume")
     expected, resumed = weights(uninterrupted, 2), weights(tmp_path, 2)
     assert expected.keys() == resumed.keys()
