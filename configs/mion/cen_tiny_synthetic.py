@@ -13,7 +13,7 @@ model = dict(
         # three of ResNet-18's four stages: 2.8 million weights, 5.6 MB in half precision; four would be 11 million
         backbone=dict(type="mion.TorchvisionResNet", depth=18, num_stages=3),
         output="low_rank",  # 6,890 outputs would be another 1.8 million
-        num_anchors=64,
+        num_anchors=128,
         pooling="body",
         bfloat16_features=True,
         image_size=112,
@@ -44,3 +44,9 @@ param_scheduler = [
     dict(type="CosineAnnealingLR", T_max=max_epochs, eta_min=1e-5, by_epoch=True, convert_to_iter_based=True),
 ]
 train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=2)
+
+val_evaluator = [
+    dict(type="mion.MeshMetric", errors=("MPJPE", "PA-MPJPE"), statistics=("chosen", "mean", "best")),
+    dict(type="mion.SelectionMetric"),
+]
+test_evaluator = val_evaluator

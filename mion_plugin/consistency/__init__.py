@@ -4,9 +4,11 @@ from mion_plugin.consistency.distance import template_height, vertex_distance
 from mion_plugin.consistency.losses import ConsistencyLoss
 from mion_plugin.consistency.model import ConsistencyModel
 from mion_plugin.consistency.network import ConsistencyEstimationNetwork
+from mion_plugin.consistency.pair_dataset import CandidatePairDataset
 from mion_plugin.consistency.perturbation import Perturbation, perturb_pose
 
 __all__ = [
+    "CandidatePairDataset",
     "ConsistencyEstimationNetwork",
     "ConsistencyLoss",
     "ConsistencyModel",

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.consistency.distance import template_height
-from mion_plugin.consistency.heads import OUTPUTS, AnchorHead, VertexHead, surface_coordinates
+from mion_plugin.consistency.heads import OUTPUTS, AnchorHead, VertexHead
 from mion_plugin.consistency.zoom import body_boxes
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.refinement.camera import CropCamera
@@ -63,7 +63,7 @@ class ConsistencyEstimationNetwork(BaseModule):
         backbone: Part | None = None,
         feature_channels: int | None = None,
         output: str = "vertices",
-        num_anchors: int = 64,
+        num_anchors: int = 128,
         pooling: str = "all",
         crop_to_body: bool = False,
         bfloat16_features: bool = False,
@@ -89,8 +89,7 @@ class ConsistencyEstimationNetwork(BaseModule):
         if output == "vertices":
             self.head: nn.Module = VertexHead(channels, len(self.body.v_template))
         else:
-            surface = surface_coordinates(self.body.v_template, self.body.get_buffer("weights"))
-            self.head = AnchorHead(channels, surface, num_anchors)
+            self.head = AnchorHead(channels, self.body.v_template, num_anchors)
 
     def forward(self, image: Tensor, vertices: Tensor) -> Tensor:
         """Scores (B, N): the mean of ``distances``, the lowest wins (paper, 3.3). Arguments as there."""

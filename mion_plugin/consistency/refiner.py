@@ -42,7 +42,10 @@ class FrozenRefiner:
             raise ValueError(f"the refiner's camera is {self.model.camera}, the network's {camera}")
         self.model.selector = None  # it takes the candidates that the samples bring
         if checkpoint is not None:
-            _load(self.model, checkpoint)
+            # at first use: reading checkpoints imports half of mmengine
+            from mion_plugin.weights import load_part
+
+            load_part(self.model, checkpoint, "refiner")
         self.model.requires_grad_(False).eval()
 
     @torch.no_grad()
@@ -71,14 +74,3 @@ def _with_candidates(samples: Sequence[BaseDataElement], candidates: Candidates)
         )
         copies.append(copy)
     return copies
-
-
-def _load(model: nn.Module, checkpoint: str | os.PathLike[str]) -> None:
-    # at first use: mmengine's checkpoint module imports half of mmengine
-    from mion_plugin.engine.checkpoints import load_local_checkpoint
-
-    content = load_local_checkpoint(os.fspath(checkpoint), map_location="cpu")
-    try:
-        model.load_state_dict(content.get("state_dict", content))
-    except RuntimeError as error:
-        raise ValueError(f"{checkpoint} does not fit the refiner: {error}") from error

@@ -44,6 +44,29 @@ class TestTorchvisionResNet:
         assert torch.equal(backbone.state_dict()["layer2.1.conv2.weight"], state["layer2.1.conv2.weight"])
         assert torch.equal(backbone.state_dict()["bn1.weight"], state["bn1.weight"])
 
+    def test_further_channels_start_at_zero_behind_weights_for_images(self, tmp_path) -> None:
+        reference = torchvision.models.resnet18()
+        torch.save(reference.state_dict(), tmp_path / "weights.pth")
+        image = torch.randn(2, 3, 64, 64)
+        wide, plain = (
+            TorchvisionResNet(18, weights=tmp_path / "weights.pth", num_stages=1, in_channels=channels).eval()
+            for channels in (6, 3)
+        )
+        assert torch.equal(wide.conv1.weight[:, :3], reference.conv1.weight)
+        features = wide(torch.cat([image, torch.randn(2, 3, 64, 64)], dim=1))
+        torch.testing.assert_close(features, plain(image), atol=1e-5, rtol=1e-5)
+        features.square().sum().backward()
+        assert wide.conv1.weight.grad[:, 3:].abs().sum() > 0  # but they learn
+
+    def test_weights_for_as_many_channels_are_taken_whole(self, tmp_path) -> None:
+        trained = TorchvisionResNet(18, num_stages=1, in_channels=6)
+        assert trained.conv1.weight[:, 3:].std() > 0.01
+        torch.save(trained.state_dict(), tmp_path / "weights.pth")
+        loaded = TorchvisionResNet(18, weights=tmp_path / "weights.pth", num_stages=1, in_channels=6)
+        assert torch.equal(loaded.conv1.weight, trained.conv1.weight)
+        with pytest.raises(ValueError, match=r"1 entries differ, e\.g\. conv1\.weight"):
+            TorchvisionResNet(18, weights=tmp_path / "weights.pth", num_stages=1)
+
     def test_frozen_norm_does_not_learn(self) -> None:
         backbone = TorchvisionResNet(18, num_stages=1, norm="frozen").train()
         before = {name: value.clone() for name, value in backbone.state_dict().items()}
@@ -63,7 +86,13 @@ class TestTorchvisionResNet:
             TorchvisionResNet(18, weights=tmp_path / "other.pth")
 
     @pytest.mark.parametrize(
-        ("option", "value", "expected"), [("depth", 20, "18, 34"), ("num_stages", 5, "1 to 4"), ("norm", "bn", "group")]
+        ("option", "value", "expected"),
+        [
+            ("depth", 20, "18, 34"),
+            ("num_stages", 5, "1 to 4"),
+            ("norm", "bn", "group"),
+            ("in_channels", 1, "at least 3"),
+        ],
     )
     def test_bad_options(self, option: str, value: object, expected: str) -> None:
         with pytest.raises(ValueError, match=f"{option} is .*{value}.*{expected}"):

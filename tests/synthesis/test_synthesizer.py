@@ -169,6 +169,38 @@ def test_bad_arguments_are_named(pool, body, arguments, message):
         Synthesizer(PoseSource.from_pool(pool), body=body, **arguments)
 
 
+class TestRender:
+    def test_a_samples_own_body_gives_the_sample(self, synthesizer):
+        sample = synthesizer.sample(2)
+        rendered = synthesizer.render(2, sample["pose"], sample["betas"], sample["transl"])
+        assert rendered.pop("pose_index") == -1
+        sample.pop("pose_index")
+        assert_same(rendered, sample)
+
+    def test_another_body_before_the_same_background(self, synthesizer, body):
+        sample, other = synthesizer.sample(2), synthesizer.sample(3)
+        rendered = synthesizer.render(2, other["pose"], other["betas"], other["transl"])
+        np.testing.assert_array_equal(rendered["mask"], other["mask"])
+        np.testing.assert_array_equal(rendered["keypoints2d"], other["keypoints2d"])
+        behind = ~(sample["mask"] | other["mask"])
+        for _ in range(2):  # the outlines are smoothed
+            behind[1:] &= behind[:-1].copy()
+            behind[:-1] &= behind[1:].copy()
+            behind[:, 1:] &= behind[:, :-1].copy()
+            behind[:, :-1] &= behind[:, 1:].copy()
+        np.testing.assert_array_equal(rendered["image"][behind], sample["image"][behind])
+
+    def test_bad_bodies_are_named(self, synthesizer):
+        sample = synthesizer.sample(0)
+        pose, betas, transl = sample["pose"], sample["betas"], sample["transl"]
+        with pytest.raises(ValueError, match="sample index -1"):
+            synthesizer.render(-1, pose, betas, transl)
+        with pytest.raises(ValueError, match=r"pose has shape \(23, 3\), expected \(24, 3\) finite"):
+            synthesizer.render(0, pose[1:], betas, transl)
+        with pytest.raises(ValueError, match="expected a body before the camera"):
+            synthesizer.render(0, pose, betas, -transl)
+
+
 def test_a_negative_index_is_refused(synthesizer):
     with pytest.raises(ValueError, match="sample index -1"):
         synthesizer.sample(-1)
