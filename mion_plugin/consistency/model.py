@@ -227,7 +227,8 @@ class ConsistencyModel(BaseModel):
         with torch.no_grad(), full_precision(bodies.transl):
             convention = common_convention(samples, "keypoints2d")
             keypoints2d = input_keypoints(samples, convention, bodies.transl.device)
-            return refined_fit_loss(bodies, keypoints2d, convention, self.cen.body, self.cen.camera)
+            # it reads the three fields that Bodies has, too
+            return refined_fit_loss(bodies, keypoints2d, convention, self.cen.body, self.cen.camera)  # type: ignore[arg-type]
 
     def _check_samples(self, samples: Sequence[BaseDataElement] | None, count: int) -> Sequence[BaseDataElement]:
         if samples is None or len(samples) != count:

@@ -140,11 +140,12 @@ class ConsistencyEstimationNetwork(BaseModule):
         """(S, C) of features (S, C, h, w)."""
         if self.pooling == "all":
             return features.mean(dim=(2, 3))
+        height, width = features.shape[2:]
         covered = (pncc > 0).any(dim=1, keepdim=True).float()
-        weight = functional.adaptive_avg_pool2d(covered, features.shape[2:])
+        weight = functional.adaptive_avg_pool2d(covered, (height, width))
         total = weight.sum(dim=(2, 3), keepdim=True)
         # a body outside the image covers nothing: then everything counts
-        weight = torch.where(total > 0, weight / total.clamp(min=1e-6), 1.0 / weight[0].numel())
+        weight = torch.where(total > 0, weight / total.clamp(min=1e-6), 1.0 / (height * width))
         return (features * weight).sum(dim=(2, 3))
 
     def _check(self, image: Tensor, vertices: Tensor) -> None:
