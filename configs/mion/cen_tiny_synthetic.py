@@ -25,7 +25,7 @@ model = dict(
     # Refined bodies are what it will choose from; candidates and perturbed ones are harder to get wrong by the
     # refiner's habits alone.
     pairs=dict(candidate=0.25, refined=0.5, perturbed=0.25),
-    num_bodies=4,  # an image takes about 7 ms to make, scoring and learning from a body about 4
+    num_bodies=4,  # an image takes about 6 ms to make, scoring and learning from a body about 4
     # Eq. 10 alone spends little on the order within an image, which is all that choosing needs. The logistic loss is
     # near 0.7 where eq. 10 is near 0.03, hence the weight.
     loss=dict(type="mion.ConsistencyLoss", ranking_weight=0.02),
