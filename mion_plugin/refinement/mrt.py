@@ -15,6 +15,7 @@ from mion_plugin.body.arrays import NUM_JOINTS
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.candidates import CandidateSelector
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
+from mion_plugin.geometry.keypoints import keypoint_names
 from mion_plugin.refinement.camera import CropCamera
 from mion_plugin.refinement.candidates import Candidates, brought_candidates, draw_candidates, select_candidates
 from mion_plugin.refinement.heads import BodyHead, RefinementOutput
@@ -22,7 +23,13 @@ from mion_plugin.refinement.losses import MeshLoss
 from mion_plugin.refinement.network import RefinementNetwork
 from mion_plugin.refinement.precision import full_precision
 from mion_plugin.refinement.predictions import pack_predictions, refined_fit_loss
-from mion_plugin.refinement.queries import JointQueries, candidate_geometry
+from mion_plugin.refinement.queries import (
+    CandidateGeometry,
+    JointQueries,
+    Keypoints2D,
+    candidate_geometry,
+    keypoint_evidence,
+)
 from mion_plugin.refinement.samples import (
     collect_targets,
     common_convention,
@@ -56,6 +63,8 @@ class MeshRefinementTransformer(BaseModel):
         rotation_representation: ``6d`` or ``axis_angle``.
         candidate_in_queries: Tell each joint query the candidate's rotation and camera.
         sample_at_joints: Add to each joint query the features at the candidate's projected joint.
+        keypoints_in_queries: Tell the joint queries the 2D keypoints that stage 1 saw and how far the candidate's own
+            are from them. They then have to be given wherever bodies are refined.
         selector: A ``CandidateSelector``, whose camera defaults to the model's; None where the data bring candidates
             (``brought_candidates``).
         train_candidates: Candidates per image in training, drawn at random from those selected; tests refine all.
@@ -64,7 +73,9 @@ class MeshRefinementTransformer(BaseModel):
         loss: A ``MeshLoss``.
         focal_length: Pixels of the crop.
         image_size: Side of the crop in pixels, the unit of focal length and 2D keypoints.
-        bfloat16_features: Run backbone and neck, and nothing else, in bfloat16; for training on CPUs.
+        bfloat16_features: Run backbone and neck in bfloat16; for training on CPUs.
+        bfloat16_transformer: Run encoder and decoder in bfloat16; likewise.
+        keypoints2d_convention: Order of the keypoints that the queries read; default: the selector's, or coco.
         predict_vertices: Let predictions hold the refined vertices.
         data_preprocessor: See mmengine's ``BaseModel``; it must leave normalised float images.
         init_cfg: See mmengine's ``BaseModule``.
@@ -84,6 +95,7 @@ class MeshRefinementTransformer(BaseModel):
         rotation_representation: str = "6d",
         candidate_in_queries: bool = False,
         sample_at_joints: bool = False,
+        keypoints_in_queries: bool = False,
         selector: Part | None = _SELECTOR,
         train_candidates: int = 1,
         renderer: Part | None = None,
@@ -92,6 +104,8 @@ class MeshRefinementTransformer(BaseModel):
         focal_length: float = FOCAL_LENGTH,
         image_size: int = IMAGE_SIZE,
         bfloat16_features: bool = False,
+        bfloat16_transformer: bool = False,
+        keypoints2d_convention: str | None = None,
         predict_vertices: bool = False,
         data_preprocessor: Part | None = None,
         init_cfg: Any = None,
@@ -106,16 +120,19 @@ class MeshRefinementTransformer(BaseModel):
         self.renderer: PNCCRenderer = _build(renderer, type="mion.PNCCRenderer", body=self.body)
         self.mesh_loss: MeshLoss = _build(loss, type="mion.MeshLoss")
         self.selector = None if selector is None else _build_selector(selector, self.camera)
+        self.keypoints2d_convention = keypoints2d_convention or getattr(self.selector, "convention", "coco")
+        num_keypoints = len(keypoint_names(self.keypoints2d_convention)) if keypoints_in_queries else 0
         built = Transformer(**(transformer or {}))
         self.network = RefinementNetwork(
             backbone=_build(backbone),
             neck=_build(neck),
             position_encoding=_build(position_encoding, type="mion.PNCCEncoding", channels=built.width),
             transformer=built,
-            queries=JointQueries(built.width, self.camera, candidate_in_queries, sample_at_joints),
+            queries=JointQueries(built.width, self.camera, candidate_in_queries, sample_at_joints, num_keypoints),
             head=BodyHead(built.width, self.camera, rotation, rotation_representation),
             add_2d_position=add_2d_position,
             bfloat16_features=bfloat16_features,
+            bfloat16_transformer=bfloat16_transformer,
         )
 
     def forward(
@@ -142,7 +159,8 @@ class MeshRefinementTransformer(BaseModel):
         candidates = self.find_candidates(samples, image.device)
         if mode == "loss":
             candidates = draw_candidates(candidates, self.train_candidates)
-        output = self.refine(image, candidates.pose, candidates.transl, candidates.pncc)
+        keypoints2d = self._read_keypoints(samples, image.device)
+        output = self.refine(image, candidates.pose, candidates.transl, candidates.pncc, keypoints2d)
         if mode == "tensor":
             return output
         if mode == "loss":
@@ -151,7 +169,14 @@ class MeshRefinementTransformer(BaseModel):
                 return self.mesh_loss(output, targets, candidates.valid, self.body, self.camera)
         return self._predict(samples, output, candidates)
 
-    def refine(self, image: Tensor, pose: Tensor, transl: Tensor, pncc: Tensor | None = None) -> RefinementOutput:
+    def refine(
+        self,
+        image: Tensor,
+        pose: Tensor,
+        transl: Tensor,
+        pncc: Tensor | None = None,
+        keypoints2d: Tensor | None = None,
+    ) -> RefinementOutput:
         """Refine candidates: the network alone.
 
         Args:
@@ -159,9 +184,11 @@ class MeshRefinementTransformer(BaseModel):
             pose: (B, N, 24, 3) axis-angle of the candidates, index 0 the global orientation in the camera frame.
             transl: (B, N, 3) metres; the bodies stand before the camera.
             pncc: (B, N, 3, h, w) PNCC images at the resolution of the neck's output; None to render them.
+            keypoints2d: (B, K, 3) x, y in crop pixels and confidence, in ``keypoints2d_convention``; needed with
+                ``keypoints_in_queries``, ignored otherwise.
 
         Raises:
-            ValueError: A shape is not one of these.
+            ValueError: A shape is not one of these, or the keypoints are missing.
         """
         batch = len(image)
         if pose.dim() != 4 or pose.shape[0] != batch or pose.shape[2:] != (NUM_JOINTS, 3):
@@ -171,7 +198,7 @@ class MeshRefinementTransformer(BaseModel):
         geometry = candidate_geometry(pose, transl, self.body, self.camera)
         if pncc is None:
             pncc = self.render_pncc(geometry.rotations, geometry.transl)
-        return self.network(image, geometry, pncc)
+        return self.network(image, geometry, pncc, self._keypoint_evidence(keypoints2d, geometry))
 
     @torch.no_grad()
     def render_pncc(self, pose: Tensor, transl: Tensor) -> Tensor:
@@ -190,6 +217,22 @@ class MeshRefinementTransformer(BaseModel):
         if self.selector is None:
             return brought_candidates(samples, device)
         return select_candidates(self.selector, samples, device)
+
+    def _keypoint_evidence(self, keypoints2d: Tensor | None, geometry: CandidateGeometry) -> Tensor | None:
+        expected = self.network.queries.num_keypoints
+        if expected == 0 or keypoints2d is None:
+            return None
+        batch = len(geometry.transl)
+        if keypoints2d.shape != (batch, expected, 3):
+            raise ValueError(f"keypoints2d has shape {tuple(keypoints2d.shape)}, expected {(batch, expected, 3)}")
+        given = Keypoints2D(keypoints2d, self.keypoints2d_convention)
+        return keypoint_evidence(given, geometry, self.body, self.camera)
+
+    def _read_keypoints(self, samples: Sequence[BaseDataElement], device: torch.device) -> Tensor | None:
+        """(B, K, 3) what stage 1 sees, if the queries see it too."""
+        if self.network.queries.num_keypoints == 0:
+            return None
+        return input_keypoints(samples, self.keypoints2d_convention, device)
 
     def _predict(
         self, samples: Sequence[BaseDataElement], output: RefinementOutput, candidates: Candidates

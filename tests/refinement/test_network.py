@@ -13,7 +13,7 @@ from mion_plugin.geometry.camera import project
 from mion_plugin.refinement import MeshRefinementTransformer
 from mion_plugin.refinement.camera import CropCamera
 from mion_plugin.refinement.heads import BodyHead
-from mion_plugin.refinement.queries import candidate_geometry, sample_features
+from mion_plugin.refinement.queries import Keypoints2D, candidate_geometry, keypoint_evidence, sample_features
 
 EVERYTHING = {"add_2d_position": True, "candidate_in_queries": True, "sample_at_joints": True}
 VARIANTS = [
@@ -188,6 +188,90 @@ class TestQueries:
         assert sampled.shape == (1, 1, 5, 2)
         expected = [[0, 16], [11, 27], [(5 + 6 + 9 + 10) / 4, (21 + 22 + 25 + 26) / 4], [0, 0], [0, 0]]
         assert sampled[0, 0].tolist() == expected
+
+
+class TestKeypointQueries:
+    @pytest.fixture
+    def model(self, make_model) -> MeshRefinementTransformer:
+        return make_model(keypoints_in_queries=True, rotation="residual")
+
+    @pytest.fixture
+    def keypoints2d(self) -> torch.Tensor:
+        return torch.rand(2, 17, 3, generator=torch.Generator().manual_seed(3)) * torch.tensor([224.0, 224.0, 1.0])
+
+    def refine(self, model, inputs, keypoints2d):
+        return model.refine(*inputs, keypoints2d=keypoints2d).pose
+
+    def test_evidence_is_zero_offset_for_the_candidates_own_keypoints(self, inputs, body) -> None:
+        _, pose, transl = inputs
+        camera = CropCamera()
+        geometry = candidate_geometry(pose[:, :1], transl[:, :1], body, camera)
+        own = project(body.keypoints(body(pose[:, 0], transl=transl[:, 0]), "lsp"), 5000.0, (112.0, 112.0))
+        shift = torch.tensor([7.0, -3.0])
+        points = torch.cat([own + shift, torch.full((2, 14, 1), 0.7)], dim=-1)
+        evidence = keypoint_evidence(Keypoints2D(points, "lsp"), geometry, body, camera)
+        assert evidence.shape == (2, 1, 14, 5)
+        torch.testing.assert_close(evidence[:, 0, :, :2], (shift / 112).expand(2, 14, 2), atol=1e-4, rtol=0)
+        torch.testing.assert_close(evidence[:, 0, :, 2:4], points[..., :2] / 112 - 1, atol=1e-6, rtol=0)
+        assert (evidence[..., 4] == 0.7).all()
+
+    def test_absent_keypoints_may_be_anything(self, model, inputs, keypoints2d) -> None:
+        keypoints2d[:, 3, 2] = 0
+        expected = self.refine(model, inputs, keypoints2d)
+        keypoints2d[:, 3, :2] = torch.nan
+        assert torch.equal(self.refine(model, inputs, keypoints2d), expected)
+
+    def test_every_keypoint_matters_to_its_own_image_alone(self, model, inputs, keypoints2d) -> None:
+        expected = self.refine(model, inputs, keypoints2d)
+        for joint in range(17):
+            moved = keypoints2d.clone()
+            moved[0, joint, 0] += 10.0
+            pose = self.refine(model, inputs, moved)
+            assert not torch.equal(pose[0], expected[0])
+            assert torch.equal(pose[1], expected[1])
+
+    def test_permuted_candidates_give_permuted_bodies(self, model, inputs, keypoints2d) -> None:
+        image, pose, transl = inputs
+        order = [2, 0, 1]
+        permuted = self.refine(model, (image, pose[:, order], transl[:, order]), keypoints2d)
+        torch.testing.assert_close(permuted, self.refine(model, inputs, keypoints2d)[:, order], atol=1e-5, rtol=1e-5)
+
+    def test_missing_or_other_keypoints_are_an_error(self, model, inputs, keypoints2d) -> None:
+        with pytest.raises(ValueError, match="queries read 17 2D keypoints, got none"):
+            model.refine(*inputs)
+        with pytest.raises(ValueError, match=r"keypoints2d has shape \(2, 14, 3\), expected \(2, 17, 3\)"):
+            self.refine(model, inputs, keypoints2d[:, :14])
+
+    def test_other_convention(self, make_model, inputs) -> None:
+        model = make_model(keypoints_in_queries=True, keypoints2d_convention="lsp")
+        assert self.refine(model, inputs, torch.ones(2, 14, 3)).shape == (2, 3, 24, 3, 3)
+
+    def test_fake_cuda_tensors_meet_no_cpu_tensor(self, make_model, inputs, keypoints2d) -> None:
+        model = make_model(keypoints_in_queries=True, body=SMPLBody())
+        self.refine(model, inputs, keypoints2d)
+        with FakeTensorMode():
+            for module in model.modules():
+                become_fake(module)
+            shapes = [*(value.shape for value in inputs), (2, 3, 3, 8, 8), keypoints2d.shape]
+            output = model.refine(*(torch.empty(shape, device="cuda") for shape in shapes))
+            assert output.pose.device.type == "cuda"
+
+
+def test_bfloat16_transformer_agrees_and_attends_in_float32_on_a_cpu(make_model, inputs, monkeypatch) -> None:
+    exact, rounded = make_model(), make_model(bfloat16_transformer=True)
+    attend, seen = torch.nn.functional.scaled_dot_product_attention, []
+
+    def watch(query, key, value, **options):
+        seen.append(query.dtype)
+        return attend(query, key, value, **options)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", watch)
+    rounded.network.transformer.decoder[0].feed_forward[0].register_forward_hook(
+        lambda module, args, result: seen.append(result.dtype)
+    )
+    torch.testing.assert_close(rounded.refine(*inputs).pose, exact.refine(*inputs).pose, atol=0.03, rtol=0)
+    assert seen.count(torch.bfloat16) == 1  # the linear layer
+    assert set(seen) == {torch.bfloat16, torch.float32}
 
 
 def test_pncc_given_is_the_pncc_rendered(make_model, inputs) -> None:
