@@ -120,7 +120,8 @@ class MeshRefinementTransformer(BaseModel):
         self.renderer: PNCCRenderer = _build(renderer, type="mion.PNCCRenderer", body=self.body)
         self.mesh_loss: MeshLoss = _build(loss, type="mion.MeshLoss")
         self.selector = None if selector is None else _build_selector(selector, self.camera)
-        self.keypoints2d_convention = keypoints2d_convention or getattr(self.selector, "convention", "coco")
+        own = "coco" if self.selector is None else self.selector.convention
+        self.keypoints2d_convention: str = keypoints2d_convention or own
         num_keypoints = len(keypoint_names(self.keypoints2d_convention)) if keypoints_in_queries else 0
         built = Transformer(**(transformer or {}))
         self.network = RefinementNetwork(
