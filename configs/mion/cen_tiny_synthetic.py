@@ -38,6 +38,7 @@ optim_wrapper = dict(
     optimizer=dict(type="AdamW", lr=1e-3, weight_decay=1e-4),
     clip_grad=dict(max_norm=1.0),
 )
+train_dataloader = dict(dataset=dict(num_samples=3200))  # 100 steps an epoch
 max_epochs = 12
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.02, by_epoch=False, begin=0, end=50),

@@ -76,6 +76,7 @@ def cut_down_network(model: ConfigDict) -> dict:
         "transformer.num_decoder_layers": 1,
         "transformer.feedforward": 32,
         "selector.num_candidates": 2,
+        "train_candidates": min(model.get("train_candidates", 1), 2),
     }
 
 

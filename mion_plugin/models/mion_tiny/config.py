@@ -9,24 +9,26 @@ model = dict(
     type="mion.MION",
     refiner=dict(
         type="mion.MRT",
-        # two of ResNet-18's four stages: 14 x 14 features of 112 x 112 images
-        backbone=dict(type="mion.TorchvisionResNet", depth=18, num_stages=2),
-        neck=dict(type="mion.DeconvNeck", in_channels=128, channels=144, num_layers=0),  # 14 x 14 tokens
+        # three of ResNet-18's four stages: 7 x 7 features of 112 x 112 images, so that a step is short
+        backbone=dict(type="mion.TorchvisionResNet", depth=18, num_stages=3),
+        neck=dict(type="mion.DeconvNeck", in_channels=256, channels=144, num_layers=0),  # 7 x 7 tokens
         transformer=dict(
             width=144,
             num_heads=4,
-            num_encoder_layers=2,
+            num_encoder_layers=1,
             num_decoder_layers=2,
             feedforward=512,
             dropout=0.0,
             norm_first=True,
         ),
-        renderer=dict(type="mion.PNCCRenderer", size=14),
+        renderer=dict(type="mion.PNCCRenderer", size=7),
         # the paper's form collapses the paths in short trainings; these options keep them apart
         rotation="residual",
         add_2d_position=True,
         candidate_in_queries=True,
         sample_at_joints=True,
+        # not in the paper: lifting the keypoints again from each candidate is most of what a short training learns
+        keypoints_in_queries=True,
         # 500 px^2 at 112 are 2000 px^2 at 224 (paper, 3.4)
         selector=dict(type="mion.CandidateSelector", max_fit_loss=500.0),
         **camera,
