@@ -40,7 +40,7 @@ optim_wrapper = dict(
     type="OptimWrapper",
     optimizer=dict(type="AdamW", lr=1e-3, weight_decay=1e-4),  # twenty times the paper's: a small model, few steps
 )
-train_dataloader = dict(dataset=dict(num_samples=25600))  # 800 steps an epoch
+train_dataloader = dict(dataset=dict(num_samples=16000))  # 500 steps an epoch
 max_epochs = 8
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.02, by_epoch=False, begin=0, end=50),

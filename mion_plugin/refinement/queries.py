@@ -16,6 +16,7 @@ from mion_plugin.refinement.precision import full_precision
 
 # Joints farther out than this, in half crops, see zeros anyway; indices of huge coordinates would overflow.
 _FARTHEST = 3.0
+_JOINT_STD = 0.1  # of a joint's own embedding, so that it does not drown what is added to it
 _LIFTING_WIDTH = 512  # hidden channels; half of those of Martinez et al., 2017, whose MLP lifts keypoints
 # Per number of keypoint_evidence: a compatible candidate is off by a few hundredths of the crop, the rest is about 1.
 _EVIDENCE_SCALE = (5.0, 5.0, 1.0, 1.0, 1.0)
@@ -105,7 +106,7 @@ class JointQueries(nn.Module):
     ) -> None:
         super().__init__()
         self.camera = camera
-        self.joints = nn.Parameter(torch.randn(NUM_JOINTS, width))
+        self.joints = nn.Parameter(_JOINT_STD * torch.randn(NUM_JOINTS, width))
         self.from_candidate = nn.Linear(6 + 3, width) if candidate else None
         self.from_features = nn.Linear(width, width) if features else None
         self.num_keypoints = num_keypoints

@@ -21,6 +21,14 @@ def copy_feed_forward(source: nn.Sequential, target: nn.Module) -> None:
     target.linear2.load_state_dict(source[3].state_dict())
 
 
+def wake_up(model: Transformer) -> Transformer:
+    """Give the decoder's branches, which may start at zero, random weights."""
+    for parameter in model.decoder.parameters():
+        if parameter.dim() > 1:
+            nn.init.xavier_uniform_(parameter, generator=torch.Generator().manual_seed(3))
+    return model
+
+
 @pytest.fixture
 def tokens() -> torch.Tensor:
     return torch.randn(3, 10, 16, generator=torch.Generator().manual_seed(0))
@@ -49,8 +57,9 @@ class TestAgainstTorch:
         torch.testing.assert_close(layer(queries, tokens), reference(queries, tokens))
 
     def test_order_of_tokens_is_free_and_rows_are_independent(self, tokens, queries, norm_first: bool) -> None:
-        model = Transformer(**SMALL, norm_first=norm_first).eval()
+        model = wake_up(Transformer(**SMALL, norm_first=norm_first)).eval()
         decoded = model(tokens, queries)
+        assert not torch.allclose(model(tokens.flip(0), queries), decoded)  # the tokens matter
         shuffled = tokens[:, torch.randperm(10, generator=torch.Generator().manual_seed(2))]
         torch.testing.assert_close(model(shuffled, queries), decoded)
         torch.testing.assert_close(model(tokens[1:2], queries[1:2]), decoded[1:2])
@@ -118,3 +127,9 @@ def test_bad_options() -> None:
         Transformer(**(SMALL | {"num_heads": 3}))
     with pytest.raises(ValueError, match=r"num_decoder_layers 0: expected at least 0 and 1"):
         Transformer(**(SMALL | {"num_decoder_layers": 0}))
+
+
+def test_untrained_decoder_with_norm_first_passes_the_queries_on(tokens, queries) -> None:
+    decoded = Transformer(**SMALL, dropout=0.0, norm_first=True)(tokens, queries)
+    torch.testing.assert_close(decoded, nn.functional.layer_norm(queries, (16,)))
+    assert not torch.allclose(Transformer(**SMALL, dropout=0.0)(tokens, queries), decoded)
