@@ -1,0 +1,107 @@
+"""How much stage 2 uses PNCC: errors with each path's own PNCC image, a sibling's, a blank one, another person's."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.evaluator import Evaluator
+from mmengine.runner import Runner
+from mmengine.structures import BaseDataElement
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from mion_plugin.evaluation import MeshMetric
+from mion_plugin.refinement import MeshRefinementTransformer
+from mion_plugin.refinement.predictions import pack_predictions
+from mion_plugin.refinement.samples import input_keypoints
+from mion_plugin.registry import MODELS
+from mion_plugin.weights import check_weights, load_weights
+
+# What each path gets in place of its own PNCC image, of (B, N, 3, h, w).
+SWAPS: dict[str, Callable[[Tensor], Tensor]] = {
+    "own": lambda pncc: pncc,
+    "a sibling's": lambda pncc: pncc.roll(1, dims=1),
+    "blank": torch.zeros_like,
+    "another person's": lambda pncc: pncc.roll(1, dims=0),
+}
+_STATISTICS = ("chosen", "mean", "best")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of this benchmark."""
+    parser.add_argument("config", help="config of a mion.MRT")
+    parser.add_argument("checkpoint", help="its weights")
+    parser.add_argument("--num-samples", type=int, default=1024, help="test samples")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print one row per kind of image: errors, and how far the paths' joints move from those with their own images."""
+    cfg = Config.fromfile(args.config)
+    model = load_model(cfg.model, args.checkpoint)
+    cfg.test_dataloader.dataset.num_samples = args.num_samples
+    reports = measure(model, Runner.build_dataloader(cfg.test_dataloader, seed=0))
+    table = Table(title=f"{Path(args.config).stem}: MPJPE / PA-MPJPE in mm, {args.num_samples} samples")
+    for heading in ("PNCC", "first path", "mean of paths", "best path", "joints moved, mm"):
+        table.add_column(heading, justify="left" if heading == "PNCC" else "right")
+    for name, report in reports.items():
+        errors = [f"{report[f'body/MPJPE/{s}']:.1f} / {report[f'body/PA-MPJPE/{s}']:.1f}" for s in _STATISTICS]
+        table.add_row(name, *errors, f"{report['moved']:.1f}")
+    Console().print(table)
+
+
+def load_model(config: Any, checkpoint: str) -> MeshRefinementTransformer:
+    """The config's model with the checkpoint's weights.
+
+    Raises:
+        ValueError: Not a ``mion.MRT`` that reads PNCC, fewer than two candidates, or weights of another model.
+    """
+    model = MODELS.build(config)
+    if not isinstance(model, MeshRefinementTransformer) or not model.network.uses_pncc:
+        raise ValueError(f"the config's model is {config.type}, expected a mion.MRT with mion.PNCCEncoding")
+    weights = load_weights(checkpoint)
+    check_weights(model, weights, checkpoint)
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+@torch.no_grad()
+def measure(model: MeshRefinementTransformer, loader: Any) -> dict[str, dict[str, float]]:
+    """Kind of image -> what ``MeshMetric`` reports, and ``moved``: mean distance of root-aligned joints, mm."""
+    evaluators = {name: Evaluator([MeshMetric(("MPJPE", "PA-MPJPE"), _STATISTICS)]) for name in SWAPS}
+    moved: dict[str, list[Tensor]] = {name: [] for name in SWAPS}
+    total = 0
+    for batch in loader:
+        own = None
+        for name, results in refine_swapped(model, batch):
+            evaluators[name].process(data_samples=results)
+            joints = torch.stack([result.pred_bodies.keypoints3d for result in results])
+            own = joints if own is None else own
+            moved[name].append((_from_pelvis(joints) - _from_pelvis(own)).norm(dim=-1).flatten())
+        total += len(batch["data_samples"])
+    return {
+        name: {**evaluator.evaluate(total), "moved": 1000.0 * torch.cat(moved[name]).mean().item()}
+        for name, evaluator in evaluators.items()
+    }
+
+
+def refine_swapped(model: MeshRefinementTransformer, batch: dict[str, Any]) -> list[tuple[str, list[BaseDataElement]]]:
+    """For each kind of image, its name and the data samples with predictions."""
+    image, samples = torch.stack(batch["inputs"]), batch["data_samples"]
+    candidates = model.find_candidates(samples, image.device)
+    keypoints2d = input_keypoints(samples, model.keypoints2d_convention, image.device)
+    pncc = model.render_pncc(candidates.pose, candidates.transl)
+    results = []
+    for name, swap in SWAPS.items():
+        output = model.refine(image, candidates.pose, candidates.transl, swap(pncc), keypoints2d)
+        results.append((name, pack_predictions(samples, output, candidates, None, model.body)))
+    return results
+
+
+def _from_pelvis(joints: Tensor) -> Tensor:
+    return joints - joints[..., :1, :]
