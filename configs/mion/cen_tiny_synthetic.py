@@ -10,8 +10,8 @@ model = dict(
     type="mion.ConsistencyModel",
     cen=dict(
         type="mion.CEN",
-        # three of ResNet-18's four stages: 2.8 million weights, 5.6 MB in half precision; four would be 11 million
-        backbone=dict(type="mion.TorchvisionResNet", depth=18, num_stages=3),
+        # two of ResNet-18's four stages: 0.7 million weights, 1.4 MB in half precision; three would be 2.8 million
+        backbone=dict(type="mion.TorchvisionResNet", depth=18, num_stages=2),
         output="low_rank",  # 6,890 outputs would be another 1.8 million
         num_anchors=128,
         pooling="body",
@@ -38,7 +38,7 @@ optim_wrapper = dict(
     optimizer=dict(type="AdamW", lr=1e-3, weight_decay=1e-4),
     clip_grad=dict(max_norm=1.0),
 )
-train_dataloader = dict(dataset=dict(num_samples=3200))  # 100 steps an epoch
+train_dataloader = dict(dataset=dict(num_samples=6400))  # 200 steps an epoch
 max_epochs = 12
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.02, by_epoch=False, begin=0, end=50),

@@ -25,12 +25,19 @@ def small():
     return cfg, model
 
 
-def test_each_path_gets_what_the_row_says():
-    images = torch.rand(3, 2, 3, 7, 7)
-    assert torch.equal(pncc.SWAPS["own"](images), images)
-    assert torch.equal(pncc.SWAPS["a sibling's"](images)[:, 0], images[:, 1])
-    assert torch.equal(pncc.SWAPS["another person's"](images)[0], images[2])
-    assert not pncc.SWAPS["blank"](images).any()
+def test_the_network_gets_what_the_row_says():
+    image, pncc_images = torch.rand(3, 3, 8, 8), torch.rand(3, 2, 3, 7, 7)
+
+    def swapped(name):
+        return pncc.SWAPS[name](image, pncc_images)
+
+    assert all(map(torch.equal, swapped("own"), (image, pncc_images)))
+    assert torch.equal(swapped("a sibling's PNCC")[1][:, 0], pncc_images[:, 1])
+    assert torch.equal(swapped("another person's PNCC")[1][0], pncc_images[2])
+    assert not swapped("blank PNCC")[1].any()
+    assert torch.equal(swapped("another person's image")[0][0], image[2])
+    assert [name for name in pncc.SWAPS if swapped(name)[0] is not image] == ["another person's image"]
+    assert [name for name in pncc.SWAPS if swapped(name)[1] is pncc_images] == ["own", "another person's image"]
 
 
 def test_the_table_is_printed(small, tmp_path, capsys):
@@ -42,7 +49,7 @@ def test_the_table_is_printed(small, tmp_path, capsys):
     printed = capsys.readouterr().out.split("own")[1].splitlines()
     moved = [float(line.split("│")[-2]) for line in printed if line.count("│") > 2 and line.split("│")[-2].strip()]
     assert moved[0] == 0  # with their own images
-    assert len(moved) == 4
+    assert len(moved) == 5
     assert min(moved[1:]) > 0
 
 

@@ -1,4 +1,7 @@
-"""How much stage 2 uses PNCC: errors with each path's own PNCC image, a sibling's, a blank one, another person's."""
+"""How much stage 2 uses PNCC: errors with each path's own PNCC image, a sibling's, a blank one, another person's.
+
+Beside it, the same for the image itself.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +26,13 @@ from mion_plugin.refinement.samples import input_keypoints
 from mion_plugin.registry import MODELS
 from mion_plugin.weights import check_weights, load_weights
 
-# What each path gets in place of its own PNCC image, of (B, N, 3, h, w).
-SWAPS: dict[str, Callable[[Tensor], Tensor]] = {
-    "own": lambda pncc: pncc,
-    "a sibling's": lambda pncc: pncc.roll(1, dims=1),
-    "blank": torch.zeros_like,
-    "another person's": lambda pncc: pncc.roll(1, dims=0),
+# What the network gets in place of the images (B, 3, H, W) and their PNCC images (B, N, 3, h, w).
+SWAPS: dict[str, Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]] = {
+    "own": lambda image, pncc: (image, pncc),
+    "a sibling's PNCC": lambda image, pncc: (image, pncc.roll(1, dims=1)),
+    "blank PNCC": lambda image, pncc: (image, torch.zeros_like(pncc)),
+    "another person's PNCC": lambda image, pncc: (image, pncc.roll(1, dims=0)),
+    "another person's image": lambda image, pncc: (image.roll(1, dims=0), pncc),
 }
 _STATISTICS = ("chosen", "mean", "best")
 
@@ -41,14 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print one row per kind of image: errors, and how far the paths' joints move from those with their own images."""
+    """Print one row per kind of input: errors, and how far the paths' joints move from those with their own images."""
     cfg = Config.fromfile(args.config)
     model = load_model(cfg.model, args.checkpoint)
     cfg.test_dataloader.dataset.num_samples = args.num_samples
     reports = measure(model, Runner.build_dataloader(cfg.test_dataloader, seed=0))
     table = Table(title=f"{Path(args.config).stem}: MPJPE / PA-MPJPE in mm, {args.num_samples} samples")
-    for heading in ("PNCC", "first path", "mean of paths", "best path", "joints moved, mm"):
-        table.add_column(heading, justify="left" if heading == "PNCC" else "right")
+    for heading in ("input", "first path", "mean of paths", "best path", "joints moved, mm"):
+        table.add_column(heading, justify="left" if heading == "input" else "right")
     for name, report in reports.items():
         errors = [f"{report[f'body/MPJPE/{s}']:.1f} / {report[f'body/PA-MPJPE/{s}']:.1f}" for s in _STATISTICS]
         table.add_row(name, *errors, f"{report['moved']:.1f}")
@@ -72,7 +76,7 @@ def load_model(config: Any, checkpoint: str) -> MeshRefinementTransformer:
 
 @torch.no_grad()
 def measure(model: MeshRefinementTransformer, loader: Any) -> dict[str, dict[str, float]]:
-    """Kind of image -> what ``MeshMetric`` reports, and ``moved``: mean distance of root-aligned joints, mm."""
+    """Kind of input -> what ``MeshMetric`` reports, and ``moved``: mean distance of root-aligned joints, mm."""
     evaluators = {name: Evaluator([MeshMetric(("MPJPE", "PA-MPJPE"), _STATISTICS)]) for name in SWAPS}
     moved: dict[str, list[Tensor]] = {name: [] for name in SWAPS}
     total = 0
@@ -91,14 +95,15 @@ def measure(model: MeshRefinementTransformer, loader: Any) -> dict[str, dict[str
 
 
 def refine_swapped(model: MeshRefinementTransformer, batch: dict[str, Any]) -> list[tuple[str, list[BaseDataElement]]]:
-    """For each kind of image, its name and the data samples with predictions."""
+    """For each kind of input, its name and the data samples with predictions."""
     image, samples = torch.stack(batch["inputs"]), batch["data_samples"]
     candidates = model.find_candidates(samples, image.device)
     keypoints2d = input_keypoints(samples, model.keypoints2d_convention, image.device)
     pncc = model.render_pncc(candidates.pose, candidates.transl)
     results = []
     for name, swap in SWAPS.items():
-        output = model.refine(image, candidates.pose, candidates.transl, swap(pncc), keypoints2d)
+        given_image, given_pncc = swap(image, pncc)
+        output = model.refine(given_image, candidates.pose, candidates.transl, given_pncc, keypoints2d)
         results.append((name, pack_predictions(samples, output, candidates, None, model.body)))
     return results
 
