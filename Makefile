@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 UV_BOOTSTRAP := .uv
 UV := $(shell command -v uv 2>/dev/null || echo $(UV_BOOTSTRAP)/bin/uv)
 
-.PHONY: demo test lint format lock body install benchmark clean
+.PHONY: demo test lint format lock body install benchmark tables clean
 
 install: $(STAMP)
 
@@ -38,6 +38,9 @@ format: $(STAMP)
 
 benchmark: $(STAMP)  ## speed of the selection against exhaustive forms
 	$(BIN)/python tools/benchmark.py selection
+
+tables: $(STAMP)  ## the paper's tables on synthetic people, into docs/tables.md
+	$(BIN)/python tools/benchmark.py tables
 
 COMPILE := pip compile --quiet pyproject.toml --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
 	--generate-hashes --no-header --no-annotate --no-emit-index-url

@@ -1,0 +1,70 @@
+"""tools/benchmark.py tables: the numbers of made-up errors by hand, and a run on a few images."""
+
+import benchmark
+import numpy as np
+from benchmarks import tables
+from mmengine.config import Config
+
+from mion_plugin.registry import MODELS
+from mion_plugin.weights import save_weights
+
+# Two samples with six paths; CEN chooses rightly among the first five in the first sample, the worst in the second.
+ERRORS = np.array([[60.0, 50.0, 40.0, 70.0, 80.0, 10.0], [40.0, 50.0, 60.0, 20.0, 80.0, 90.0]])
+CEN = np.array([[5.0, 4.0, 1.0, 6.0, 7.0, 0.0], [9.0, 8.0, 7.0, 6.0, 5.0, 4.0]])
+
+
+def made_up():
+    scores = {name: np.tile(np.arange(6.0), (2, 1)) for name in tables.SCORES} | {"CEN": CEN}
+    return tables.Measured({name: ERRORS.copy() for name in tables.ERRORS}, scores)
+
+
+def cells(text, label):
+    line = next(line for line in text.splitlines() if line.startswith(f"| {label} |"))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_table_1():
+    text = tables.table_1(made_up())
+    assert cells(text, "1")[1:6] == ["50.0 / 50.0"] * 5
+    assert cells(text, "5")[1:6] == ["50.0 / 50.0", "60.0 / 60.0", "50.0 / 50.0", "50.0 / 50.0", "30.0 / 30.0"]
+    assert cells(text, "6")[2] == "50.0 / 50.0"  # 10 and 90
+    assert "MPJPE +20.0 %" in text  # from 100 to 120 in the two samples
+
+
+def test_table_3():
+    measured = made_up().first(5)
+    text = tables.table_3(measured, [measured])
+    assert cells(text, "random, expected")[1].startswith("55.0 [")
+    assert cells(text, "best")[1].startswith("30.0 [")
+    assert cells(text, "CEN")[1].startswith("60.0 [")
+    assert cells(text, "CEN")[3].startswith("-20 % [")  # (55 - 60) / (55 - 30)
+    assert cells(text, "first")[3].startswith("20 % [")
+
+
+def test_table_6_compares_the_first_path_with_the_choice():
+    assert [cell.split(" ")[0] for cell in cells(tables.table_6(made_up().first(5)), "VERTEX-L2")[1:]] == [
+        "50.00",
+        "60.00",
+        "30.00",
+    ]
+
+
+def test_a_run_writes_every_table(tmp_path):
+    cfg = Config.fromfile("configs/mion/mion_tiny_synthetic.py")
+    for part in ("refiner", "cen"):
+        save_weights(MODELS.build(cfg.model[part]).state_dict(), tmp_path / f"{part}.pth")
+        cfg.model[f"{part}_checkpoint"] = str(tmp_path / f"{part}.pth")
+    cfg.test_dataloader.update(batch_size=2, num_workers=0, persistent_workers=False)
+    cfg.dump(tmp_path / "config.py")
+    out = tmp_path / "tables.md"
+    arguments = ["--config", str(tmp_path / "config.py"), "--seeds", "2", "3", "--num-samples", "4", "--out", str(out)]
+    benchmark.main(["tables", *arguments])
+    text = out.read_text()
+    assert [line for line in text.splitlines() if line.startswith("## ")] == [
+        "## Table 1: number of paths",
+        "## Table 3: choosing among 5 paths",
+        "## Table 6: surface (mm) and shape",
+        "## Running time",
+    ]
+    # an untrained residual model returns its candidates
+    assert all(float(cells(text, str(count))[5].split(" / ")[0]) > 60 for count in range(1, 7))
