@@ -10,6 +10,10 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 
+# How the weights of a layer's branches' last linear layers are named.
+_LAST_OF_BRANCH = (".to_output.weight", ".feed_forward.3.weight")
+
+
 class Attention(nn.Module):
     """Multi-head attention.
 
@@ -155,9 +159,9 @@ class Transformer(nn.Module):
         With Xavier's weights the branches drown what the queries know: measured on the tiny config, 200 steps then
         lowered the training error by 4 % instead of 13 %.
         """
-        for layer in self.decoder:
-            for last in (layer.attention.to_output, layer.cross_attention.to_output, layer.feed_forward[-1]):
-                nn.init.zeros_(last.weight)
+        for name, parameter in self.decoder.named_parameters():
+            if name.endswith(_LAST_OF_BRANCH):
+                nn.init.zeros_(parameter)
 
     def forward(self, tokens: Tensor, queries: Tensor) -> Tensor:
         """Decode queries (S, Q, C) against tokens (S, T, C), positions already added: (S, Q, C)."""
