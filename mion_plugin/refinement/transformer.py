@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-
 # How the weights of a layer's branches' last linear layers are named.
 _LAST_OF_BRANCH = (".to_output.weight", ".feed_forward.3.weight")
 
