@@ -45,6 +45,7 @@ test_dataloader = dict(**{{**loader, "dataset": dict(**dataset, test_mode=True)}
 train_cfg = dict(max_epochs=1)
 param_scheduler = None
 model = dict(
+    train_candidates=2,
     neck=dict(channels=24),
     transformer=dict(width=24, num_heads=2, num_encoder_layers=1, num_decoder_layers=1, feedforward=32),
     selector=dict(pool="{root}/pool.npz", pool_split="all", num_candidates=2),
