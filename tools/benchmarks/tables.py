@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from benchmarks.markdown import table
 from mmengine.config import Config
 from mmengine.runner import Runner
 
@@ -105,7 +106,7 @@ def table_1(measured: Measured) -> str:
     gains = [_gain(one, five, five.scores["CEN"], error) for error in ("MPJPE", "PA-MPJPE")]
     heading = ["paths", *SCORES, "best", "paper"]
     return (
-        f"## Table 1: number of paths\n\n{_table(heading, rows)}\n\n"
+        f"## Table 1: number of paths\n\n{table(heading, rows)}\n\n"
         f"From 1 to {MAIN_PATHS} paths with CEN's choice: MPJPE {gains[0]}, PA-MPJPE {gains[1]} "
         "(paper: -8.7 %, -8.6 %)."
     )
@@ -134,7 +135,7 @@ def table_3(measured: Measured, seeds: Sequence[Measured]) -> str:
     heading = ["choice", "MPJPE", "PA-MPJPE", "random-to-best gap closed", "by seed, %", "Spearman within a sample"]
     paper = ", ".join(f"{name} {value}" for name, value in PAPER_TABLE_3.items())
     return (
-        f"## Table 3: choosing among {MAIN_PATHS} paths\n\n{_table(heading, rows)}\n\n"
+        f"## Table 3: choosing among {MAIN_PATHS} paths\n\n{table(heading, rows)}\n\n"
         f"Paper: {paper}; CEN closes {PAPER_GAP_CLOSED}."
     )
 
@@ -148,7 +149,7 @@ def table_6(measured: Measured) -> str:
         rows.append([error, *(_interval(column, 2) for column in (values[:, 0], chosen, values.min(axis=1)))])
     heading = ["error", "1 path", f"{MAIN_PATHS} paths, CEN", f"best of {MAIN_PATHS}"]
     return (
-        f"## Table 6: surface (mm) and shape\n\n{_table(heading, rows)}\n\n"
+        f"## Table 6: surface (mm) and shape\n\n{table(heading, rows)}\n\n"
         "Paper: the shape error of 5 paths is 40 % below that of 1."
     )
 
@@ -177,7 +178,7 @@ def speed(model: MultiInitializationOptimizationNetwork, cfg: Config, repeats: i
     title = (
         f"## Running time\n\nBatch of {len(image)}, {NUM_PATHS} paths, {torch.get_num_threads()} CPU threads, median."
     )
-    return f"{title}\n\n{_table(['part', 'ms per image', 'ratio to the backbone'], rows)}"
+    return f"{title}\n\n{table(['part', 'ms per image', 'ratio to the backbone'], rows)}"
 
 
 def _loader(cfg: Config, seed: int, num_samples: int) -> torch.utils.data.DataLoader:
@@ -224,8 +225,3 @@ def _gain(one: Measured, many: Measured, scores: np.ndarray, error: str) -> str:
     low, high = bootstrap_interval(after - before, before, np.random.default_rng(0))
     change = (after - before).sum() / before.sum()
     return f"{100 * change:+.1f} % [{100 * low:+.1f}, {100 * high:+.1f}]"
-
-
-def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [heading, ["---"] * len(heading), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

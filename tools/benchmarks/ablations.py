@@ -1,0 +1,136 @@
+"""Stage 2's choices under one small budget: trains each variant with several seeds and compares their errors.
+
+Finished runs are kept in the work folder and not repeated, so that an interrupted comparison goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from benchmarks.markdown import table
+
+from mion_plugin.files import atomic_path
+
+CONFIG = "configs/mion/mrt_tiny_synthetic.py"
+TOOLS = Path(__file__).parents[1]
+BATCH_SIZE = 32  # the config's
+_SINE = "model.position_encoding.type=mion.SinePositionEncoding2D"
+# Joint queries as in the paper: nothing of the candidate but PNCC-PE tells the transformer which path it is on.
+_PAPER_QUERIES = (
+    "model.candidate_in_queries=False",
+    "model.sample_at_joints=False",
+    "model.keypoints_in_queries=False",
+)
+# Name -> options on top of the config.
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "as shipped": (),
+    "as shipped, sinusoidal encoding": (_SINE,),
+    "as shipped, absolute rotations": ("model.rotation=absolute",),
+    "as shipped, no keypoints in the queries": ("model.keypoints_in_queries=False",),
+    "paper's queries, PNCC-PE": _PAPER_QUERIES,
+    "paper's queries, sinusoidal encoding": (*_PAPER_QUERIES, _SINE),
+}
+STATISTICS = ("chosen", "mean", "best")
+ERRORS = ("MPJPE", "PA-MPJPE")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What ``tools/test.py`` reported for the S seeds of a variant: metric -> (S,), millimetres."""
+
+    metrics: dict[str, np.ndarray]
+
+    def cell(self, statistic: str, of: str = "body") -> str:
+        """MPJPE / PA-MPJPE, with the standard deviation over the seeds where there are several."""
+        return " / ".join(_mean_and_spread(self.metrics[f"{of}/{error}/{statistic}"]) for error in ERRORS)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of this benchmark."""
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), help="which to train")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="training seeds")
+    parser.add_argument("--steps", type=int, default=400, help=f"training steps of {BATCH_SIZE} images")
+    parser.add_argument("--num-samples", type=int, default=1024, help="test samples")
+    parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/ablations"), help="where the runs are kept")
+    parser.add_argument("--out", type=Path, default=Path("docs/ablations.md"), help="Markdown file to write")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train and test what is missing, seed by seed, then write the table of all finished runs."""
+    for seed in args.seeds:
+        for variant in args.variants:
+            if not _report_path(args, variant, seed).exists():
+                train_and_test(args, variant, seed)
+    text = report(args)
+    with atomic_path(args.out) as temporary:
+        temporary.write_text(text)
+    print(text)
+
+
+def train_and_test(args: argparse.Namespace, variant: str, seed: int) -> None:
+    """One training from scratch and its test, as a user would run them.
+
+    Raises:
+        subprocess.CalledProcessError: Training or testing failed; its output tells why.
+    """
+    folder = _folder(args, variant, seed)
+    training = [
+        f"randomness.seed={seed}",
+        f"train_dataloader.dataset.seed={seed}",
+        f"train_dataloader.dataset.num_samples={args.steps * BATCH_SIZE}",
+        "train_cfg.max_epochs=1",
+        "param_scheduler.1.T_max=1",
+        "val_dataloader=None",
+        "val_cfg=None",
+        "val_evaluator=None",
+    ]
+    _call("train.py", CONFIG, "--work-dir", folder, "--cfg-options", *training, *VARIANTS[variant])
+    testing = [f"test_dataloader.dataset.num_samples={args.num_samples}", *VARIANTS[variant]]
+    report_path = _report_path(args, variant, seed)
+    checkpoint = folder / "epoch_1.pth"
+    _call("test.py", CONFIG, checkpoint, "--work-dir", folder, "--out", report_path, "--cfg-options", *testing)
+
+
+def report(args: argparse.Namespace) -> str:
+    """All finished runs as a page of Markdown."""
+    rows = []
+    for variant in args.variants:
+        seeds = [seed for seed in args.seeds if _report_path(args, variant, seed).exists()]
+        trained = read_reports([_report_path(args, variant, seed) for seed in seeds])
+        if not rows:
+            rows.append(["candidates", "", *(trained.cell(statistic, "body/candidates") for statistic in STATISTICS)])
+        rows.append([variant, str(len(seeds)), *(trained.cell(statistic) for statistic in STATISTICS)])
+    return (
+        f"# Stage 2's choices\n\nWritten by `tools/benchmark.py ablations`: `{CONFIG}` for {args.steps} steps of "
+        f"{BATCH_SIZE} images instead of 4,000, tested on {args.num_samples} images whose poses come from recordings "
+        "that neither training nor stage 1 has seen. MPJPE / PA-MPJPE in mm, mean and standard deviation over training "
+        f"seeds.\n\n{table(['variant', 'seeds', 'first path', 'mean of 5', 'best of 5'], rows)}\n"
+    )
+
+
+def read_reports(paths: list[Path]) -> Trained:
+    """The files that ``tools/test.py --out`` wrote."""
+    reports = [json.loads(path.read_text()) for path in paths]
+    return Trained({name: np.array([report[name] for report in reports]) for name in reports[0]})
+
+
+def _mean_and_spread(values: np.ndarray) -> str:
+    return f"{values.mean():.1f}" + (f" ± {values.std(ddof=1):.1f}" if len(values) > 1 and values.std() else "")
+
+
+def _folder(args: argparse.Namespace, variant: str, seed: int) -> Path:
+    return args.work_dir / f"{variant.replace(',', '').replace(' ', '-').replace(chr(39), '')}_{seed}"
+
+
+def _report_path(args: argparse.Namespace, variant: str, seed: int) -> Path:
+    return _folder(args, variant, seed) / "metrics.json"
+
+
+def _call(tool: str, *arguments: object) -> None:
+    subprocess.run([sys.executable, str(TOOLS / tool), *map(str, arguments)], check=True)
