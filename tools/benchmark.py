@@ -1,6 +1,6 @@
 """Measure the parts of MION against named alternatives in the same run.
 
-    python tools/benchmark.py {selection,rasterizer,pncc,ablations,tables} [options]
+    python tools/benchmark.py {selection,rasterizer,synthesis,pncc,ablations,tables} [options]
 
 Timings are the median of several runs; machines are noisy, so the ratios are what to quote.
 """
@@ -8,10 +8,17 @@ Timings are the median of several runs; machines are noisy, so the ratios are wh
 from __future__ import annotations
 
 import torch
-from benchmarks import ablations, pncc, rasterizer, selection, tables
+from benchmarks import ablations, pncc, rasterizer, selection, synthesis, tables
 from cli import OneLineParser
 
-BENCHMARKS = {"selection": selection, "rasterizer": rasterizer, "pncc": pncc, "ablations": ablations, "tables": tables}
+BENCHMARKS = {
+    "selection": selection,
+    "rasterizer": rasterizer,
+    "synthesis": synthesis,
+    "pncc": pncc,
+    "ablations": ablations,
+    "tables": tables,
+}
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -14,10 +14,17 @@ from pathlib import Path
 
 from cli import OneLineParser, report_errors
 from mmengine.utils import ProgressBar
+from PIL import Image
 
 from mion_plugin.candidates.splits import TEST_FRACTION
+from mion_plugin.datasets.human_data import load_human_data
+from mion_plugin.datasets.transforms.loading import read_image
+from mion_plugin.files import atomic_path
 from mion_plugin.geometry.camera import IMAGE_SIZE
 from mion_plugin.synthesis.writing import SetSettings, write_set
+from mion_plugin.visualization.contact_sheet import contact_sheet
+
+SHEET_IMAGES = 64
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -37,6 +44,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--body-model", help="SMPL file or folder; default: the free stand-in")
     parser.add_argument("--augment", action="store_true", help="occluders, blur, noise and JPEG on some images")
     parser.add_argument("--detected-noise", type=float, metavar="PX", help="also write detected keypoints so blurred")
+    parser.add_argument("--contact-sheet", type=Path, metavar="FILE", help="also write the first 64 images on one")
     parser.add_argument("--workers", type=int, default=2, help="processes; 0 for this one")
     return parser.parse_args(arguments)
 
@@ -69,7 +77,18 @@ def main(arguments: list[str] | None = None) -> int:
     path = write_set(settings, args.out, args.workers, progress)
     sys.stderr.write("\n")
     print(f"wrote {path}")
+    if args.contact_sheet is not None:
+        write_contact_sheet(path, args.contact_sheet)
+        print(f"wrote {args.contact_sheet}")
     return 0
+
+
+def write_contact_sheet(annotations: Path, file: Path) -> None:
+    """The first images of a written set on one picture."""
+    names = load_human_data(annotations).require("image_path")[:SHEET_IMAGES]
+    images = [read_image(annotations.parent / name) for name in names]
+    with atomic_path(file) as temporary:
+        Image.fromarray(contact_sheet(images)).save(temporary, quality=85)
 
 
 if __name__ == "__main__":

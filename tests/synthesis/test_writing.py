@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import synthesize
 from PIL import Image
 
 from mion_plugin.datasets import HumanDataset
@@ -169,3 +170,13 @@ def test_the_tool_reports_bad_input_in_one_line(tmp_path, pool_file, capsys, mon
         assert synthesize.main([*base, *extra, "--workers", "0"]) == 2
         assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_the_contact_sheet_shows_the_written_images(pool_file, tmp_path):
+    sheet = tmp_path / "sheet.png"
+    options = ["--num-images", "3", "--image-size", "48", "--pool", str(pool_file), "--test-clips", "sit"]
+    assert synthesize.main(["--out", str(tmp_path), *options, "--workers", "0", "--contact-sheet", str(sheet)]) == 0
+    shown = np.array(Image.open(sheet))
+    assert shown.shape == (48, 3 * 48 + 2 * 2, 3)
+    for index, path in enumerate(sorted((tmp_path / "images").rglob("*.jpg"))):
+        np.testing.assert_array_equal(shown[:, 50 * index : 50 * index + 48], np.array(Image.open(path)))

@@ -38,3 +38,13 @@ def test_all_forms_compute_the_same_losses(upside_down):
     for losses in (exhaustive, in_numpy):
         np.testing.assert_allclose(losses, expected, rtol=2e-3)
     np.testing.assert_allclose(by_lstsq[finite], expected[finite], rtol=2e-3)  # it does not look behind the camera
+
+
+def test_the_synthesis_table_is_printed(capsys):
+    arguments = ["--sizes", "16", "24", "--num-images", "2", "--repeats", "1", "--reference-images", "1"]
+    benchmark.main(["synthesis", *arguments])
+    rows = [line.split("│")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    assert [int(row[0]) for row in rows] == [16, 24]
+    for _, rate, milliseconds, reference, ratio in ([cell.strip() for cell in row] for row in rows):
+        assert float(rate) == pytest.approx(1000 / float(milliseconds), rel=0.1)
+        assert float(ratio[:-2]) == pytest.approx(float(reference) / float(milliseconds), rel=0.1, abs=2)
