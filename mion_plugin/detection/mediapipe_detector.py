@@ -1,0 +1,199 @@
+"""People by MediaPipe (Bazarevsky et al., BlazePose, 2020): its weights come in its wheel, so it works offline.
+
+MediaPipe's own interface finds one person per image, the one most easily seen. Here its two networks are run apart:
+the person detector on the whole image and on overlapping windows of it, where people far away are larger; and the
+landmark network once for each person. What two windows saw of one person is merged by object keypoint similarity.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mion_plugin.datasets.coco import CocoPerson
+from mion_plugin.detection.keypoint_similarity import object_keypoint_similarity
+
+# COCO's 17 among MediaPipe's 33 landmarks: nose, eyes, ears, shoulders, elbows, wrists, hips, knees, ankles.
+_COCO_LANDMARKS = (0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
+_SEARCH_GRAPH = """
+input_stream: "image"
+output_stream: "detections"
+node { calculator: "PoseDetectionCpu" input_stream: "IMAGE:image" output_stream: "DETECTIONS:detections" }
+"""
+_LANDMARK_GRAPH = """
+input_stream: "image"
+input_stream: "roi"
+output_stream: "landmarks"
+node {
+  calculator: "PoseLandmarkByRoiCpu" input_stream: "IMAGE:image" input_stream: "ROI:roi"
+  output_stream: "LANDMARKS:landmarks"
+}
+"""
+_ROI_SCALE = 1.25  # of MediaPipe's own pose_landmark graphs: the circle around a body, enlarged
+_WINDOW_SHARE = 0.65  # side of a window over the image's longer side
+_NEAR = 0.3  # two detections nearer to each other than this share of their radius need only one look
+_SAME_PERSON = 0.5  # object keypoint similarity of two sightings
+REMEDY = "pip install 'mion-plugin[detect]'"
+
+
+@dataclass(frozen=True)
+class _Sighting:
+    """A circle that holds a person, in pixels of the image; ``angle`` turns the person upright, radians."""
+
+    score: float
+    x: float
+    y: float
+    radius: float
+    angle: float
+
+
+class MediaPipeDetector:
+    """People and COCO keypoints in an image; a ``PersonDetector``.
+
+    The confidence of a keypoint is MediaPipe's visibility: how likely it is in the image and not hidden.
+
+    Args:
+        windows: Search windows of the image, too; otherwise people smaller than about a third of it are missed.
+        min_visibility: Keypoints below are absent.
+        min_mean_visibility: People whose 17 keypoints are on average below are none.
+
+    Raises:
+        ImportError: MediaPipe is not installed; the message says how to.
+        ValueError: A threshold outside 0..1.
+    """
+
+    def __init__(self, windows: bool = True, min_visibility: float = 0.3, min_mean_visibility: float = 0.4) -> None:
+        for name, value in (("min_visibility", min_visibility), ("min_mean_visibility", min_mean_visibility)):
+            if not 0 <= value <= 1:
+                raise ValueError(f"{name} is {value}, expected a number in 0..1")
+        self.windows, self.min_visibility, self.min_mean_visibility = windows, min_visibility, min_mean_visibility
+        self._search, self._landmarks = _build_graphs()
+
+    def __call__(self, image: np.ndarray) -> list[CocoPerson]:
+        """The people of an image (H, W, 3) uint8 RGB, the largest first.
+
+        Raises:
+            ValueError: Not such an image.
+        """
+        if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            told = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+            raise ValueError(f"image is {told}, expected RGB (H, W, 3) of uint8")
+        image = np.ascontiguousarray(image)
+        found = [self._find_keypoints(image, sighting) for sighting in self._sightings(image)]
+        people = [keypoints2d for keypoints2d in found if keypoints2d is not None]
+        return sorted(map(_to_person, _merge(people)), key=lambda person: -float(person.bbox[2:].prod()))
+
+    def _sightings(self, image: np.ndarray) -> list[_Sighting]:
+        """What the person detector sees anywhere, the surest first, each place once."""
+        found: list[_Sighting] = []
+        for left, top, side in _windows(*image.shape[:2], self.windows):
+            detections = self._search.process({"image": _cut(image, left, top, side)}).detections or []
+            found += [_to_sighting(detection, left, top, side) for detection in detections]
+        kept: list[_Sighting] = []
+        for one in sorted(found, key=lambda sighting: -sighting.score):
+            near = [
+                np.hypot(one.x - other.x, one.y - other.y) < _NEAR * max(one.radius, other.radius) for other in kept
+            ]
+            if not any(near):
+                kept.append(one)
+        return kept
+
+    def _find_keypoints(self, image: np.ndarray, sighting: _Sighting) -> np.ndarray | None:
+        """The keypoints (17, 3) of one person, or None where the landmark network sees nobody."""
+        from mediapipe.framework.formats.rect_pb2 import NormalizedRect
+
+        height, width = image.shape[:2]
+        side = 2.0 * _ROI_SCALE * sighting.radius
+        roi = NormalizedRect(
+            x_center=sighting.x / width,
+            y_center=sighting.y / height,
+            width=side / width,
+            height=side / height,
+            rotation=sighting.angle,
+        )
+        landmarks = self._landmarks.process({"image": image, "roi": roi}).landmarks
+        if landmarks is None:
+            return None
+        points = [landmarks.landmark[index] for index in _COCO_LANDMARKS]
+        keypoints2d = np.array([(point.x * width, point.y * height, point.visibility) for point in points])
+        if keypoints2d[:, 2].mean() < self.min_mean_visibility:
+            return None
+        keypoints2d[keypoints2d[:, 2] < self.min_visibility] = 0.0
+        visible = keypoints2d[keypoints2d[:, 2] > 0, :2]
+        return keypoints2d if len(visible) and np.ptp(visible, axis=0).all() else None
+
+
+@functools.cache
+def _build_graphs() -> tuple[Any, Any]:
+    """MediaPipe's person detector and its landmark network, ready to run; made once, as they take a second."""
+    try:
+        from google.protobuf import text_format
+        from mediapipe.framework.calculator_pb2 import CalculatorGraphConfig
+        from mediapipe.python.solution_base import SolutionBase
+    except ImportError as error:
+        raise ImportError(f"the light detector needs mediapipe 0.10.14 ({error}): {REMEDY}") from error
+
+    def build(graph: str, output: str) -> Any:
+        return SolutionBase(graph_config=text_format.Parse(graph, CalculatorGraphConfig()), outputs=[output])
+
+    return build(_SEARCH_GRAPH, "detections"), build(_LANDMARK_GRAPH, "landmarks")
+
+
+def _windows(height: int, width: int, several: bool) -> Iterator[tuple[int, int, int]]:
+    """Squares (left, top, side) to search: the whole image, then overlapping parts of it."""
+    longest = max(height, width)
+    yield (width - longest) // 2, (height - longest) // 2, longest
+    if not several:
+        return
+    side = round(_WINDOW_SHARE * longest)
+    for top in _starts(height, side):
+        for left in _starts(width, side):
+            yield left, top, side
+
+
+def _starts(length: int, side: int) -> list[int]:
+    """Where windows start that cover ``length`` and overlap by about half."""
+    if length <= side:
+        return [(length - side) // 2]
+    count = int(np.ceil(2.0 * (length - side) / side)) + 1
+    return np.linspace(0, length - side, count).round().astype(int).tolist()
+
+
+def _cut(image: np.ndarray, left: int, top: int, side: int) -> np.ndarray:
+    """A square of an image, black outside."""
+    height, width = image.shape[:2]
+    window = np.zeros((side, side, 3), np.uint8)
+    rows, columns = slice(max(top, 0), min(top + side, height)), slice(max(left, 0), min(left + side, width))
+    seen = image[rows, columns]
+    y, x = rows.start - top, columns.start - left
+    window[y : y + seen.shape[0], x : x + seen.shape[1]] = seen
+    return window
+
+
+def _to_sighting(detection: Any, left: int, top: int, side: int) -> _Sighting:
+    """In pixels of the image: the circle around the hips (first point) that goes through the second point, which lies
+    above the head: so does MediaPipe's own graph."""
+    hips, above = (
+        np.array([point.x * side + left, point.y * side + top])
+        for point in detection.location_data.relative_keypoints[:2]
+    )
+    x, y = above - hips
+    return _Sighting(float(detection.score[0]), *hips.tolist(), float(np.hypot(x, y)), float(np.arctan2(x, -y)))
+
+
+def _merge(people: list[np.ndarray]) -> list[np.ndarray]:
+    """Keypoints (17, 3) of each person once, those seen most surely."""
+    kept: list[np.ndarray] = []
+    for keypoints2d in sorted(people, key=lambda person: -float(person[:, 2].sum())):
+        if all(object_keypoint_similarity(keypoints2d, other) < _SAME_PERSON for other in kept):
+            kept.append(keypoints2d)
+    return kept
+
+
+def _to_person(keypoints2d: np.ndarray) -> CocoPerson:
+    visible = keypoints2d[keypoints2d[:, 2] > 0, :2]
+    return CocoPerson(keypoints2d, np.concatenate([visible.min(axis=0), np.ptp(visible, axis=0)]))

@@ -1,0 +1,87 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mion_plugin
+from mion_plugin.datasets.coco import load_coco_people
+from mion_plugin.datasets.transforms.loading import read_image
+from mion_plugin.detection import mediapipe_detector
+from mion_plugin.detection.keypoint_similarity import object_keypoint_similarity
+from mion_plugin.detection.mediapipe_detector import MediaPipeDetector
+
+DEMO_DATA = Path(mion_plugin.__file__).parent / "demo_data"
+SKIER_AREA = 27789.0  # square pixels, as annotated
+
+
+@pytest.fixture(scope="module")
+def skier():
+    return load_coco_people(DEMO_DATA / "coco_keypoints.json", "000000000785.jpg")[0]
+
+
+@pytest.fixture(scope="module")
+def image():
+    return read_image(DEMO_DATA / "000000000785.jpg")
+
+
+@pytest.fixture(scope="module")
+def detector():
+    pytest.importorskip("mediapipe")
+    return MediaPipeDetector()
+
+
+def test_the_skier(detector, image, skier):
+    (found,) = detector(image)
+    assert object_keypoint_similarity(found.keypoints2d, skier.keypoints2d, SKIER_AREA) > 0.85
+    assert found.keypoints2d.shape == (17, 3)
+    assert ((found.keypoints2d[:, 2] >= 0) & (found.keypoints2d[:, 2] <= 1)).all()
+    x, y, _, height = found.bbox
+    visible = found.keypoints2d[found.keypoints2d[:, 2] > 0]
+    assert (visible[:, 0].min(), visible[:, 1].max()) == (x, pytest.approx(y + height))
+
+
+def test_people_on_either_side_of_a_wide_image_once_each(detector, image, skier):
+    """Each is too small to be seen in the whole image."""
+    gap = np.full((len(image), 900, 3), 200, np.uint8)
+    people = detector(np.concatenate([image, gap, image[:, ::-1]], axis=1))
+    assert len(people) == 2
+    left = min(people, key=lambda person: person.bbox[0])
+    assert object_keypoint_similarity(left.keypoints2d, skier.keypoints2d, SKIER_AREA) > 0.8
+
+
+def test_a_lying_person_is_found(detector, image, skier):
+    (found,) = detector(np.rot90(image).copy())
+    turned = skier.keypoints2d.copy()  # (x, y) -> (y, W - x)
+    turned[:, 0], turned[:, 1] = skier.keypoints2d[:, 1], image.shape[1] - skier.keypoints2d[:, 0]
+    assert object_keypoint_similarity(found.keypoints2d, turned, SKIER_AREA) > 0.7
+
+
+def test_nobody(detector):
+    assert detector(np.full((100, 300, 3), 90, np.uint8)) == []
+    assert detector(np.zeros((1, 1, 3), np.uint8)) == []
+
+
+@pytest.mark.parametrize("image", [np.zeros((4, 4, 3)), np.zeros((4, 4), np.uint8), "photo.jpg"])
+def test_not_an_image(detector, image):
+    with pytest.raises(ValueError, match="expected RGB"):
+        detector(image)
+
+
+def test_bad_threshold():
+    with pytest.raises(ValueError, match=r"min_visibility is 1\.5, expected a number in 0\.\.1"):
+        MediaPipeDetector(min_visibility=1.5)
+
+
+def test_without_the_package(monkeypatch):
+    mediapipe_detector._build_graphs.cache_clear()
+    monkeypatch.setitem(__import__("sys").modules, "mediapipe.framework.calculator_pb2", None)
+    with pytest.raises(ImportError, match=r"needs mediapipe 0\.10\.14 .*: pip install 'mion-plugin\[detect\]'"):
+        MediaPipeDetector()
+
+
+@pytest.mark.parametrize(("height", "width"), [(425, 640), (100, 1000), (1000, 100), (64, 64), (1, 7)])
+def test_windows_cover_the_image(height, width):
+    covered = np.zeros((height, width), int)
+    for left, top, side in mediapipe_detector._windows(height, width, several=True):
+        covered[max(top, 0) : top + side, max(left, 0) : left + side] += 1
+    assert covered.min() >= 2
