@@ -5,12 +5,14 @@ Importing the package registers its components under the scope ``mion``; it is w
 """
 
 from mion_plugin import (
+    baselines,
     body,
     candidates,
     consistency,
     datasets,
     engine,
     evaluation,
+    hosts,
     mion,
     refinement,
     registry,
@@ -22,12 +24,14 @@ from mion_plugin import (
 __version__ = "0.1.0"
 
 __all__ = [
+    "baselines",
     "body",
     "candidates",
     "consistency",
     "datasets",
     "engine",
     "evaluation",
+    "hosts",
     "mion",
     "refinement",
     "registry",

@@ -1,0 +1,75 @@
+"""MION inside mmhuman3d 0.11, whose files stay as they are.
+
+``custom_imports = dict(imports=['mion_plugin'])`` in an mmhuman3d config is enough: as soon as one of mmhuman3d's
+registries exists, it receives this package's components. Without mmhuman3d nothing of it is imported.
+
+| registry | names |
+|---|---|
+| ``ARCHITECTURES`` | ``MIONEstimator`` |
+| ``BACKBONES``, ``NECKS`` | ``TorchvisionResNet``, ``DeconvNeck`` |
+| ``HEADS`` | ``CandidateSelector``, ``MRT``, ``CEN`` |
+| ``PIPELINES`` | ``PNCCTransform``, ``CropInputKeypoints`` |
+| ``DATASETS`` | ``MIONImageDataset``, ``SURREALSynthesisDataset`` |
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from mion_plugin.hosts.after_import import after_import
+
+
+def _register_architectures(builder: ModuleType) -> None:
+    from mion_plugin.hosts.mmhuman3d.estimator import MIONEstimator
+    from mion_plugin.hosts.mmhuman3d.workarounds import support_modern_torch
+
+    support_modern_torch()
+    builder.ARCHITECTURES.register_module(module=MIONEstimator)
+
+
+def _register_backbones(builder: ModuleType) -> None:
+    from mion_plugin.refinement.backbone import TorchvisionResNet
+
+    builder.BACKBONES.register_module(module=TorchvisionResNet)
+
+
+def _register_necks(builder: ModuleType) -> None:
+    from mion_plugin.refinement.backbone import DeconvNeck
+
+    builder.NECKS.register_module(module=DeconvNeck)
+
+
+def _register_heads(builder: ModuleType) -> None:
+    from mion_plugin.candidates import CandidateSelector
+    from mion_plugin.consistency import ConsistencyEstimationNetwork
+    from mion_plugin.refinement.mrt import MeshRefinementTransformer
+
+    builder.HEADS.register_module(module=CandidateSelector)
+    builder.HEADS.register_module(name="MRT", module=MeshRefinementTransformer)
+    builder.HEADS.register_module(name="CEN", module=ConsistencyEstimationNetwork)
+
+
+def _register_data(datasets: ModuleType) -> None:
+    from mion_plugin.hosts.mmhuman3d.image_dataset import MIONImageDataset
+    from mion_plugin.hosts.mmhuman3d.synthesis_dataset import SynthesisImageDataset
+    from mion_plugin.hosts.mmhuman3d.transforms import CropInputKeypoints
+    from mion_plugin.rendering.pncc_transform import PNCCTransform
+
+    datasets.PIPELINES.register_module(module=PNCCTransform)
+    datasets.PIPELINES.register_module(module=CropInputKeypoints)
+    datasets.DATASETS.register_module(module=MIONImageDataset)
+    datasets.DATASETS.register_module(name="SURREALSynthesisDataset", module=SynthesisImageDataset)
+
+
+def _keep_every_batch(test: ModuleType) -> None:
+    from mion_plugin.hosts.mmhuman3d.workarounds import keep_every_batch
+
+    keep_every_batch(test)
+
+
+after_import("mmhuman3d.models.architectures.builder", _register_architectures)
+after_import("mmhuman3d.models.backbones.builder", _register_backbones)
+after_import("mmhuman3d.models.necks.builder", _register_necks)
+after_import("mmhuman3d.models.heads.builder", _register_heads)
+after_import("mmhuman3d.data.datasets", _register_data)
+after_import("mmhuman3d.apis.test", _keep_every_batch)
