@@ -1,0 +1,138 @@
+"""Reading the official archives of the data sets: missing, damaged and hostile files end with one clear line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from mion_plugin.files import RestrictedUnpickler, UnsafePickleError
+
+
+def require_file(path: Path) -> Path:
+    """``path`` if it is a file.
+
+    Raises:
+        FileNotFoundError: It is not.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist")
+    return path
+
+
+def require_files(folder: Path, pattern: str) -> list[Path]:
+    """The files below ``folder`` that match ``pattern``, in order of name.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    found = sorted(folder.glob(pattern))
+    if not found:
+        raise FileNotFoundError(f"no {pattern} in {folder}")
+    return found
+
+
+def load_mat(path: Path, *keys: str, **options: Any) -> dict[str, Any]:
+    """The variables ``keys`` of a MATLAB file (up to version 7.2), as ``scipy.io.loadmat`` returns them.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: The file cannot be read, or lacks one of the variables.
+    """
+    from scipy.io import loadmat  # takes a moment to import
+
+    require_file(path)
+    try:
+        content = loadmat(path, variable_names=list(keys), **options)
+    except MemoryError:
+        raise
+    except Exception as error:  # damaged files fail in scipy in many ways
+        raise ValueError(f"{path} is not a readable MATLAB file: {error}") from error
+    missing = [key for key in keys if key not in content]
+    if missing:
+        raise ValueError(f"{path} lacks the variables {', '.join(missing)}")
+    return content
+
+
+def load_pickle(path: Path) -> dict[str, Any]:
+    """The dict of arrays and plain containers that a pickle holds; nothing that the file names is run.
+
+    Raises:
+        FileNotFoundError: No such file.
+        UnsafePickleError: The pickle names anything else.
+        ValueError: Not a readable pickle of a dict.
+    """
+    with require_file(path).open("rb") as file:
+        try:
+            content = RestrictedUnpickler(file).load()
+        except UnsafePickleError as error:
+            raise UnsafePickleError(f"{path}: {error}") from None
+        except MemoryError:
+            raise
+        except Exception as error:  # a damaged pickle fails in the reader in any way it likes
+            raise ValueError(f"{path} is not a readable pickle: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds a {type(content).__name__}, expected a dict")
+    return content
+
+
+def load_json(path: Path) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not JSON.
+    """
+    try:
+        return json.loads(require_file(path).read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"{path} is not a JSON file: {error}") from None
+
+
+def fields(content: dict[str, Any], path: Path, **shapes: tuple[int, ...]) -> list[np.ndarray]:
+    """Arrays of ``content`` as float64 of the given shapes.
+
+    -1, at most one in a shape, is any length. Axes of length 1 may be more or fewer than asked for: MATLAB adds and
+    drops them.
+
+    Raises:
+        ValueError: One is missing, not numeric, not finite, or of another size.
+    """
+    arrays = []
+    for name, shape in shapes.items():
+        if name not in content:
+            raise ValueError(f"{path} lacks {name}")
+        try:
+            array = np.asarray(content[name], dtype=np.float64)
+        except (TypeError, ValueError):
+            raise ValueError(f"{path}: {name} is not an array of numbers") from None
+        if not _has_shape(array, shape):
+            raise ValueError(f"{path}: {name} has shape {array.shape}, expected {shape}")
+        if not np.isfinite(array).all():
+            raise ValueError(f"{path}: {name} holds NaN or infinite values")
+        arrays.append(array.reshape(shape))
+    return arrays
+
+
+def _has_shape(array: np.ndarray, shape: tuple[int, ...]) -> bool:
+    found, expected = ([length for length in lengths if length != 1] for lengths in (array.shape, shape))
+    if len(found) < len(expected) and -1 in expected:
+        expected.remove(-1)  # that length is 1
+    return len(found) == len(expected) and all(e in (-1, f) for f, e in zip(found, expected, strict=True))
+
+
+def safe_relative(path: str, source: Path) -> str:
+    """``path`` if it stays below the folder that it is joined to.
+
+    Args:
+        path: A relative path with forward slashes from an annotation.
+        source: The annotation file, for the error.
+
+    Raises:
+        ValueError: The path is absolute or leads out of its folder.
+    """
+    if not path or path.startswith(("/", "\\")) or ".." in PurePosixPath(path.replace("\\", "/")).parts or "\0" in path:
+        raise ValueError(f"{source} names {path!r}, expected a path below the data set's folder")
+    return path

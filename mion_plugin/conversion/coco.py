@@ -1,0 +1,46 @@
+"""COCO 2014 (Lin et al., ECCV 2014): 2D keypoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from mion_plugin.conversion.archives import load_json, safe_relative
+from mion_plugin.conversion.people import BOX_SCALE, People, scale_box
+
+
+def convert_coco(archive: Path, split: str, progress: Callable[[int, int], None] = lambda done, total: None) -> People:
+    """Convert the training set: the people whose 12 joints of the body are all annotated, as SPIN and mmhuman3d.
+
+    The box is the annotated one times 1.2, as SPIN's; mmhuman3d's converter leaves it tight.
+
+    Args:
+        archive: Holds ``annotations/person_keypoints_train2014.json`` and ``train2014``.
+        split: ``2014_train`` or ``2014_val``.
+        progress: Called with the number of annotations done and of all.
+
+    Raises:
+        FileNotFoundError, ValueError: The annotations are missing, or are not COCO's.
+    """
+    people = People("coco", keypoints2d="coco")
+    year, part = split.split("_")
+    folder = f"{part}{year}"
+    path = archive / "annotations" / f"person_keypoints_{folder}.json"
+    content = load_json(path)
+    try:
+        names = {image["id"]: safe_relative(str(image["file_name"]), path) for image in content["images"]}
+        annotations = sorted(content["annotations"], key=lambda annotation: int(annotation["image_id"]))
+        for done, annotation in enumerate(annotations, start=1):
+            keypoints2d = np.array(annotation["keypoints"], dtype=np.float64).reshape(17, 3)
+            keypoints2d[:, 2] = keypoints2d[:, 2] > 0  # 1 is hidden, 2 visible; both are annotated
+            if keypoints2d[5:, 2].all():
+                box = scale_box(np.array(annotation["bbox"], dtype=np.float64).reshape(4), BOX_SCALE)
+                people.add(f"{folder}/{names[annotation['image_id']]}", box, keypoints2d)
+            else:
+                people.skip("people with a joint of the body not annotated")
+            progress(done, len(annotations))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not a COCO keypoint file: {error!r} is missing or of another type") from None
+    return people

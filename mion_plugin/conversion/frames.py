@@ -1,0 +1,63 @@
+"""Single frames of the videos that some archives hold instead of images."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from mion_plugin.conversion.archives import require_file
+
+_JPEG_QUALITY = 95
+
+
+def extract_frames(video: Path, folder: Path, name_of: Callable[[int], str | None]) -> None:
+    """Write frames of a video as JPEG files; the folder appears whole or not at all, and a finished one is kept.
+
+    Args:
+        video: Anything that OpenCV decodes.
+        folder: Where to; if it exists, nothing is done.
+        name_of: File name for the frame of an index that starts at 0; None to leave the frame out.
+
+    Raises:
+        FileNotFoundError: No such video.
+        ImportError: OpenCV is not installed.
+        ValueError: OpenCV decodes no frame of it.
+        OSError: The folder cannot be written.
+    """
+    if folder.is_dir():
+        return
+    require_file(video)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        for index, frame in enumerate(_decode(video)):
+            name = name_of(index)
+            if name is not None:
+                Image.fromarray(frame).save(temporary / name, quality=_JPEG_QUALITY)
+        temporary.chmod(0o755)  # mkdtemp's 0700 would hide the images from the user's group
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _decode(video: Path) -> Iterator[np.ndarray]:
+    """The frames (H, W, 3) uint8 RGB."""
+    try:
+        import cv2
+    except ImportError:
+        raise ImportError("reading videos needs OpenCV: pip install opencv-python-headless") from None
+    capture = cv2.VideoCapture(str(video))
+    try:
+        count = 0
+        while (decoded := capture.read())[0]:
+            count += 1
+            yield np.ascontiguousarray(decoded[1][..., ::-1])
+        if not count:
+            raise ValueError(f"OpenCV decodes no frame of {video}")
+    finally:
+        capture.release()

@@ -1,0 +1,85 @@
+"""3DPW (von Marcard et al., ECCV 2018): SMPL from IMUs and a moving camera.
+
+mmhuman3d's converter does not run with numpy 1.24 and later (``np.bool``), and unpickles without care.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from mion_plugin.conversion.archives import fields, load_pickle, require_files, safe_relative
+from mion_plugin.conversion.people import People, keypoint_box
+
+
+def convert_pw3d(archive: Path, split: str, progress: Callable[[int, int], None] = lambda done, total: None) -> People:
+    """Convert one split: every person of every frame whose camera is known (``campose_valid``), as SPIN.
+
+    2D keypoints are the file's, OpenPose's 18; ``smpl`` is of the person's gender, in the camera's frame, without the
+    translation, which depends on the body model.
+
+    Args:
+        archive: Holds ``sequenceFiles/SPLIT/*.pkl`` and ``imageFiles``.
+        split: ``train``, ``validation`` or ``test``.
+        progress: Called with the number of sequences done and of all.
+
+    Raises:
+        FileNotFoundError, ValueError, UnsafePickleError: Files are missing, or are not 3DPW's.
+    """
+    people = People("pw3d", keypoints2d="pw3d")
+    paths = require_files(archive / "sequenceFiles" / split, "*.pkl")
+    for done, path in enumerate(paths, start=1):
+        sequence = load_pickle(path)
+        try:
+            count = len(sequence["poses"])
+        except (KeyError, TypeError):
+            raise ValueError(f"{path} lacks poses") from None
+        for person in range(count):
+            _add_person(people, sequence, person, path)
+        progress(done, len(paths))
+    return people
+
+
+def _add_person(people: People, sequence: dict[str, Any], person: int, path: Path) -> None:
+    keys = ("poses", "poses2d", "betas", "campose_valid", "genders")
+    try:
+        values = {key: sequence[key][person] for key in keys}
+        gender = str(values.pop("genders"))
+        values |= {key: sequence[key] for key in ("cam_poses", "cam_intrinsics")}
+        name = safe_relative(str(sequence["sequence"]), path)
+    except (KeyError, IndexError, TypeError) as error:
+        raise ValueError(f"{path} lacks {error} of person {person}") from None
+    poses, keypoints, betas, valid, cameras, intrinsics = fields(
+        values,
+        path,
+        poses=(-1, 72),
+        poses2d=(-1, 3, 18),
+        betas=(-1,),
+        campose_valid=(-1,),
+        cam_poses=(-1, 4, 4),
+        cam_intrinsics=(3, 3),
+    )
+    if len({len(rows) for rows in (poses, keypoints, valid, cameras)}) > 1 or len(betas) < 10:
+        raise ValueError(f"{path}: person {person} has different numbers of poses, keypoints and cameras")
+    orientations = Rotation.from_matrix(cameras[:, :3, :3]) * Rotation.from_rotvec(poses[:, :3])
+    for frame in np.flatnonzero(valid):
+        box = keypoint_box(keypoints[frame].T)
+        if box is None:
+            people.skip("people without keypoints in a frame")
+            continue
+        people.add(
+            image_path=f"imageFiles/{name}/image_{frame:05d}.jpg",
+            box=box,
+            keypoints2d=keypoints[frame].T,
+            smpl={
+                "global_orient": orientations[frame].as_rotvec(),
+                "body_pose": poses[frame, 3:],
+                "betas": betas[:10],
+            },
+            gender=gender,
+            intrinsics=intrinsics,
+        )

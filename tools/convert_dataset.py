@@ -1,0 +1,86 @@
+"""Convert the official archive of a data set to the HumanData file that the configs name.
+
+    python tools/convert_dataset.py lsp --split train
+    python tools/convert_dataset.py pw3d --split test --archive /data/3DPW
+    python tools/convert_dataset.py surreal --split train_run0 --extract-frames --frame-step 10
+
+Reads data/datasets/NAME, where the configs look for the images too, and writes data/preprocessed_datasets. What each
+set needs, and where to get it: docs/data.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from cli import OneLineParser, report_errors
+from mmengine.utils import ProgressBar
+
+from mion_plugin.conversion import OFFICIAL_SETS, convert_official_set
+
+
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = OneLineParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("dataset", choices=list(OFFICIAL_SETS))
+    parser.add_argument("--split", required=True, help="; ".join(f"{n}: {', '.join(s.splits)}" for n, s in _sets()))
+    parser.add_argument("--data-root", type=Path, default=Path("data"), help="the data_prefix of the configs")
+    parser.add_argument("--archive", type=Path, help="the unpacked archive; default: DATA_ROOT/datasets/DATASET")
+    parser.add_argument("--overwrite", action="store_true", help="convert again what is there already")
+    parser.add_argument(
+        "--extract-frames",
+        action="store_true",
+        help="h36m, mpi_inf_3dhp, surreal: write the videos' frames beside them",
+    )
+    parser.add_argument("--frame-step", type=int, metavar="N", help="surreal: every Nth frame of a clip; default 10")
+    parser.add_argument("--mosh", type=Path, metavar="DIR", help="h36m, split mosh_train: folder of the MoSh files")
+    return parser.parse_args(arguments)
+
+
+def _sets() -> list[tuple[str, Any]]:
+    return list(OFFICIAL_SETS.items())
+
+
+@report_errors("convert_dataset")
+def main(arguments: list[str] | None = None) -> int:
+    """Run the tool; returns the exit code."""
+    args = parse_args(arguments)
+    images = args.data_root / "datasets" / args.dataset
+    archive = args.archive or images
+    out = args.data_root / "preprocessed_datasets"
+    if not archive.is_dir():
+        raise FileNotFoundError(f"{archive} is no folder. The archive: {OFFICIAL_SETS[args.dataset].source}")
+    existing = out / f"{args.dataset}_{args.split}.npz"
+    if existing.exists() and not args.overwrite:
+        print(f"{existing} is there already; --overwrite converts again")
+        return 0
+    bar = ProgressBar(0, start=False, file=sys.stderr)
+
+    def progress(done: int, total: int) -> None:
+        if bar.task_num != total:
+            bar.task_num = total
+            bar.start()
+        if done - bar.completed >= max(1, total // 200) or done == total > bar.completed:  # printing takes time
+            bar.update(done - bar.completed)
+
+    outcome = convert_official_set(args.dataset, args.split, archive, out, progress, **_options(args))
+    sys.stderr.write("\n")
+    for reason, count in outcome.left_out.items():
+        print(f"left out {count} {reason}", file=sys.stderr)
+    print(f"wrote {outcome.path}: {outcome.num_people} people")
+    if not (images.exists() and archive.samefile(images)):
+        print(f"the configs look for the images in {images}: ln -s {os.path.abspath(archive)} {images}")
+    return 0
+
+
+def _options(args: argparse.Namespace) -> dict[str, Any]:
+    """What was asked for beyond the defaults."""
+    given = {"extract": args.extract_frames or None, "frame_step": args.frame_step, "mosh": args.mosh}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
