@@ -1,0 +1,124 @@
+"""Detecting the keypoints of many people, piece by piece, so that a killed run can go on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mion_plugin.datasets.transforms.loading import read_image
+from mion_plugin.detection.mmpose_estimator import KeypointEstimator
+from mion_plugin.detection.person_boxes import PersonBoxes
+from mion_plugin.files import atomic_path
+
+PIECE = 128  # people that a killed run loses at most
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """What was found of N people.
+
+    Attributes:
+        keypoints2d: (N, 17, 3) as of a ``KeypointEstimator``.
+        boxes: (N, 4) x, y, width, height in pixels: where it was looked for.
+        image_sizes: (N, 2) width and height of the images in pixels.
+    """
+
+    keypoints2d: np.ndarray
+    boxes: np.ndarray
+    image_sizes: np.ndarray
+
+
+def detect_people(
+    people: PersonBoxes,
+    image_root: Path,
+    estimate: KeypointEstimator,
+    pieces: Path,
+    settings: str,
+    batch_size: int = 32,
+    workers: int = 2,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Detections:
+    """Detect, or go on detecting.
+
+    Args:
+        people: Whom.
+        image_root: Folder that the image paths start from.
+        estimate: The network.
+        pieces: Folder for what is done so far; the caller removes it when the result is stored. Only one run at a time
+            may use it.
+        settings: JSON that tells what decides the result; a run goes on only with its own.
+        batch_size: People at once, 1 to ``PIECE``.
+        workers: Threads that read images.
+        progress: Called with the number of people that are done.
+
+    Raises:
+        ValueError: ``pieces`` is from other settings, a batch size or a number of workers out of range.
+        FileNotFoundError, BrokenImageError: An image is lost.
+    """
+    if not 1 <= batch_size <= PIECE or workers < 1:
+        raise ValueError(f"batch size {batch_size} and {workers} workers, expected 1 to {PIECE} and at least 1")
+    _claim(pieces, settings)
+    parts = []
+    with ThreadPoolExecutor(workers) as readers:
+        for start in range(0, len(people), PIECE):
+            stop = min(start + PIECE, len(people))
+            path = pieces / f"{start:08d}.npz"
+            if not path.is_file():
+                found = []
+                for row in range(start, stop, batch_size):
+                    rows = range(row, min(row + batch_size, stop))
+                    found.append(_detect_batch(people, rows, image_root, estimate, readers))
+                    progress(rows.stop)
+                with atomic_path(path) as temporary:
+                    np.savez(temporary, **{key: np.concatenate([one[key] for one in found]) for key in found[0]})
+            with np.load(path, allow_pickle=False) as piece:
+                parts.append({key: piece[key] for key in piece.files})
+            progress(stop)
+    return Detections(**{key: np.concatenate([part[key] for part in parts]) for key in parts[0]})
+
+
+def check_same(found: str, wanted: str, where: Path) -> None:
+    """Raise ValueError if the settings (JSON texts) differ; the message names what does."""
+    if found == wanted:
+        return
+    try:
+        stored = dict(json.loads(found))
+    except (ValueError, TypeError):
+        stored = {}
+    differing = [
+        f"{key} {stored.get(key)!r} (not {value!r})"
+        for key, value in json.loads(wanted).items()
+        if stored.get(key) != value
+    ]
+    told = ", ".join(differing) or "other settings"
+    raise ValueError(f"{where} is of a run with {told}; remove it, or choose another place")
+
+
+def _claim(pieces: Path, settings: str) -> None:
+    """Note the settings beside the pieces, or check that those of an earlier run are the same."""
+    note = pieces / "settings.json"
+    if note.is_file():
+        check_same(note.read_text(), settings, pieces)
+        for leftover in pieces.glob(".*.npz"):  # of a run that was killed while it wrote; see atomic_path
+            leftover.unlink()
+        return
+    with atomic_path(note) as temporary:
+        temporary.write_text(settings)
+
+
+def _detect_batch(
+    people: PersonBoxes, rows: range, image_root: Path, estimate: KeypointEstimator, readers: Executor
+) -> dict[str, np.ndarray]:
+    """The fields of ``Detections`` for some rows; each image is read once."""
+    paths = [people.image_paths[row] for row in rows]
+    unique = list(dict.fromkeys(paths))
+    read = dict(zip(unique, readers.map(lambda path: read_image(image_root / path), unique), strict=True))
+    images = [read[path] for path in paths]
+    sizes = np.array([image.shape[1::-1] for image in images], dtype=np.float64)
+    boxes = np.hstack([np.zeros_like(sizes), sizes]) if people.boxes is None else people.boxes[list(rows)]
+    return {"keypoints2d": estimate(images, boxes), "boxes": boxes, "image_sizes": sizes}

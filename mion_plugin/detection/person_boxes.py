@@ -1,0 +1,168 @@
+"""Whose keypoints to detect: people in boxes, from an annotation file or a folder of photographs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mion_plugin.datasets.human_data import load_human_data
+from mion_plugin.geometry.keypoints import keypoint_names
+from mion_plugin.inference.people import list_photographs
+
+NUM_KEYPOINTS = len(keypoint_names("coco"))
+
+
+@dataclass(frozen=True, eq=False)
+class PersonBoxes:
+    """N people, in the order of where they come from.
+
+    Attributes:
+        image_paths: N paths of images below some folder; an image may come several times.
+        boxes: (N, 4) x, y of the top left corner, width, height in pixels; None for the whole image.
+        image_ids: N numbers of the images in a COCO file; None where there is none.
+        ids: N numbers of the people in a COCO file; likewise.
+        annotated: (N, 17, 3) the COCO file's own keypoints, x, y in pixels (centres at integer + 0.5) and confidence 1,
+            or zeros; None where the source has none, or keeps them itself.
+    """
+
+    image_paths: tuple[str, ...]
+    boxes: np.ndarray | None = None
+    image_ids: tuple[int, ...] | None = None
+    ids: tuple[int, ...] | None = None
+    annotated: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.image_paths)
+
+    def scaled(self, factor: float) -> PersonBoxes:
+        """The same people in boxes enlarged by ``factor`` about their middles.
+
+        Raises:
+            ValueError: The factor is not positive and finite.
+        """
+        if not 0 < factor < float("inf"):
+            raise ValueError(f"a box scale of {factor}, expected a positive number")
+        if self.boxes is None or factor == 1.0:
+            return self
+        size = self.boxes[:, 2:] * factor
+        corner = self.boxes[:, :2] + (self.boxes[:, 2:] - size) / 2
+        return replace(self, boxes=np.hstack([corner, size]))
+
+    def digest(self) -> str:
+        """Text that differs for other people."""
+        told = hashlib.sha256("\n".join(self.image_paths).encode())
+        if self.boxes is not None:
+            told.update(np.ascontiguousarray(self.boxes, dtype=np.float64).tobytes())
+        return told.hexdigest()[:16]
+
+
+def boxes_of_human_data(path: str | os.PathLike[str]) -> PersonBoxes:
+    """The people of a HumanData file: a row each, in its ``bbox_xywh``.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not a HumanData file, or one whose boxes cannot be used.
+    """
+    data = load_human_data(path)
+    boxes = data.rows("bbox_xywh", data.require("bbox_xywh"), (5,))[:, :4]
+    data.check_finite("bbox_xywh", boxes)
+    paths = tuple(str(name) for name in data.require("image_path"))
+    _check_sizes(boxes, f"{path}: bbox_xywh", [f"row {row}" for row in range(len(boxes))])
+    return PersonBoxes(paths, boxes)
+
+
+def boxes_of_coco(path: str | os.PathLike[str]) -> PersonBoxes:
+    """The people of a COCO annotation file: its annotations with a ``bbox``, but for those of crowds.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not such a JSON file, or boxes that cannot be used.
+    """
+    path = Path(path)
+    content = read_coco(path)
+    names = {image.get("id"): str(image.get("file_name")) for image in content["images"]}
+    entries = [entry for entry in content["annotations"] if "bbox" in entry and not entry.get("iscrowd")]
+    if not entries:
+        raise ValueError(f"{path}: none of its {len(content['annotations'])} annotations has a bbox of a person")
+    labels = [f"annotation {entry.get('id', '?')}" for entry in entries]
+    for entry, label in zip(entries, labels, strict=True):
+        if entry.get("image_id") not in names:
+            raise ValueError(f"{path}: {label} is of image {entry.get('image_id')!r}, which is not among its images")
+    try:
+        boxes = np.array([entry["bbox"] for entry in entries], dtype=np.float64).reshape(len(entries), 4)
+    except (TypeError, ValueError):
+        raise ValueError(f"{path}: a bbox is not four numbers x, y, width, height") from None
+    _check_sizes(boxes, f"{path}: bbox", labels)
+    return PersonBoxes(
+        tuple(names[entry["image_id"]] for entry in entries),
+        boxes,
+        tuple(entry["image_id"] for entry in entries),
+        tuple(entry.get("id", number) for number, entry in enumerate(entries, 1)),
+        _annotated_keypoints(entries, labels, path),
+    )
+
+
+def boxes_of_images(folder: str | os.PathLike[str]) -> PersonBoxes:
+    """A person in each image file of a folder, who fills the image.
+
+    Raises:
+        FileNotFoundError: No such folder.
+        ValueError: It holds no images.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"folder {folder} does not exist")
+    return PersonBoxes(tuple(photograph.name for photograph in list_photographs(folder)))
+
+
+def read_coco(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """The ``images`` and ``annotations`` of a COCO file; raises as ``boxes_of_coco``."""
+    if not path.is_file():
+        raise FileNotFoundError(f"annotation file {path} does not exist")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        lists = {key: content[key] for key in ("images", "annotations")}
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"{path} is not a JSON file: {error}") from None
+    except (KeyError, TypeError):
+        raise ValueError(f"{path} has no lists 'images' and 'annotations', expected COCO annotations") from None
+    if not all(isinstance(entries, list) and all(isinstance(e, dict) for e in entries) for entries in lists.values()):
+        raise ValueError(f"{path}: 'images' and 'annotations' must be lists of objects, as in COCO annotations")
+    return lists
+
+
+def _annotated_keypoints(entries: Sequence[dict[str, Any]], labels: Sequence[str], path: Path) -> np.ndarray | None:
+    """See ``PersonBoxes.annotated``."""
+    keypoints2d = np.zeros((len(entries), NUM_KEYPOINTS, 3))
+    for row, (entry, label) in enumerate(zip(entries, labels, strict=True)):
+        if entry.get("keypoints"):
+            try:
+                keypoints2d[row] = np.array(entry["keypoints"], dtype=np.float64).reshape(NUM_KEYPOINTS, 3)
+            except (TypeError, ValueError):
+                raise ValueError(f"{path}: {label}: keypoints must be 51 numbers: x, y, visibility of 17") from None
+    visible = keypoints2d[..., 2] > 0
+    if not np.isfinite(keypoints2d).all():
+        raise ValueError(f"{path}: keypoints hold NaN or infinite values")
+    if not visible.any():
+        return None
+    keypoints2d[..., :2] += 0.5  # COCO gives the pixel's index, we its centre
+    keypoints2d[..., 2] = visible
+    keypoints2d[~visible] = 0.0
+    return keypoints2d
+
+
+def _check_sizes(boxes: np.ndarray, where: str, labels: Sequence[str]) -> None:
+    bad = ~(np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1))
+    if bad.any():
+        first = int(np.flatnonzero(bad)[0])
+        raise ValueError(
+            f"{where} of {labels[first]} is {boxes[first].tolist()}, expected finite numbers and a width and height "
+            "above 0; remove such people"
+        )
