@@ -1,7 +1,7 @@
 # Stage 2 as the paper trains it, by mmhuman3d's own tools, from a checkout of mmhuman3d 0.11 with this folder in it:
 #   python tools/train.py configs/mmhuman3d/mion_r50_56x56_mixed.py --work-dir work_dirs/mion
 # on 4 GPUs with 16 images each: sh tools/dist_train.sh configs/mmhuman3d/mion_r50_56x56_mixed.py work_dirs/mion 4
-# Files in mmhuman3d's layout below data: annotations, images, body_models/smpl; and the candidates, data/amass_pool.npz:
+# Files in mmhuman3d's layout below data: annotations, images, body_models/smpl; and the pool of candidates:
 #   tools/build_candidate_pool.py --source data/amass --out data/amass_pool.npz --body-model data/body_models/smpl
 # The same training on mmengine, with the paper's figures: configs/mion/mrt_r50_56x56_mixed.py.
 _base_ = ["./_base_/default_runtime.py"]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mion_plugin.geometry.camera import translation_to_weak_perspective
 from mion_plugin.hosts.mmhuman3d.batches import data_samples, stack_selected
-from mion_plugin.hosts.mmhuman3d.workarounds import unwrap_containers
+from mion_plugin.hosts.mmhuman3d.workarounds import drop_unsaved_buffers, unwrap_containers
 from mion_plugin.mion import MultiInitializationOptimizationNetwork
 from mion_plugin.refinement.mrt import MeshRefinementTransformer
 
@@ -80,6 +80,7 @@ class MIONEstimator(BaseArchitecture):
             self.cen.requires_grad_(False)
         # in a tuple, since its parts are registered above under the names that they have in it
         self._network = (network,)
+        self.register_state_dict_post_hook(drop_unsaved_buffers)
 
     def forward(self, **batch: Any) -> dict[str, Any]:
         """``forward_train`` or ``forward_test``, by the module's mode."""

@@ -45,5 +45,9 @@ class MIONImageDataset(HumanImageDataset):
         self._input = data.keypoints(key, self.input_convention)[0].astype(np.float32)
 
     def prepare_raw_data(self, idx: int) -> dict[str, Any]:
-        """Sample ``idx`` before the pipeline."""
-        return {**super().prepare_raw_data(idx), "keypoints2d_input": self._input[idx].copy()}
+        """Sample ``idx`` before the pipeline.
+
+        ``has_transl`` is 0: mmhuman3d's steps do not take ``smpl_transl`` to the crop's camera.
+        """
+        info = super().prepare_raw_data(idx)
+        return {**info, "keypoints2d_input": self._input[idx].copy(), "has_transl": 0}

@@ -1,10 +1,11 @@
 """What mmhuman3d 0.11 and mmcv 1.6 cannot do on today's PyTorch, or at all, and MION needs.
 
-Nothing of theirs is changed on disk. ``unwrap_containers`` is called by ``MIONEstimator`` alone; the others change
-objects in this process, when mmhuman3d's architectures (``support_modern_torch``) or ``mmhuman3d.apis.test``
-(``keep_every_batch``) are imported in one that imports this package.
+Nothing of theirs is changed on disk. The first two belong to ``MIONEstimator`` alone; the others change objects in this
+process, when mmhuman3d's architectures (``support_modern_torch``) or ``mmhuman3d.apis.test`` (``keep_every_batch``) are
+imported in one that imports this package.
 
 - ``unwrap_containers``: on CPUs nothing takes ``img_metas`` out of its ``DataContainer``.
+- ``drop_unsaved_buffers``: mmcv's checkpoints hold every buffer, those of the licensed body model too.
 - ``_accept_gpu_indices``: mmcv asks torch for a stream by the GPU's index; torch 2.1 and newer want a device
   (``'int' object has no attribute 'type'``).
 - ``_restore_ddp_attribute``: ``MMDistributedDataParallel`` reads ``_use_replicated_tensor_module``, which torch 2.1 and
@@ -23,6 +24,7 @@ import numpy as np
 import torch
 from mmcv.parallel import DataContainer, MMDistributedDataParallel, _functions
 from mmengine.dist import all_reduce
+from torch import nn
 
 _EMPTY_BATCH = ("keypoints_3d", "smpl_pose", "smpl_beta", "image_path", "image_idx")
 
@@ -34,6 +36,13 @@ def unwrap_containers(batch: dict[str, Any]) -> dict[str, Any]:
         ValueError: The batch was collated for several GPUs.
     """
     return {name: _unwrap(name, value) for name, value in batch.items()}
+
+
+def drop_unsaved_buffers(module: nn.Module, state_dict: dict[str, Any], prefix: str, _: Any) -> None:
+    """Hook for ``register_state_dict_post_hook``: drops what torch's own ``state_dict`` would not hold."""
+    for name, part in module.named_modules():
+        for buffer in part._non_persistent_buffers_set:
+            state_dict.pop(prefix + (f"{name}." if name else "") + buffer, None)
 
 
 def support_modern_torch() -> None:
@@ -76,7 +85,7 @@ def _restore_ddp_attribute() -> None:
 
 def _allow_numpy_scalars() -> None:
     """numpy's numbers, which hold no code, count as safe when a checkpoint is loaded."""
-    scalar = np.float64(0).__reduce__()[0]  # the function that unpickles them; its module moved in numpy 2
+    scalar: Any = np.float64(0).__reduce__()[0]  # the function that unpickles them; its module moved in numpy 2
     dtypes = [type(np.dtype(name)) for name in ("float32", "float64", "int32", "int64")]
     torch.serialization.add_safe_globals([scalar, np.dtype, *dtypes])
 
