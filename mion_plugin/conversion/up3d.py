@@ -17,7 +17,7 @@ import numpy as np
 from mion_plugin.conversion.archives import fields, load_pickle, require_file
 from mion_plugin.conversion.people import People, keypoint_box
 
-_LINE = re.compile(r"/?(\d{5})_image\.png(\s.*)?")  # of train.txt and so on
+_LINE = re.compile(r"/?(\d{5})_image\.png")  # of train.txt and so on
 
 
 def convert_up3d(archive: Path, split: str, progress: Callable[[int, int], None] = lambda done, total: None) -> People:

@@ -115,7 +115,7 @@ def write_up3d(root, num_people=3, seed=0):
         crop = [height, width, *rows, *columns]
         (root / f"{index:05d}_fit_crop_info.txt").write_text(" ".join(map(str, crop)))
         write_image(root / f"{index:05d}_image.png", (260, 220))
-    lines = [f"/{index:05d}_image.png 1.000000" for index in range(num_people)]
+    lines = [f"/{index:05d}_image.png" for index in range(num_people)]
     (root / "trainval.txt").write_text("\n".join(lines) + "\n")
 
 
