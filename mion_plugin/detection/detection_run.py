@@ -68,7 +68,9 @@ def detect_people(
         for start in range(0, len(people), PIECE):
             stop = min(start + PIECE, len(people))
             path = pieces / f"{start:08d}.npz"
-            if not path.is_file():
+            if path.is_file():
+                progress(stop)
+            else:
                 found = []
                 for row in range(start, stop, batch_size):
                     rows = range(row, min(row + batch_size, stop))
@@ -78,7 +80,6 @@ def detect_people(
                     np.savez(temporary, **{key: np.concatenate([one[key] for one in found]) for key in found[0]})
             with np.load(path, allow_pickle=False) as piece:
                 parts.append({key: piece[key] for key in piece.files})
-            progress(stop)
     return Detections(**{key: np.concatenate([part[key] for part in parts]) for key in parts[0]})
 
 
