@@ -49,24 +49,58 @@ def load_coco_people(path: str | os.PathLike[str], image_name: str) -> list[Coco
 
 def load_coco_people_of(path: str | os.PathLike[str], image_names: Iterable[str]) -> list[list[CocoPerson]]:
     """``load_coco_people`` for several images, reading the file once; errors as there."""
-    path = Path(path)
-    content = _read_json(path)
-    images, annotations = (_entries(content, key, path) for key in ("images", "annotations"))
-    image_ids, by_image = defaultdict(list), defaultdict(list)
-    for image in images:
-        image_ids[Path(str(image.get("file_name"))).name].append(image.get("id"))
-    for entry in annotations:
-        if any(entry.get("keypoints") or []):
-            by_image[entry.get("image_id")].append(entry)
+    file = CocoKeypointFile(path)
     found = []
     for name in image_names:
-        if name not in image_ids:
-            raise ValueError(f"{path}: none of its {len(images)} images is called {name}")
-        people = [entry for image_id in image_ids[name] for entry in by_image[image_id]]
+        if name not in file:
+            raise ValueError(f"{path}: none of its {len(file)} images is called {name}")
+        people = file.people(name)
         if not people:
             raise ValueError(f"{path}: nobody in {name} has keypoints")
-        found.append([_to_person(person, f"{path}: annotation {person.get('id', '?')}") for person in people])
+        found.append(people)
     return found
+
+
+class CocoKeypointFile:
+    """A COCO keypoint annotation file, read once, to be asked for one image after the other.
+
+    Args:
+        path: See ``load_coco_people``.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not such a JSON file.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+        content = _read_json(self._path)
+        images, annotations = (_entries(content, key, self._path) for key in ("images", "annotations"))
+        self._num_images = len(images)
+        self._image_ids, self._by_image = defaultdict(list), defaultdict(list)
+        for image in images:
+            self._image_ids[Path(str(image.get("file_name"))).name].append(image.get("id"))
+        for entry in annotations:
+            if any(entry.get("keypoints") or []):
+                self._by_image[entry.get("image_id")].append(entry)
+
+    def __len__(self) -> int:
+        """How many images the file lists."""
+        return self._num_images
+
+    def __contains__(self, image_name: str) -> bool:
+        return image_name in self._image_ids
+
+    def people(self, image_name: str) -> list[CocoPerson]:
+        """The people of an image with at least one labelled keypoint, in the order of the file; [] where none is.
+
+        Raises:
+            ValueError: An annotation is malformed.
+        """
+        entries = [
+            entry for image_id in self._image_ids.get(image_name, []) for entry in self._by_image.get(image_id, [])
+        ]
+        return [_to_person(entry, f"{self._path}: annotation {entry.get('id', '?')}") for entry in entries]
 
 
 def _read_json(path: Path) -> Any:

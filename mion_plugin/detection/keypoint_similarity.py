@@ -25,18 +25,21 @@ def object_keypoint_similarity(keypoints2d: np.ndarray, reference: np.ndarray, a
     Args:
         keypoints2d: (17, 3) x, y in pixels and confidence, COCO order. One that is absent (confidence 0) counts as 0.
         reference: (17, 3) likewise; those absent here are left out.
-        area: Of the reference's person in square pixels; None for 0.53 of the box around its keypoints.
+        area: Of the reference's person in square pixels; None for 0.53 of the box around its keypoints, whose sides
+            count as a pixel at least.
 
     Raises:
-        ValueError: Another shape, or a reference without keypoints or extent.
+        ValueError: Another shape, a reference without keypoints, or an area that is not positive.
     """
     if keypoints2d.shape != (17, 3) or reference.shape != (17, 3):
         raise ValueError(f"keypoints have shapes {keypoints2d.shape} and {reference.shape}, expected (17, 3) twice")
     known = reference[:, 2] > 0
+    if not known.any():
+        raise ValueError("the reference has no keypoints, expected one at least whose confidence is above 0")
     if area is None:
-        area = _BODY_SHARE * float(np.ptp(reference[known, :2], axis=0).prod()) if known.any() else 0.0
+        area = _BODY_SHARE * float(np.ptp(reference[known, :2], axis=0).clip(min=1.0).prod())
     if not area > 0:
-        raise ValueError(f"the reference's area is {area}, expected keypoints with an extent in x and y")
+        raise ValueError(f"area is {area}, expected a positive number of square pixels")
     squared = ((keypoints2d[:, :2] - reference[:, :2]) ** 2).sum(axis=1)
     alike = np.exp(-squared / (2.0 * area * (2.0 * _SIGMAS) ** 2)) * (keypoints2d[:, 2] > 0)
     return float(alike[known].mean())

@@ -90,7 +90,8 @@ class MediaPipeDetector:
     def _sightings(self, image: np.ndarray) -> list[_Sighting]:
         """What the person detector sees anywhere, the surest first, each place once."""
         found: list[_Sighting] = []
-        for left, top, side in _windows(*image.shape[:2], self.windows):
+        height, width = image.shape[:2]
+        for left, top, side in _windows(height, width, self.windows):
             detections = self._search.process({"image": _cut(image, left, top, side)}).detections or []
             found += [_to_sighting(detection, left, top, side) for detection in detections]
         kept: list[_Sighting] = []
@@ -182,7 +183,13 @@ def _to_sighting(detection: Any, left: int, top: int, side: int) -> _Sighting:
         for point in detection.location_data.relative_keypoints[:2]
     )
     x, y = above - hips
-    return _Sighting(float(detection.score[0]), *hips.tolist(), float(np.hypot(x, y)), float(np.arctan2(x, -y)))
+    return _Sighting(
+        score=float(detection.score[0]),
+        x=float(hips[0]),
+        y=float(hips[1]),
+        radius=float(np.hypot(x, y)),
+        angle=float(np.arctan2(x, -y)),
+    )
 
 
 def _merge(people: list[np.ndarray]) -> list[np.ndarray]:

@@ -55,6 +55,7 @@ class MIONInferencer(BaseInferencer):
         box: Crop by the ``keypoints``, as training does, or by the annotated ``bbox``; see ``place_crop``.
         box_scale: See ``place_crop``.
         image_focal_length: Of the image's camera in pixels; None for the image's diagonal.
+        amp: Run the networks in mixed precision: float16 on a GPU, bfloat16 on a CPU.
         show_progress: Show a bar over the batches.
 
     Raises:
@@ -75,8 +76,10 @@ class MIONInferencer(BaseInferencer):
         box: str = "keypoints",
         box_scale: float | None = None,
         image_focal_length: float | None = None,
+        amp: bool = False,
         show_progress: bool = False,
     ) -> None:
+        self.amp = amp
         self.box, self.box_scale, self.image_focal_length = box, box_scale, image_focal_length
         check_box(box, box_scale)  # before the model is built
         image_camera(1, 1, image_focal_length)
@@ -98,9 +101,9 @@ class MIONInferencer(BaseInferencer):
         """Find the bodies.
 
         Args:
-            inputs: Path, folder, array (H, W, 3) uint8 RGB, or a list of these.
+            inputs: Path, folder, array (H, W, 3) uint8 RGB, ``Photograph``, or a list of these.
             keypoints2d: COCO keypoint file; or (17, 3) x, y in pixels of the image (centres at integer + 0.5) and
-                confidence, or (P, 17, 3); for several images a list of such arrays.
+                confidence, or (P, 17, 3), or a list of ``CocoPerson``; for several images a list of these.
             batch_size: People at once, whatever their photographs.
             return_datasamples: Let predictions be the model's data samples.
             return_vis: Draw a picture of each person.
@@ -164,7 +167,10 @@ class MIONInferencer(BaseInferencer):
     @torch.no_grad()
     def forward(self, inputs: Any, **kwargs: Any) -> list[BaseDataElement]:
         """The model's data samples of a batch, with the ``PersonBodies`` as ``found`` in their meta information."""
-        samples = self.model.test_step(inputs)
+        device = next(self.model.parameters()).device.type
+        half = torch.float16 if device == "cuda" else torch.bfloat16
+        with torch.autocast(device, half, enabled=self.amp):
+            samples = self.model.test_step(inputs)
         for sample in samples:
             sample.set_metainfo({"found": self.collect(sample)})
         return samples

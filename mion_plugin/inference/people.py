@@ -41,6 +41,8 @@ class Photograph:
 def list_photographs(inputs: Any) -> list[Photograph]:
     """Photographs of a path, a folder (its image files in order of their names), an array (H, W, 3), or a list of them.
 
+    What is a ``Photograph`` already stays as it is.
+
     Raises:
         FileNotFoundError: No such file.
         ValueError: None of these, an array of another shape or type, or a folder without images.
@@ -50,6 +52,8 @@ def list_photographs(inputs: Any) -> list[Photograph]:
     for entry in entries:
         if isinstance(entry, (str, os.PathLike)):
             photographs += [Photograph(path.name, path=path) for path in _files(Path(entry))]
+        elif isinstance(entry, Photograph):
+            photographs.append(entry)
         else:
             photographs.append(Photograph(f"image_{len(photographs)}", pixels=_checked_pixels(entry)))
     return photographs

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import roma
+import torch
 
 from mion_plugin.files import atomic_path
 from mion_plugin.inference.cropping import CropPlace
@@ -104,25 +108,66 @@ class PersonBodies:
             "valid": self.valid,
             "selected": self.selected,
             "keypoints2d": self.keypoints2d.tolist(),
-            "crop": {"center": self.crop.center.tolist(), "side": self.crop.side},
-            "image_size": self.image_size,
-            **{
-                name: {"focal_length": camera.focal_length, "principal_point": list(camera.principal_point)}
-                for name, camera in self._cameras().items()
-            },
+            **self._describe_cameras(),
             "paths": paths,
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything measured per path, and ``selected``, ``keypoints2d`` and the cameras, for an ``.npz`` file.
 
-        A camera is (3,): focal length and principal point.
+        ``pose`` comes twice: as matrices, and as ``global_orient`` (N, 3) and ``body_pose`` (N, 69), axis-angle in
+        radians, which ``smplx`` takes. A camera is (3,): focal length and principal point.
         """
         found = {name: getattr(self, name) for name in _ARRAYS if getattr(self, name) is not None}
+        axis_angle = self.axis_angle()
+        found.update(global_orient=axis_angle[:, 0], body_pose=axis_angle[:, 1:].reshape(len(axis_angle), -1))
         cameras = {
             name: np.array([camera.focal_length, *camera.principal_point]) for name, camera in self._cameras().items()
         }
         return {**found, "selected": np.array(self.selected), "keypoints2d": self.keypoints2d, **cameras}
+
+    def axis_angle(self) -> np.ndarray:
+        """``pose`` as axis-angle (N, 24, 3), radians."""
+        return roma.rotmat_to_rotvec(torch.from_numpy(self.pose)).numpy()
+
+    def only_selected(self) -> PersonBodies:
+        """The same person with one path, the chosen one."""
+        chosen = slice(self.selected, self.selected + 1)
+        arrays = {name: getattr(self, name) for name in (*_ARRAYS, "image_error")}
+        kept: dict[str, Any] = {name: None if value is None else value[chosen] for name, value in arrays.items()}
+        return dataclasses.replace(self, selected=0, **kept)
+
+    def describe_selected(self) -> dict[str, Any]:
+        """The chosen body and its cameras, ready for a line of JSON; what is infinite or absent is null.
+
+        ``global_orient`` (3) and ``body_pose`` (69) are axis-angle in radians; everything else as in ``describe``.
+        """
+        n, pose = self.selected, self.axis_angle()[self.selected]
+        return {
+            "person": self.person,
+            "valid": self.valid,
+            "score": _number(self.scores, n, 5),
+            "reprojection_rms_px": _number(self.reprojection_rms, n, 2),
+            "global_orient": _rounded(pose[0]),
+            "body_pose": _rounded(pose[1:].ravel()),
+            "betas": _rounded(self.betas[n]),
+            "transl": _rounded(self.transl[n]),
+            "image_transl": _rounded(self.image_transl[n]),
+            "image_error_px": _number(self.image_error, n, 2),
+            "keypoints2d": [_rounded(point) for point in self.keypoints2d],
+            **self._describe_cameras(),
+        }
+
+    def _describe_cameras(self) -> dict[str, Any]:
+        """The crop and the cameras, ready for JSON."""
+        return {
+            "crop": {"center": self.crop.center.tolist(), "side": self.crop.side},
+            "image_size": self.image_size,
+            **{
+                name: {"focal_length": camera.focal_length, "principal_point": list(camera.principal_point)}
+                for name, camera in self._cameras().items()
+            },
+        }
 
     def _cameras(self) -> dict[str, PinholeCamera]:
         return {name: getattr(self, name) for name in ("crop_camera", "crop_camera_in_image", "image_camera")}
@@ -132,7 +177,10 @@ class PersonBodies:
 
 
 def save_person(
-    person: PersonBodies, stem: str | os.PathLike[str], faces: np.ndarray | None = None, mesh_format: str | None = None
+    person: PersonBodies,
+    stem: str | os.PathLike[str],
+    faces: np.ndarray | None = None,
+    mesh_format: str | Sequence[str] | None = None,
 ) -> list[Path]:
     """Write ``STEM.json`` (``describe``), ``STEM.npz`` (``arrays``) and, on request, the chosen body's mesh.
 
@@ -140,7 +188,7 @@ def save_person(
         person: What was found.
         stem: Path without ending.
         faces: (F, 3), for the mesh.
-        mesh_format: One of ``meshes.FORMATS``, or None for no mesh. The mesh is written without translation.
+        mesh_format: One of ``meshes.FORMATS`` or several, or None for no mesh. The mesh is written without translation.
 
     Returns:
         The files written.
@@ -151,12 +199,17 @@ def save_person(
         temporary.write_text(json.dumps(person.describe(), indent=1))
     with atomic_path(files[1]) as temporary:
         np.savez_compressed(temporary, **person.arrays())
-    if mesh_format is not None:
+    for ending in [mesh_format] if isinstance(mesh_format, str) else mesh_format or ():
         if faces is None:
             raise ValueError("faces is None, expected (F, 3): a mesh is to be written")
-        files.append(stem.with_name(f"{stem.name}.{mesh_format}"))
+        files.append(stem.with_name(f"{stem.name}.{ending}"))
         save_mesh(files[-1], person.vertices[person.selected] - person.transl[person.selected], faces)
     return files
+
+
+def _rounded(values: np.ndarray) -> list[float | None]:
+    """To a hundredth of a millimetre, or 1e-5 radians or pixels; what is infinite is null."""
+    return [round(float(value), 5) if np.isfinite(value) else None for value in values]
 
 
 def _number(values: np.ndarray | None, index: int, digits: int) -> float | None:

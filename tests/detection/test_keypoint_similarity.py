@@ -39,14 +39,20 @@ def test_absent_keypoints_count_as_missed_and_unknown_ones_not_at_all():
     assert object_keypoint_similarity(found, reference) == pytest.approx(1.0)
 
 
+def test_a_person_of_one_keypoint():
+    reference = np.zeros((17, 3))
+    reference[0] = [5.0, 5.0, 1.0]
+    assert object_keypoint_similarity(reference, reference) == 1.0
+
+
 @pytest.mark.parametrize(
-    ("found", "reference", "message"),
+    ("found", "reference", "area", "message"),
     [
-        (np.ones((16, 3)), np.ones((17, 3)), r"shapes \(16, 3\) and \(17, 3\)"),
-        (np.ones((17, 3)), np.ones((17, 3)), "area is 0.0"),
-        (np.ones((17, 3)), np.zeros((17, 3)), "area is 0.0"),
+        (np.ones((16, 3)), np.ones((17, 3)), None, r"shapes \(16, 3\) and \(17, 3\)"),
+        (np.ones((17, 3)), np.ones((17, 3)), 0.0, r"area is 0\.0"),
+        (np.ones((17, 3)), np.zeros((17, 3)), None, "the reference has no keypoints"),
     ],
 )
-def test_bad_input(found, reference, message):
+def test_bad_input(found, reference, area, message):
     with pytest.raises(ValueError, match=message):
-        object_keypoint_similarity(found, reference)
+        object_keypoint_similarity(found, reference, area)

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import smplx
 import torch
 from mmengine.config import Config
 from mmengine.registry import INFERENCERS
 from PIL import Image
-from support.tiny_mion import make_body_pool, make_mion, refiner_config
+from support.tiny_mion import refiner_config
 
 import mion_plugin
-from mion_plugin.body import SMPLBody
+from mion_plugin.body.export import export_smpl_pickle
+from mion_plugin.body.stand_in import load_stand_in
 from mion_plugin.datasets.coco import load_coco_people
 from mion_plugin.datasets.transforms.loading import read_image
 from mion_plugin.inference import MIONInferencer, PersonBodies
@@ -24,27 +26,6 @@ from mion_plugin.weights import save_weights
 DEMO_DATA = Path(mion_plugin.__file__).parent / "demo_data"
 PHOTO, KEYPOINTS = DEMO_DATA / "000000000785.jpg", DEMO_DATA / "coco_keypoints.json"
 SIZE = 32
-CAMERA = {"image_size": SIZE, "focal_length": 5000.0 * SIZE / 224}
-
-
-@pytest.fixture(scope="module")
-def body():
-    return SMPLBody()
-
-
-@pytest.fixture(scope="module")
-def parts(body):
-    """Stages 1 and 2 for 32 px crops, with a pool of stick figures' poses."""
-    selector = {"type": "mion.CandidateSelector", "pool": make_body_pool(body), "num_candidates": 3}
-    return {"selector": selector, **CAMERA}
-
-
-@pytest.fixture(scope="module")
-def inferencer(body, parts, tmp_path_factory):
-    weights = tmp_path_factory.mktemp("weights") / "mion.pth"
-    save_weights(make_mion(body, refiner=parts).state_dict(), weights)
-    model = {"type": "mion.MION", "refiner": refiner_config(body, **parts), "cen": {"type": "mion.TinyCEN"}}
-    return MIONInferencer({"model": model}, weights, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +142,24 @@ class TestInputs:
 
 
 class TestOutputs:
+    def test_axis_angle_parameters_are_what_smplx_takes(self, person, body, tmp_path) -> None:
+        """The vertices, from the file, by smplx's own class."""
+        export_smpl_pickle(load_stand_in("neutral"), tmp_path / "SMPL_NEUTRAL.pkl")
+        smpl = smplx.create(str(tmp_path / "SMPL_NEUTRAL.pkl"), "smpl", batch_size=3)
+        arrays = {name: torch.from_numpy(value) for name, value in person.arrays().items() if value.ndim}
+        given = {name: arrays[name] for name in ("global_orient", "body_pose", "betas", "transl")}
+        np.testing.assert_allclose(smpl(**given).vertices.detach(), person.vertices, atol=1e-4)
+
+    def test_one_line_of_json_for_the_chosen_body(self, person) -> None:
+        line = json.loads(json.dumps(person.describe_selected(), allow_nan=False))
+        chosen = person.only_selected()
+        assert (chosen.selected, chosen.vertices.shape) == (0, (1, 6890, 3))
+        assert (line["score"], line["valid"]) == (pytest.approx(float(person.scores.min()), abs=1e-5), True)
+        for name in ("global_orient", "body_pose", "betas", "transl", "image_transl"):
+            np.testing.assert_allclose(line[name], chosen.arrays()[name][0], atol=1e-5, err_msg=name)
+        for name in ("crop_camera", "crop_camera_in_image", "image_camera"):
+            assert line[name] == person.describe()[name]
+
     def test_data_samples_on_request(self, inferencer, person) -> None:
         ((sample,),) = inferencer(PHOTO, keypoints2d=KEYPOINTS, return_datasamples=True)["predictions"]
         np.testing.assert_allclose(sample.pred_bodies.transl, person.transl, rtol=1e-5)

@@ -1,0 +1,158 @@
+"""From frames to bodies, some at a time, so that long videos and large folders need no more memory than short ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from mion_plugin.datasets.coco import CocoKeypointFile, CocoPerson
+from mion_plugin.detection.people import PersonDetector
+from mion_plugin.inference.cropping import place_crop
+from mion_plugin.inference.inferencer import MIONInferencer
+from mion_plugin.inference.people import Photograph
+from mion_plugin.inference.results import PersonBodies
+from mion_plugin.inference.sources import Frame
+
+PeopleFinder: TypeAlias = Callable[[Frame], list[CocoPerson]]
+"""From a frame that could be read to its people; raises ``NobodyError`` where there are none."""
+PeopleNumberer: TypeAlias = Callable[[Sequence[CocoPerson], int], list[int]]
+"""From a frame's people and its index to a number for each of them; see ``KeypointTracker``."""
+
+
+class NobodyError(ValueError):
+    """A frame without people."""
+
+
+@dataclass(frozen=True)
+class FramePeople:
+    """A frame and what was found in it.
+
+    Attributes:
+        frame: The frame.
+        people: Those for whom there are bodies, in the order of their numbers, ``PersonBodies.person``.
+        problems: Why the frame, or some of its people, were left out.
+    """
+
+    frame: Frame
+    people: list[PersonBodies] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def find_in_file(path: str | os.PathLike[str]) -> PeopleFinder:
+    """People from a COCO keypoint annotation file, by the frame's name.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not such a JSON file.
+    """
+    file = CocoKeypointFile(path)
+
+    def find(frame: Frame) -> list[CocoPerson]:
+        if frame.name not in file:
+            raise NobodyError(f"{path}: none of its {len(file)} images is called {frame.name}")
+        people = file.people(frame.name)
+        if not people:
+            raise NobodyError(f"{path}: nobody in {frame.name} has keypoints")
+        return people
+
+    return find
+
+
+def find_by_detector(detector: PersonDetector) -> PeopleFinder:
+    """People from a detector, the first of its list as number 0."""
+
+    def find(frame: Frame) -> list[CocoPerson]:
+        people = [] if frame.pixels is None else detector(frame.pixels)
+        if not people:
+            raise NobodyError(f"{frame.name}: nobody was found in it")
+        return people
+
+    return find
+
+
+def number_in_order(people: Sequence[CocoPerson], frame: int) -> list[int]:
+    """Number a frame's people from 0 on, whatever other frames show."""
+    return list(range(len(people)))
+
+
+def infer_frames(
+    inferencer: MIONInferencer,
+    frames: Iterable[Frame],
+    find: PeopleFinder,
+    number: PeopleNumberer = number_in_order,
+    only: int | None = None,
+    batch_size: int = 8,
+) -> Iterator[FramePeople]:
+    """The bodies of each frame's people; one result for each frame, in order.
+
+    Args:
+        inferencer: Finds the bodies.
+        frames: Read as they are needed.
+        find: Finds the people.
+        number: Numbers them.
+        only: The number of the only one to look at; None for all.
+        batch_size: Frames, and people, at once.
+
+    Raises:
+        ValueError: ``batch_size`` is below 1.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}, expected at least 1")
+    rest = iter(frames)
+    while chunk := list(itertools.islice(rest, batch_size)):
+        found = [_find(inferencer, frame, find, number, only) for frame in chunk]
+        photographs = [Photograph(one.frame.name, pixels=one.frame.pixels) for one in found]
+        people = [list(one.people.values()) for one in found]
+        groups = inferencer(photographs, keypoints2d=people, batch_size=batch_size)["predictions"]
+        for one, group in zip(found, groups, strict=True):
+            yield _collect(one, group)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The people of a frame by their numbers."""
+
+    frame: Frame
+    people: dict[int, CocoPerson]
+    problems: list[str]
+
+
+def _find(
+    inferencer: MIONInferencer, frame: Frame, find: PeopleFinder, number: PeopleNumberer, only: int | None
+) -> _Found:
+    if frame.pixels is None:
+        return _Found(frame, {}, [frame.problem])
+    try:
+        everyone = find(frame)
+    except NobodyError as error:
+        return _Found(frame, {}, [str(error)])
+    numbered = dict(zip(number(everyone, frame.index), everyone, strict=True))
+    if only is not None and only not in numbered:
+        return _Found(frame, {}, [f"--person {only}: {frame.name} has {len(everyone)} people, numbered from 0"])
+    people, problems = {}, []
+    for index in sorted(numbered) if only is None else [only]:
+        try:
+            place_crop(numbered[index], inferencer.box, inferencer.box_scale)
+            people[index] = numbered[index]
+        except ValueError as error:
+            problems.append(f"person {index} of {frame.name}: {error}")
+    return _Found(frame, people, problems)
+
+
+def _collect(found: _Found, group: Sequence[PersonBodies]) -> FramePeople:
+    """The bodies with their people's numbers; those that fit no body become problems."""
+    result = FramePeople(found.frame, problems=list(found.problems))
+    for number, person in zip(found.people, group, strict=True):
+        if person.valid:
+            result.people.append(dataclasses.replace(person, person=number))
+        else:
+            result.problems.append(
+                f"person {number} of {Path(found.frame.name).name}: the keypoints fit no body; at least 3 must be "
+                "visible, apart"
+            )
+    return result

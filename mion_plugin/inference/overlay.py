@@ -1,0 +1,49 @@
+"""The people of a photograph over it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mion_plugin.inference.results import PersonBodies
+from mion_plugin.visualization.image_overlay import PlacedBody, overlay_bodies
+
+CAMERAS = ("crop", "image")
+
+
+def draw_people(image: np.ndarray, people: Sequence[PersonBodies], faces: Tensor, camera: str = "crop") -> np.ndarray:
+    """Draw everyone's chosen body over the whole image.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        people: Its people.
+        faces: (F, 3).
+        camera: ``crop``: each person by ``crop_camera_in_image``, which shows exactly what the network made. ``image``:
+            all by ``image_camera``, the camera that they share; each lies ``image_error`` pixels off.
+
+    Returns:
+        A new image.
+
+    Raises:
+        ValueError: An unknown camera.
+    """
+    if camera not in CAMERAS:
+        raise ValueError(f"camera is {camera!r}, expected one of {', '.join(CAMERAS)}")
+    return overlay_bodies(image, [_place(person, camera) for person in people], faces)
+
+
+def _place(person: PersonBodies, camera: str) -> PlacedBody:
+    vertices, chosen = person.vertices[person.selected], person.selected
+    used = person.crop_camera_in_image if camera == "crop" else person.image_camera
+    if camera == "image":
+        vertices = vertices - person.transl[chosen] + person.image_transl[chosen]
+    return PlacedBody(
+        vertices=torch.from_numpy(vertices),
+        focal_length=used.focal_length,
+        principal_point=used.principal_point,
+        distance=float(person.image_transl[chosen, 2]),  # of one camera, so that people's compare
+        number=person.person,
+    )

@@ -1,0 +1,243 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import mion_plugin
+from mion_plugin.datasets.coco import CocoPerson, load_coco_people
+from mion_plugin.datasets.transforms.loading import read_image
+from mion_plugin.inference import Frame, KeypointTracker, draw_people, find_by_detector, find_in_file, infer_frames
+from mion_plugin.inference.frames import FramePeople, NobodyError
+from mion_plugin.inference.video_results import describe_frame, write_video
+
+DEMO_DATA = Path(mion_plugin.__file__).parent / "demo_data"
+PHOTO, KEYPOINTS = DEMO_DATA / "000000000785.jpg", DEMO_DATA / "coco_keypoints.json"
+
+
+@pytest.fixture(scope="module")
+def image():
+    return read_image(PHOTO)
+
+
+@pytest.fixture(scope="module")
+def skier():
+    return load_coco_people(KEYPOINTS, PHOTO.name)[0]
+
+
+def moved(person, x, scale=1.0):
+    keypoints2d = person.keypoints2d * [scale, scale, 1.0] + [x, 0.0, 0.0]
+    return CocoPerson(keypoints2d, person.bbox * scale + [x, 0.0, 0.0, 0.0])
+
+
+def lost(person):
+    """Only two keypoints: enough to crop by, too few for a body."""
+    keypoints2d = person.keypoints2d.copy()
+    keypoints2d[2:] = 0.0
+    return CocoPerson(keypoints2d, person.bbox)
+
+
+class Detector:
+    """Hands out given people, one list for each image it is shown."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+
+    def __call__(self, image):
+        assert image.shape[2] == 3
+        return self.answers.pop(0)
+
+
+def frames(image, count):
+    return [Frame(index, f"clip_{index:06d}.jpg", image) for index in range(count)]
+
+
+class TestFinders:
+    def test_a_file_by_the_frames_name(self, image, skier):
+        find = find_in_file(KEYPOINTS)
+        (person,) = find(Frame(0, PHOTO.name, image))
+        np.testing.assert_array_equal(person.keypoints2d, skier.keypoints2d)
+        with pytest.raises(NobodyError, match=r"none of its 1 images is called other\.jpg"):
+            find(Frame(0, "other.jpg", image))
+
+    def test_a_file_that_lists_nobody_in_an_image(self, image, tmp_path):
+        (tmp_path / "k.json").write_text(json.dumps({"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": []}))
+        with pytest.raises(NobodyError, match=r"k\.json: nobody in a\.jpg has keypoints"):
+            find_in_file(tmp_path / "k.json")(Frame(0, "a.jpg", image))
+
+    def test_a_detector(self, image, skier):
+        find = find_by_detector(Detector([skier], []))
+        assert find(Frame(0, "a.jpg", image)) == [skier]
+        with pytest.raises(NobodyError, match=r"a\.jpg: nobody was found in it"):
+            find(Frame(0, "a.jpg", image))
+
+
+class TestInference:
+    def test_every_frame_comes_back_in_order_with_its_people_or_problems(self, inferencer, image, skier):
+        given = frames(image, 4)
+        given.insert(2, Frame(9, "broken.jpg", None, "broken.jpg cannot be read"))
+        find = find_by_detector(Detector([skier, moved(skier, 100)], [], [lost(skier), moved(skier, 50)], [skier]))
+        results = list(infer_frames(inferencer, given, find, batch_size=2))
+        assert [result.frame for result in results] == given
+        assert [[person.person for person in result.people] for result in results] == [[0, 1], [], [], [1], [0]]
+        assert [result.problems for result in results] == [
+            [],
+            ["clip_000001.jpg: nobody was found in it"],
+            ["broken.jpg cannot be read"],
+            ["person 0 of clip_000002.jpg: the keypoints fit no body; at least 3 must be visible, apart"],
+            [],
+        ]
+        assert results[3].people[0].image_name == "clip_000002.jpg"
+
+    def test_results_do_not_depend_on_the_batch(self, inferencer, image, skier):
+        people = [[skier, moved(skier, 30)], [moved(skier, 60)], [skier]]
+        runs = [
+            [
+                person.transl
+                for result in infer_frames(
+                    inferencer, frames(image, 3), find_by_detector(Detector(*people)), batch_size=n
+                )
+                for person in result.people
+            ]
+            for n in (1, 8)
+        ]
+        np.testing.assert_allclose(*runs, rtol=1e-4, atol=1e-4)
+
+    def test_frames_are_read_no_earlier_than_needed(self, inferencer, image, skier):
+        read = []
+
+        def source():
+            for frame in frames(image, 6):
+                read.append(frame.index)
+                yield frame
+
+        results = infer_frames(inferencer, source(), find_by_detector(lambda _: [skier]), batch_size=2)
+        next(results)
+        assert read == [0, 1]
+
+    def test_only_one_person(self, inferencer, image, skier):
+        find = find_by_detector(lambda _: [skier, moved(skier, 200, 0.5)])
+        (result,) = infer_frames(inferencer, frames(image, 1), find, only=1)
+        assert [person.person for person in result.people] == [1]
+        assert result.people[0].crop.side < 300
+        (result,) = infer_frames(inferencer, frames(image, 1), find, only=2)
+        assert result.problems == ["--person 2: clip_000000.jpg has 2 people, numbered from 0"]
+
+    def test_people_keep_their_numbers(self, inferencer, image, skier):
+        people = [skier, moved(skier, 220, 0.6)]
+        find = find_by_detector(Detector(people, people[::-1]))
+        results = list(infer_frames(inferencer, frames(image, 2), find, KeypointTracker()))
+        for result in results:
+            assert [person.person for person in result.people] == [0, 1]
+            assert result.people[0].crop.side > result.people[1].crop.side
+
+    def test_a_person_who_cannot_be_cropped(self, inferencer, image):
+        find = find_by_detector(lambda _: [CocoPerson(np.zeros((17, 3)), np.ones(4))])
+        (result,) = infer_frames(inferencer, frames(image, 1), find)
+        assert (result.people, len(result.problems)) == ([], 1)
+        assert "person 0 of clip_000000.jpg: 0 keypoints are visible" in result.problems[0]
+
+    def test_mixed_precision_changes_little(self, tiny_model, tiny_weights, image, skier):
+        from mion_plugin.inference import MIONInferencer
+
+        bodies = [
+            MIONInferencer(tiny_model, tiny_weights, device="cpu", amp=amp)(image, keypoints2d=[skier])["predictions"]
+            for amp in (False, True)
+        ]
+        full, mixed = (found[0].pose for ((found,),) in ([bodies[0]], [bodies[1]]))
+        assert 0 < np.abs(full - mixed).max() < 0.2
+
+    def test_bad_batch_size(self, inferencer):
+        with pytest.raises(ValueError, match="batch_size is 0"):
+            next(infer_frames(inferencer, [], find_by_detector(lambda _: []), batch_size=0))
+
+
+class TestOverlay:
+    @pytest.mark.parametrize("camera", ["crop", "image"])
+    def test_the_body_covers_what_its_camera_projects(self, inferencer, image, skier, camera):
+        ((person,),) = inferencer(image, keypoints2d=[skier])["predictions"]
+        vertices, used = person.vertices[person.selected], person.crop_camera_in_image
+        if camera == "image":
+            vertices = vertices - person.transl[person.selected] + person.image_transl[person.selected]
+            used = person.image_camera
+        columns, rows = np.floor(used.project(torch.from_numpy(vertices)).numpy()).astype(int).T
+        mask = (draw_people(image, [person], inferencer.model.body.faces, camera) != image).any(-1)
+        assert mask[rows, columns].mean() > 0.97
+        assert abs(np.nonzero(mask)[1].max() - columns.max()) <= 1
+
+    def test_an_unknown_camera(self, image):
+        with pytest.raises(ValueError, match="camera is 'side', expected one of crop, image"):
+            draw_people(image, [], torch.zeros(1, 3), "side")
+
+    def test_a_body_lies_on_its_keypoints(self, inferencer, image, skier):
+        """The random network leaves candidates about where they are, and those fit the keypoints."""
+        for x, scale in ((0, 1.0), (250, 0.4)):
+            ((person,),) = inferencer(image, keypoints2d=[moved(skier, x, scale)])["predictions"]
+            rows, columns = np.nonzero((draw_people(image, [person], inferencer.model.body.faces) != image).any(-1))
+            left, top, width, height = moved(skier, x, scale).bbox
+            assert abs(columns.mean() - left - width / 2) < 0.3 * height
+            assert abs(rows.mean() - top - height / 2) < 0.3 * height
+
+
+class TestVideo:
+    def test_pictures_and_lines(self, inferencer, image, skier, tmp_path):
+        cv2 = pytest.importorskip("cv2")
+        given = [*frames(image, 2), Frame(2, "clip_000002.jpg", None, "broken"), Frame(3, "clip_000003.jpg", image)]
+        results = infer_frames(inferencer, given, find_by_detector(lambda _: [skier]))
+        paths = tmp_path / "a.mp4", tmp_path / "a.jsonl"
+        written = write_video(results, *paths, 10.0, lambda result: result.frame.pixels)
+        assert written == list(paths)
+        lines = [json.loads(line) for line in paths[1].read_text().splitlines()]
+        assert [line["frame"] for line in lines] == [0, 1, 2, 3]
+        assert [line["time"] for line in lines] == [0.0, 0.1, 0.2, 0.3]
+        assert [len(line["people"]) for line in lines] == [1, 1, 0, 1]
+        assert lines[2]["problems"] == ["broken"]
+        assert len(lines[0]["people"][0]["body_pose"]) == 69
+        video = cv2.VideoCapture(str(paths[0]))
+        pictures = 0
+        while video.read()[0]:
+            pictures += 1
+        assert pictures == 3
+
+    @pytest.mark.parametrize(
+        ("error", "live", "kept"),
+        [(RuntimeError, True, 0), (KeyboardInterrupt, False, 0), (KeyboardInterrupt, True, 2)],
+    )
+    def test_whole_or_absent(self, image, tmp_path, error, live, kept):
+        pytest.importorskip("cv2")
+
+        def results():
+            yield FramePeople(Frame(0, "a", image))
+            raise error
+
+        arguments = (
+            results(),
+            tmp_path / "a.mp4",
+            tmp_path / "a.jsonl",
+            10.0,
+            lambda result: result.frame.pixels,
+            live,
+        )
+        if kept:
+            write_video(*arguments)
+        else:
+            with pytest.raises(error):
+                write_video(*arguments)
+        assert len(list(tmp_path.iterdir())) == kept
+
+    def test_no_picture_no_video(self, tmp_path):
+        broken = [FramePeople(Frame(0, "a", None, "broken"), problems=["broken"])]
+        written = write_video(broken, tmp_path / "a.mp4", tmp_path / "a.jsonl", 10.0, lambda result: None)
+        assert written == list(tmp_path.iterdir()) == [tmp_path / "a.jsonl"]
+
+    def test_photographs_have_no_time(self, image):
+        assert describe_frame(FramePeople(Frame(3, "a.jpg", image)), None) == {
+            "frame": 3, "time": None, "image": "a.jpg", "people": [], "problems": []
+        }  # fmt: skip
+
+
+def test_images_of_pil_are_not_taken_for_files(inferencer):
+    with pytest.raises(ValueError, match="an image is Image, expected a path or an RGB array"):
+        inferencer(Image.new("RGB", (8, 8)), keypoints2d=[])
