@@ -5,6 +5,7 @@ Importing the package registers its components under the scope ``mion``; it is w
 """
 
 from mion_plugin import (
+    baselines,
     body,
     candidates,
     consistency,
@@ -23,6 +24,7 @@ from mion_plugin import (
 __version__ = "0.1.0"
 
 __all__ = [
+    "baselines",
     "body",
     "candidates",
     "consistency",

@@ -1,0 +1,47 @@
+# HMR of mmhuman3d on the data, backbone and budget of configs/mion/mrt_tiny_synthetic.py; without the adversarial part.
+#   python tools/train.py configs/baselines/hmr_tiny_synthetic.py
+#   python tools/test.py configs/baselines/hmr_tiny_synthetic.py work_dirs/hmr_tiny_synthetic/epoch_8.pth
+_base_ = ["../_base_/default_runtime.py", "../_base_/synthetic_112.py"]
+
+body_model = dict(type="SMPL", keypoint_src="smpl_54", keypoint_dst="smpl_54", keypoint_approximate=True)
+model = dict(
+    type="mion.MMHuman3DMethod",
+    architecture=dict(
+        type="ImageBodyModelEstimator",
+        # the first three stages of ResNet-18, the backbone of the small MION
+        backbone=dict(
+            type="ResNet",
+            depth=18,
+            num_stages=3,
+            strides=(1, 2, 2),
+            dilations=(1, 1, 1),
+            out_indices=[2],
+            norm_eval=False,
+            norm_cfg=dict(type="BN", requires_grad=True),
+        ),
+        head=dict(type="HMRHead", feat_dim=256),
+        body_model_train=body_model,
+        body_model_test=dict(type="SMPL", keypoint_src="h36m", keypoint_dst="h36m"),
+        convention="smpl_54",
+        # mmhuman3d's weights
+        loss_keypoints3d=dict(type="SmoothL1Loss", loss_weight=100),
+        loss_keypoints2d=dict(type="SmoothL1Loss", loss_weight=10),
+        loss_vertex=dict(type="L1Loss", loss_weight=2),
+        loss_smpl_pose=dict(type="MSELoss", loss_weight=3),
+        loss_smpl_betas=dict(type="MSELoss", loss_weight=0.02),
+    ),
+    image_size=112,
+    bfloat16_features=True,
+)
+
+optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="AdamW", lr=3e-4, weight_decay=1e-4))
+train_dataloader = dict(
+    dataset=dict(num_samples=16000, keypoints2d_convention="smpl_54", keypoints3d_convention="smpl_54")
+)
+# the schedule of the small MION
+max_epochs = 8
+param_scheduler = [
+    dict(type="LinearLR", start_factor=0.02, by_epoch=False, begin=0, end=50),
+    dict(type="CosineAnnealingLR", T_max=max_epochs, eta_min=1e-5, by_epoch=True, convert_to_iter_based=True),
+]
+train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=2)
