@@ -1,44 +1,56 @@
-"""MION on a photograph: several 3D bodies that explain the same 2D keypoints, refined, and the best of them.
+"""MION on photographs and videos: several 3D bodies for each person, refined, and the best of them.
 
-    python tools/demo.py [--image PHOTO --keypoints COCO_JSON --person N] [--out FOLDER] [--save-mesh]
-    python tools/demo.py --stage 1    # the candidates alone
+    python tools/demo.py                      # the photograph that comes with the package
+    python tools/demo.py photo.jpg            # or a folder, 'photos/*.jpg', video.mp4, or 0 for the first webcam
 
-Without arguments it takes the photograph that comes with the package. It writes a picture (the chosen body over the
-crop and from the side, the rejected ones beside it), the numbers as JSON and the parameters as NPZ; with --stage 1, or
-where no trained weights come with the package, a picture of the candidates and their numbers.
+People and their 2D keypoints come from --keypoints; or from mmpose, with --pose-config and --pose-checkpoint; or from
+the light detector of the extra [detect]. Of a photograph it writes the bodies over it (NAME_overlay.jpg), and of each
+person N a picture with the chosen body from the side and the rejected ones (NAME_personN.png), the numbers (.json) and
+the parameters with their cameras (.npz). Of a video: the same with the bodies over it (NAME_overlay.mp4) and a line of
+JSON for each frame (NAME.jsonl), where people keep their numbers. With --stage 1, or where no trained weights come with
+the package: one person's candidates.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
+import functools
+import itertools
+import os
 import sys
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
 from cli import OneLineParser, report_errors
+from demos.candidates import write_candidates
+from demos.results import Wishes, watched, write_bodies_of_video, write_one, write_photographs
 from mmengine.config import Config
-from PIL import Image
+from rich.console import Console
+from rich.progress import Progress
 
 import mion_plugin
 from mion_plugin.body import SMPLBody
-from mion_plugin.candidates import CandidateSelection, CandidateSelector
-from mion_plugin.datasets.coco import CocoPerson, load_coco_people
-from mion_plugin.datasets.transforms.loading import read_image
-from mion_plugin.files import atomic_path
-from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
-from mion_plugin.inference import MIONInferencer, PersonBodies, save_mesh, save_person
-from mion_plugin.inference.cropping import place_crop
+from mion_plugin.candidates import CandidateSelector
+from mion_plugin.inference import (
+    BodySmoother,
+    FrameSource,
+    KeypointTracker,
+    MIONInferencer,
+    find_by_detector,
+    find_in_file,
+    infer_frames,
+    open_source,
+)
+from mion_plugin.inference.detectors import choose_detector
+from mion_plugin.inference.frames import PeopleFinder, number_in_order
 from mion_plugin.inference.meshes import FORMATS
+from mion_plugin.inference.overlay import CAMERAS
 from mion_plugin.models import load_model_config, shipped_stage
-from mion_plugin.visualization import draw_candidate_sheet
 
 DEMO_DATA = Path(mion_plugin.__file__).parent / "demo_data"
+PHOTO, KEYPOINTS = DEMO_DATA / "000000000785.jpg", DEMO_DATA / "coco_keypoints.json"
 NUM_CANDIDATES = 5
-PICTURE_SCALE = 2  # pixels of the candidates' picture per crop pixel
+# What OpenCV and FFmpeg print about a broken video would stand beside our own line.
+QUIET = (("OPENCV_LOG_LEVEL", "SILENT"), ("OPENCV_FFMPEG_LOGLEVEL", "-8"))
 FALL_BACK = {
     1: "no trained weights come with the package: stage 1 alone, the candidates",
     2: "no trained consistency network comes with the package: stages 1 and 2, and the first path is taken",
@@ -48,19 +60,58 @@ FALL_BACK = {
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = OneLineParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--image", type=Path, default=DEMO_DATA / "000000000785.jpg", help="a photograph")
-    parser.add_argument("--keypoints", type=Path, default=DEMO_DATA / "coco_keypoints.json", help="COCO annotations")
-    parser.add_argument("--person", type=int, default=0, help="which of the people annotated in the photograph")
-    parser.add_argument("--out", type=Path, default=Path("outputs"), help="folder for the results")
-    parser.add_argument("--stage", type=int, choices=[1, 2, 3], help="last stage to run; default: all that are trained")
-    parser.add_argument("--config", type=Path, help="config of a mion.MION; default: the small model of the package")
-    parser.add_argument("--checkpoint", type=Path, help="weights of the config's whole model")
-    parser.add_argument("--num-candidates", type=int, help="how many bodies; default: 5, or the config's")
-    parser.add_argument("--body-model", type=Path, help="SMPL file or folder; default: the free stand-in")
-    parser.add_argument("--pool", type=Path, help="candidate pool; default: the one that comes with the package")
-    parser.add_argument("--save-mesh", action="store_true", help="write the chosen body's surface")
-    parser.add_argument("--mesh-format", choices=FORMATS, default="obj", help="format of the surface")
-    return parser.parse_args(arguments)
+    _add_input(parser.add_argument_group("what to look at"))
+    _add_model(parser.add_argument_group("the model"))
+    _add_output(parser.add_argument_group("what to write"))
+    args = parser.parse_args(arguments)
+    if args.input is not None and args.image is not None:
+        parser.error(f"INPUT {args.input} and --image {args.image} are two inputs; give one")
+    args.input = args.input or args.image or str(PHOTO)
+    if args.keypoints is None and args.input == str(PHOTO) and not (args.pose_config or args.pose_checkpoint):
+        args.keypoints = KEYPOINTS
+    return args
+
+
+def _add_input(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("input", nargs="?", metavar="INPUT", help="image, folder, glob, video or number of a webcam")
+    group.add_argument("--image", help="the same as INPUT")
+    group.add_argument("--keypoints", type=Path, help="COCO keypoint annotations that name the images")
+    group.add_argument("--pose-config", help="mmpose: config of a top-down network, or its name in mmpose")
+    group.add_argument("--pose-checkpoint", help="mmpose: weights of that network, path or URL")
+    group.add_argument("--person", type=int, help="number of the only person to look at; default: everyone")
+    group.add_argument("--max-frames", type=int, help="stop after so many images")
+
+
+def _add_model(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--stage", type=int, choices=[1, 2, 3], help="last stage to run; default: all that are trained")
+    group.add_argument("--config", type=Path, help="config of a mion.MION; default: the small model of the package")
+    group.add_argument("--checkpoint", type=Path, help="weights of the config's whole model")
+    group.add_argument("--num-candidates", type=int, help="how many bodies; default: 5, or the config's")
+    group.add_argument("--body-model", type=Path, help="SMPL file or folder; default: the free stand-in")
+    group.add_argument("--pool", type=Path, help="candidate pool; default: the one that comes with the package")
+    group.add_argument("--device", help="cpu, cuda, cuda:1; default: a GPU where there is one")
+    group.add_argument("--amp", action="store_true", help="run the networks in mixed precision")
+    group.add_argument("--batch-size", type=int, default=8, help="images, and people, at once (default: 8)")
+
+
+def _add_output(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--out", type=Path, default=Path("outputs"), help="folder for the results (default: outputs)")
+    group.add_argument("--save-mesh", action="store_true", help="write the chosen body's surface")
+    group.add_argument("--mesh-format", nargs="+", choices=FORMATS, default=["obj"], help="format of it, or several")
+    group.add_argument("--turntable", action="store_true", help="write a GIF of the chosen body, turning")
+    group.add_argument(
+        "--overlay-camera",
+        choices=CAMERAS,
+        default="crop",
+        help="draw bodies by each crop's camera in the image (exact; default) or by the one camera of the image",
+    )
+    group.add_argument(
+        "--smooth",
+        type=float,
+        default=0.0,
+        metavar="STRENGTH",
+        help="videos: keep this share, 0 to below 1, of the body of the frame before (default: 0)",
+    )
 
 
 def choose_stage(args: argparse.Namespace) -> int:
@@ -75,12 +126,11 @@ def choose_stage(args: argparse.Namespace) -> int:
     return stage
 
 
-def choose_person(args: argparse.Namespace) -> CocoPerson:
-    """The person that was asked for."""
-    people = load_coco_people(args.keypoints, args.image.name)
-    if not 0 <= args.person < len(people):
-        raise ValueError(f"--person {args.person}: {args.image.name} has {len(people)} people, numbered from 0")
-    return people[args.person]
+def choose_finder(args: argparse.Namespace) -> PeopleFinder:
+    """Where people come from."""
+    if args.keypoints is not None:
+        return find_in_file(args.keypoints)
+    return find_by_detector(choose_detector(args.pose_config, args.pose_checkpoint, args.device or "cpu"))
 
 
 def make_config(args: argparse.Namespace, stage: int) -> Config:
@@ -105,122 +155,67 @@ def make_config(args: argparse.Namespace, stage: int) -> Config:
     return cfg
 
 
-def run_mion(args: argparse.Namespace, stage: int) -> list[Path]:
-    """Stages 1 to 2 or 3; the files written."""
-    person, image = choose_person(args), read_image(args.image)
-    inferencer = MIONInferencer(make_config(args, stage), args.checkpoint)
-    result = inferencer(image, keypoints2d=[person], return_vis=True)
-    found: PersonBodies = result["predictions"][0][0]
-    if not found.valid:
-        raise ValueError(_fit_no_body(args))
-    found = dataclasses.replace(found, image_name=args.image.name, person=args.person)
-    stem = args.out / f"{args.image.stem}_mion"
-    files = [save_picture(result["visualization"][0][0], stem.with_name(f"{stem.name}.png"))]
-    faces = inferencer.model.body.faces.cpu().numpy()
-    files += save_person(found, stem, faces, args.mesh_format if args.save_mesh else None)
-    report_paths(found.describe())
-    return files
+def mesh_formats(args: argparse.Namespace) -> tuple[str, ...]:
+    """The formats of the meshes to write, if any."""
+    return tuple(args.mesh_format) if args.save_mesh else ()
 
 
-def describe(selection: CandidateSelection, joints: torch.Tensor, keypoints2d: np.ndarray) -> list[dict[str, Any]]:
-    """The numbers of every candidate, ready for JSON; ``joints`` (N, 24, 3) metres."""
-    centred = joints - joints[:, :1]
-    apart = (centred - centred[:1]).norm(dim=-1).mean(dim=-1) * 1000.0
-    mean_square = selection.fit_loss[0] / float(keypoints2d[:, 2].sum())
-    return [
-        {
-            "index": int(selection.index[0, n]),
-            "fit_loss": round(float(selection.fit_loss[0, n]), 2),
-            "reprojection_rms_px": round(float(mean_square[n].sqrt()), 2),
-            "joint_distance_to_first_mm": round(float(apart[n]), 1),
-            "transl": selection.transl[0, n].tolist(),
-            "pose": selection.pose[0, n].tolist(),
-        }
-        for n in range(selection.index.shape[1])
-    ]
-
-
-def run_candidates(args: argparse.Namespace) -> list[Path]:
-    """Stage 1; the files written."""
-    person = choose_person(args)
-    image, place = read_image(args.image), place_crop(person, "bbox")
-    keypoints2d = place.to_crop(person.keypoints2d, IMAGE_SIZE)
+def run_candidates(args: argparse.Namespace, source: FrameSource) -> list[Path]:
+    """Stage 1 for one person; the files written."""
+    if not source.single:
+        raise ValueError(f"stage 1 alone draws the candidates of one photograph, but {args.input} is not one")
+    (frame,) = source.frames
+    if frame.pixels is None:
+        raise ValueError(frame.problem)
+    people, number = choose_finder(args)(frame), args.person or 0
+    if not 0 <= number < len(people):
+        raise ValueError(f"--person {number}: {frame.name} has {len(people)} people, numbered from 0")
     body = SMPLBody(args.body_model)
-    num_candidates = NUM_CANDIDATES if args.num_candidates is None else args.num_candidates
-    selector = CandidateSelector(args.pool, num_candidates=num_candidates, body_model=args.body_model)
-    selection = selector(torch.from_numpy(keypoints2d)[None])
-    if not selection.valid[0]:
-        raise ValueError(_fit_no_body(args))
-    posed = body(selection.pose[0], transl=selection.transl[0])
-    candidates = describe(selection, posed.joints, keypoints2d)
-    captions = [
-        "2D keypoints",
-        *(f"candidate {n + 1}: {c['reprojection_rms_px']} px" for n, c in enumerate(candidates)),
-    ]
-    crop = place.cut(image, IMAGE_SIZE * PICTURE_SCALE)
-    sheet = draw_candidate_sheet(crop, keypoints2d, list(posed.vertices), body.faces, captions, PICTURE_SCALE)
-    numbers = {
-        "image": args.image.name,
-        "person": args.person,
-        "crop": {"center": place.center.tolist(), "side": place.side},
-        "keypoints2d": keypoints2d.tolist(),
-        "focal_length": FOCAL_LENGTH,
-        "image_size": IMAGE_SIZE,
-        "num_compatible": int(selection.num_compatible[0]),
-        "candidates": candidates,
-    }
-    name = f"{args.image.stem}_candidates"
-    files = [save_picture(sheet, args.out / f"{name}.png"), args.out / f"{name}.json"]
-    with atomic_path(files[-1]) as temporary:
-        temporary.write_text(json.dumps(numbers, indent=1))
-    if args.save_mesh:
-        files.append(args.out / f"{name}.{args.mesh_format}")
-        save_mesh(files[-1], (posed.vertices[0] - selection.transl[0, 0]).numpy(), body.faces.numpy())
-    report_candidates(numbers)
-    return files
+    count = NUM_CANDIDATES if args.num_candidates is None else args.num_candidates
+    selector = CandidateSelector(args.pool, num_candidates=count, body_model=args.body_model)
+    return write_candidates(frame, people[number], number, selector, body, args.out, mesh_formats(args))
 
 
-def save_picture(picture: np.ndarray, path: Path) -> Path:
-    """Write a picture (H, W, 3); its path."""
-    with atomic_path(path) as temporary:
-        Image.fromarray(picture).save(temporary)
-    return path
+def run_bodies(args: argparse.Namespace, source: FrameSource, stage: int) -> list[Path]:
+    """Stages 1 to 2 or 3; the files written."""
+    find = choose_finder(args)
+    inferencer = MIONInferencer(make_config(args, stage), args.checkpoint, device=args.device, amp=args.amp)
+    smooth = BodySmoother(inferencer.model.body, args.smooth)
+    results = infer_frames(
+        inferencer,
+        itertools.islice(source.frames, args.max_frames),
+        find,
+        number_in_order if source.frame_rate is None else KeypointTracker(),
+        args.person,
+        batch_size=1 if source.live else args.batch_size,  # a webcam's batch would wait for its last frame
+    )
+    wishes = Wishes(args.out, mesh_formats(args), args.turntable, args.overlay_camera)
+    with Progress(console=Console(stderr=True), disable=source.single) as progress:
+        results = watched(results, source.single, functools.partial(print_problem, progress.console))
+        if source.single:
+            return write_one(next(iter(list(results))), inferencer, wishes)
+        results = progress.track(results, source.count, description=source.name)
+        if source.frame_rate is None:
+            return write_photographs(results, source.name, inferencer, wishes)
+        return write_bodies_of_video(results, source, inferencer, smooth, wishes)
 
 
-def report_candidates(numbers: dict[str, Any]) -> None:
-    """Print the candidates as a table."""
-    print(f"{numbers['num_compatible']} bodies of the pool are compatible with the keypoints; chosen:")
-    print(f"{'candidate':>9}  {'fit loss':>9}  {'in the image':>12}  {'from the first':>14}  {'distance':>8}")
-    for n, candidate in enumerate(numbers["candidates"], 1):
-        print(
-            f"{n:>9}  {candidate['fit_loss']:>9.0f}  {candidate['reprojection_rms_px']:>9.1f} px"
-            f"  {candidate['joint_distance_to_first_mm']:>11.0f} mm  {candidate['transl'][2]:>6.1f} m"
-        )
-
-
-def report_paths(numbers: dict[str, Any]) -> None:
-    """Print the refined bodies as a table."""
-    print(f"{'path':>6}  {'score':>7}  {'in the crop':>11}  {'from the chosen':>15}")
-    for n, path in enumerate(numbers["paths"]):
-        score = "-" if path["score"] is None else f"{path['score']:.4f}"
-        chosen = "  chosen" if n == numbers["selected"] else ""
-        print(
-            f"{n + 1:>6}  {score:>7}  {path['reprojection_rms_px']:>8.1f} px"
-            f"  {path['distance_to_selected_mm']:>12.0f} mm{chosen}"
-        )
-
-
-def _fit_no_body(args: argparse.Namespace) -> str:
-    return f"person {args.person} of {args.image.name}: the keypoints fit no body; at least 3 must be visible, apart"
+def print_problem(console: Console, problem: str) -> None:
+    """Say on standard error what was left out."""
+    console.print(f"demo.py: {problem}", markup=False, highlight=False, soft_wrap=True)
 
 
 @report_errors("demo.py")
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo; 2 on bad input."""
     args = parse_args(arguments)
+    for name in QUIET:
+        os.environ.setdefault(*name)
+    if args.max_frames is not None and args.max_frames < 1:
+        raise ValueError(f"--max-frames is {args.max_frames}, expected at least 1")
     args.out.mkdir(parents=True, exist_ok=True)
-    stage = choose_stage(args)
-    files = run_candidates(args) if stage == 1 else run_mion(args, stage)
+    stage, source = choose_stage(args), open_source(args.input)
+    files = run_candidates(args, source) if stage == 1 else run_bodies(args, source, stage)
     print(f"written: {', '.join(str(file) for file in files)}")
     return 0
 

@@ -19,7 +19,7 @@ _DISTANCE = 10.0  # of the camera, in radii of the body: nearly without perspect
 
 
 def draw_turntable(
-    vertices: Tensor, faces: Tensor, color: Sequence[float], num_pictures: int = 36, size: int = 320
+    vertices: Tensor, faces: Tensor, color: Sequence[float], num_pictures: int = 24, size: int = 320
 ) -> list[np.ndarray]:
     """Pictures of a body that makes one turn about its vertical axis, beginning as the camera sees it.
 

@@ -1,0 +1,176 @@
+"""tools/demo.py on more than one photograph of one person."""
+
+import json
+from pathlib import Path
+
+import demo as tool
+import numpy as np
+import pytest
+from PIL import Image
+from support.untrained_mion import use_model, write_untrained_model
+
+import mion_plugin
+from mion_plugin.datasets.transforms.loading import read_image
+from mion_plugin.inference import detectors
+from mion_plugin.inference.videos import VideoWriter
+
+DEMO_DATA = Path(mion_plugin.__file__).parent / "demo_data"
+PHOTO = DEMO_DATA / "000000000785.jpg"
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory):
+    return write_untrained_model(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture
+def run(untrained, tmp_path, monkeypatch):
+    """Run the demo with few candidates; the folder of its results."""
+    use_model(untrained, monkeypatch)
+
+    def demo(*arguments):
+        out = tmp_path / "out"
+        assert tool.main([*map(str, arguments), "--num-candidates", "2", "--out", str(out), "--device", "cpu"]) == 0
+        return out
+
+    return demo
+
+
+def write_annotations(path, people):
+    """Annotate images by the skier, moved: name -> list of shifts in pixels."""
+    (skier,) = json.loads((DEMO_DATA / "coco_keypoints.json").read_text())["annotations"]
+    images, annotations = [], []
+    for image_id, (name, shifts) in enumerate(people.items()):
+        images.append({"id": image_id, "file_name": name})
+        for shift in shifts:
+            keypoints = np.array(skier["keypoints"]).reshape(17, 3) + np.array([shift, 0, 0])
+            bbox = [skier["bbox"][0] + shift, *skier["bbox"][1:]]
+            annotations.append({"image_id": image_id, "bbox": bbox, "keypoints": keypoints.ravel().tolist()})
+    path.write_text(json.dumps({"images": images, "annotations": annotations}))
+    return path
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """A folder with photographs of two, of nobody, and a broken one, and their keypoints."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (folder / name).write_bytes(PHOTO.read_bytes())
+    (folder / "c.jpg").write_text("broken")
+    return folder, write_annotations(tmp_path / "k.json", {"a.jpg": [0, -150], "b.jpg": []})
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """Two frames, in the second of which the two people are listed the other way round and have moved."""
+    pytest.importorskip("cv2")
+    image = read_image(PHOTO)[:424]
+    with VideoWriter(tmp_path / "clip.mp4", 5.0, (640, 424)) as writer:
+        for _ in range(3):
+            writer.write(image)
+    people = {"clip_000000.jpg": [0, -200], "clip_000001.jpg": [-195, 5]}
+    return tmp_path / "clip.mp4", write_annotations(tmp_path / "k.json", people)
+
+
+def test_a_folder(run, photographs, capsys):
+    folder, keypoints = photographs
+    out = run(folder, "--keypoints", keypoints)
+    names = {f"a_person{n}.{end}" for n in (0, 1) for end in ("json", "npz", "png")}
+    assert {path.name for path in out.iterdir()} == {"photos.jsonl", "a_overlay.jpg", *names}
+    lines = [json.loads(line) for line in (out / "photos.jsonl").read_text().splitlines()]
+    assert [(line["image"], len(line["people"])) for line in lines] == [("a.jpg", 2), ("b.jpg", 0), ("c.jpg", 0)]
+    reported = [line for line in capsys.readouterr().err.splitlines() if line.startswith("demo.py: ")]
+    assert [line["problems"][0] for line in lines[1:]] == [line.removeprefix("demo.py: ") for line in reported]
+    assert "nobody in b.jpg has keypoints" in reported[0]
+    assert "c.jpg cannot be read" in reported[1]
+
+
+def test_several_people_with_everything_that_can_be_written(run, photographs, capsys):
+    folder, keypoints = photographs
+    extras = ["--save-mesh", "--mesh-format", "obj", "glb", "ply", "--turntable", "--overlay-camera", "image"]
+    out = run(folder / "a.jpg", "--keypoints", keypoints, *extras)
+    endings = (".json", ".npz", ".png", ".obj", ".glb", ".ply", "_turntable.gif")
+    names = {f"a_person{n}{end}" for n in (0, 1) for end in endings}
+    assert {path.name for path in out.iterdir()} == {"a_overlay.jpg", *names}
+    printed = capsys.readouterr().out
+    assert "person 0" in printed
+    assert "person 1" in printed
+    with Image.open(out / "a_person1_turntable.gif") as gif:
+        assert gif.n_frames == 24
+    overlay, image = (np.asarray(Image.open(path)).astype(int) for path in (out / "a_overlay.jpg", PHOTO))
+    changed = np.abs(overlay - image).max(axis=-1) > 40
+    assert changed[150:350, 350:450].mean() > 0.2  # the skier
+    assert changed[150:350, 200:300].mean() > 0.2  # and the one beside
+    assert changed[:, 560:].mean() < 0.01
+
+
+def test_one_of_several_people(run, photographs):
+    folder, keypoints = photographs
+    out = run(folder / "a.jpg", "--keypoints", keypoints, "--person", "1")
+    assert sorted(path.stem for path in out.glob("*.npz")) == ["a_person1"]
+
+
+def test_photographs_of_one_name_do_not_overwrite_each_other(run, photographs):
+    folder, keypoints = photographs
+    (folder / "sub").mkdir()
+    (folder / "sub" / "a.jpg").write_bytes(PHOTO.read_bytes())
+    out = run(folder / "**" / "a.jpg", "--keypoints", keypoints, "--person", "0")
+    assert sorted(path.name for path in out.glob("*.npz")) == ["1_a_person0.npz", "a_person0.npz"]
+    assert (out / "images.jsonl").exists()
+
+
+def test_a_video_where_people_keep_their_numbers(run, clip, capsys):
+    video, keypoints = clip
+    out = run(video, "--keypoints", keypoints)
+    assert {path.name for path in out.iterdir()} == {"clip_overlay.mp4", "clip.jsonl"}
+    lines = [json.loads(line) for line in (out / "clip.jsonl").read_text().splitlines()]
+    assert [line["time"] for line in lines] == [0.0, 0.2, 0.4]
+    assert [[person["person"] for person in line["people"]] for line in lines] == [[0, 1], [0, 1], []]
+    for number in (0, 1):
+        first, second = (line["people"][number]["crop"]["center"][0] for line in lines[:2])
+        assert second - first == pytest.approx(5.0)
+    assert "none of its 2 images is called clip_000002.jpg" in capsys.readouterr().err
+
+
+def test_smoothing_draws_bodies_towards_the_frame_before(run, clip):
+    video, keypoints = clip
+    places = []
+    for strength in ("0", "0.75"):
+        lines = (run(video, "--keypoints", keypoints, "--smooth", strength) / "clip.jsonl").read_text().splitlines()
+        places.append([json.loads(line)["people"][0]["image_transl"] for line in lines[:2]])
+    (start, end), (first, second) = np.array(places)
+    np.testing.assert_allclose(first, start, atol=1e-4)
+    np.testing.assert_allclose(second, 0.75 * start + 0.25 * end, atol=1e-4)
+
+
+def test_the_first_images_alone(run, photographs):
+    folder, keypoints = photographs
+    out = run(folder, "--keypoints", keypoints, "--max-frames", "1")
+    assert len((out / "photos.jsonl").read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["photos/b.jpg"], "nothing here finds people in photographs: give --keypoints COCO_JSON; or install the"),
+        (["photos/b.jpg", "--keypoints", "k.json"], "k.json: nobody in b.jpg has keypoints"),
+        (["photos/[bc].jpg", "--keypoints", "k.json"], "no body in any of 2 images; first: k.json: nobody in b.jpg"),
+        (["photos", "--keypoints", "k.json", "--stage", "1"], "stage 1 alone draws the candidates of one photograph"),
+        (["clip.mp4", "--keypoints", "k.json", "--person", "5"], "no body in any of 3 images; first: --person 5"),
+        (["clip.mp4", "--keypoints", "k.json", "--smooth", "1"], "strength is 1.0"),
+        (["photos", "--keypoints", "k.json", "--batch-size", "0"], "batch_size is 0, expected at least 1"),
+    ],
+)
+def test_bad_input_ends_with_one_line_and_nothing_written(
+    untrained, clip, photographs, tmp_path, arguments, message, monkeypatch, capsys
+):
+    use_model(untrained, monkeypatch)
+    write_annotations(tmp_path / "k.json", {"b.jpg": [], "clip_000000.jpg": [0]})
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(detectors.importlib.util, "find_spec", lambda name: None)
+    assert tool.main([*arguments, "--num-candidates", "2"]) == 2
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("demo.py: error: ")]
+    assert len(errors) == 1
+    assert message in errors[0]
+    assert not list(Path("outputs").iterdir())

@@ -1,0 +1,152 @@
+"""What the demo writes: pictures, bodies, meshes, numbers, videos."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mion_plugin.files import atomic_path
+from mion_plugin.inference import (
+    BodySmoother,
+    FramePeople,
+    FrameSource,
+    MIONInferencer,
+    PersonBodies,
+    draw_people,
+    save_person,
+)
+from mion_plugin.inference.video_results import describe_frame, write_video
+from mion_plugin.visualization.image_overlay import body_color
+from mion_plugin.visualization.pictures import save_picture
+from mion_plugin.visualization.turntable import draw_turntable, save_gif
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What to write beside the picture, the numbers and the parameters.
+
+    Attributes:
+        folder: Where to.
+        mesh_formats: Of the chosen body's surface, none for no mesh.
+        turntable: A GIF of the chosen body, turning.
+        overlay_camera: See ``draw_people``.
+    """
+
+    folder: Path
+    mesh_formats: tuple[str, ...] = ()
+    turntable: bool = False
+    overlay_camera: str = "crop"
+
+
+def write_photograph(result: FramePeople, stem: str, inferencer: MIONInferencer, wishes: Wishes) -> list[Path]:
+    """Write what was found in one photograph; the files."""
+    image, faces = result.frame.pixels, inferencer.model.body.faces.cpu()
+    if image is None or not result.people:
+        return []
+    overlay = draw_people(image, result.people, faces, wishes.overlay_camera)
+    files = [save_picture(overlay, wishes.folder / f"{stem}_overlay.jpg")]
+    for person in result.people:
+        base = wishes.folder / f"{stem}_person{person.person}"
+        files.append(save_picture(inferencer.draw(image, person), base.with_name(f"{base.name}.png")))
+        files += save_person(person, base, faces.numpy(), wishes.mesh_formats)
+        if wishes.turntable:
+            files.append(base.with_name(f"{base.name}_turntable.gif"))
+            vertices = torch.from_numpy(person.vertices[person.selected])
+            save_gif(files[-1], draw_turntable(vertices, faces, body_color(person.person)))
+    return files
+
+
+def write_photographs(
+    results: Iterable[FramePeople], name: str, inferencer: MIONInferencer, wishes: Wishes
+) -> list[Path]:
+    """Write each photograph's files as it is done, and one file of JSON lines for all; the latter's path."""
+    lines_path, taken = wishes.folder / f"{name}.jsonl", set[str]()
+    with atomic_path(lines_path) as temporary, temporary.open("w", encoding="utf-8") as lines:
+        for result in results:
+            stem = Path(result.frame.name).stem
+            if stem in taken:  # of one name in several folders
+                stem = f"{result.frame.index}_{stem}"
+            taken.add(stem)
+            write_photograph(result, stem, inferencer, wishes)
+            lines.write(json.dumps(describe_frame(result, None), allow_nan=False) + "\n")
+    return [lines_path]
+
+
+def write_bodies_of_video(
+    results: Iterable[FramePeople],
+    source: FrameSource,
+    inferencer: MIONInferencer,
+    smooth: BodySmoother,
+    wishes: Wishes,
+) -> list[Path]:
+    """Write the video with the bodies over it, and its JSON lines; the files."""
+    faces = inferencer.model.body.faces.cpu()
+
+    def draw(result: FramePeople) -> np.ndarray:
+        return draw_people(result.frame.pixels, result.people, faces, wishes.overlay_camera)
+
+    return write_video(
+        (smoothed(result, smooth) for result in results),
+        wishes.folder / f"{source.name}_overlay.mp4",
+        wishes.folder / f"{source.name}.jsonl",
+        source.frame_rate,
+        draw,
+        source.live,
+    )
+
+
+def smoothed(result: FramePeople, smooth: BodySmoother) -> FramePeople:
+    """A frame's people with their bodies smoothed."""
+    return dataclasses.replace(result, people=[smooth(person, result.frame.index) for person in result.people])
+
+
+def write_one(result: FramePeople, inferencer: MIONInferencer, wishes: Wishes) -> list[Path]:
+    """Print and write what was found in the only photograph; the files."""
+    for person in result.people:
+        if len(result.people) > 1:
+            print(f"person {person.person}")
+        report_paths(person)
+    return write_photograph(result, Path(result.frame.name).stem, inferencer, wishes)
+
+
+def report_paths(person: PersonBodies) -> None:
+    """Print one person's bodies as a table."""
+    numbers: dict[str, Any] = person.describe()
+    print(f"{'path':>6}  {'score':>7}  {'in the crop':>11}  {'from the chosen':>15}")
+    for n, path in enumerate(numbers["paths"]):
+        score = "-" if path["score"] is None else f"{path['score']:.4f}"
+        chosen = "  chosen" if n == numbers["selected"] else ""
+        print(
+            f"{n + 1:>6}  {score:>7}  {path['reprojection_rms_px']:>8.1f} px"
+            f"  {path['distance_to_selected_mm']:>12.0f} mm{chosen}"
+        )
+
+
+def watched(results: Iterable[FramePeople], single: bool, tell: Callable[[str], None]) -> Iterator[FramePeople]:
+    """Pass results on, and ``tell`` each problem.
+
+    Args:
+        results: Of all frames.
+        single: There is one frame alone.
+        tell: Prints a line.
+
+    Raises:
+        ValueError: At the end, if there was no body at all.
+    """
+    count, people, first = 0, 0, ""
+    for result in results:
+        count, people = count + 1, people + len(result.people)
+        first = first or "".join(result.problems[:1])
+        if not single or result.people:  # else the error below says it
+            for problem in result.problems:
+                tell(problem)
+        yield result
+    if not people:
+        raise ValueError(first if single else f"no body in any of {count} images; first: {first}")
