@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,15 @@ def load_local_checkpoint(filename: str, map_location: Any = None) -> dict[str, 
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Not a readable checkpoint, or one that holds more than tensors and plain containers.
+        ValueError: Not a readable checkpoint, one that holds more than tensors and plain containers, or one whose bytes
+            are not those that were written.
     """
     path = Path(os.path.expanduser(filename))
     if not path.is_file():
         raise FileNotFoundError(f"checkpoint {path} does not exist")
+    damaged = _damaged_member(path)
+    if damaged is not None:
+        raise ValueError(f"{path} is damaged: the checksum of {damaged} does not match; copy or install it again")
     try:
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
@@ -57,6 +62,18 @@ def load_local_checkpoint(filename: str, map_location: Any = None) -> dict[str, 
     if not isinstance(checkpoint, dict):
         raise ValueError(f"{path} holds a {type(checkpoint).__name__}, expected a checkpoint (a dict)")
     return checkpoint
+
+
+def _damaged_member(path: Path) -> str | None:
+    """The first part of a checkpoint whose checksum, which torch writes but does not check, tells of damage.
+
+    None for an intact file, and for one that is no archive, which ``torch.load`` judges.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip()
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, UnicodeDecodeError):
+        return None
 
 
 def _reason(error: Exception) -> str:

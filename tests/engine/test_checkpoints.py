@@ -46,6 +46,26 @@ def test_mmengine_reads_through_the_safe_loader(tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
+def test_no_flipped_bit_goes_unnoticed(tmp_path):
+    """Weights that load are those that were saved."""
+    path, damaged = tmp_path / "whole.pth", tmp_path / "damaged.pth"
+    weights = {"a": torch.randn(5, 7, generator=torch.Generator().manual_seed(0)), "b": torch.arange(5)}
+    torch.save({"state_dict": weights}, path)
+    content = path.read_bytes()
+    noticed = 0
+    for place in range(0, len(content), 3):
+        damaged.write_bytes(content[:place] + bytes([content[place] ^ 0x40]) + content[place + 1 :])
+        try:
+            loaded = load_local_checkpoint(str(damaged))["state_dict"]
+        except ValueError as error:
+            assert "damaged.pth" in str(error)  # noqa: PT017
+            noticed += 1
+        else:
+            assert loaded.keys() == weights.keys()
+            assert all(torch.equal(loaded[name], weights[name]) for name in weights)
+    assert noticed > len(content) / 6  # the rest is padding
+
+
 @pytest.mark.parametrize("damage", ["empty", "cut", "text", "list"])
 def test_damaged_files_name_themselves(tmp_path, damage):
     path = tmp_path / "epoch_1.pth"
