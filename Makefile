@@ -7,7 +7,11 @@ STAMP := $(VENV)/.installed
 UV_BOOTSTRAP := .uv
 UV := $(shell command -v uv 2>/dev/null || echo $(UV_BOOTSTRAP)/bin/uv)
 
-.PHONY: demo test lint format lock body install benchmark tables clean
+# A second one, of the mmcv 2.x family.
+VENV2 := .venv-mmcv2
+STAMP2 := $(VENV2)/.installed
+
+.PHONY: demo test test-mmcv2 lint format lock body install benchmark tables clean
 
 install: $(STAMP)
 
@@ -15,6 +19,12 @@ $(STAMP): requirements.lock pyproject.toml | $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip sync --quiet --require-hashes --build-constraints build-constraints.txt requirements.lock
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip install --quiet --no-deps -e .
+	@touch $@
+
+$(STAMP2): requirements-mmcv2.lock pyproject.toml | $(UV)
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV2)
+	VIRTUAL_ENV=$(CURDIR)/$(VENV2) $(UV) pip sync --quiet --require-hashes requirements-mmcv2.lock
+	VIRTUAL_ENV=$(CURDIR)/$(VENV2) $(UV) pip install --quiet --no-deps -e .
 	@touch $@
 
 $(UV_BOOTSTRAP)/bin/uv:
@@ -26,6 +36,10 @@ demo: $(STAMP)  ## stage 1 on a photograph: pictures and numbers in outputs/
 
 test: $(STAMP)  ## all tests
 	$(BIN)/python -m pytest
+
+test-mmcv2: $(STAMP2)  ## the components in mmpose 1.x and mmcv 2.x
+	$(VENV2)/bin/python -m pytest tests/mmcv2 tests/docs/test_reuse.py \
+		tests/detection/test_mmpose_estimator.py tests/detection/test_detect_keypoints.py
 
 lint: $(STAMP)  ## format check, lint, types
 	$(BIN)/ruff format --check .
@@ -47,10 +61,11 @@ COMPILE := pip compile --quiet pyproject.toml --python-version 3.11 --python-pla
 lock: | $(UV)  ## resolve requirements.lock anew from pyproject.toml
 	$(UV) $(COMPILE) --extra mocap --extra numba --extra train --extra mmhuman3d --group dev -o requirements.lock
 	$(UV) $(COMPILE) --all-extras --group dev -c requirements.lock -o requirements-body.lock
+	$(UV) $(COMPILE) --extra train --extra numba --group test --group mmcv2 -o requirements-mmcv2.lock
 
 body: $(STAMP) | $(UV)  ## rebuild the free stand-in body from its CC0 source (some minutes)
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip install --quiet --require-hashes --build-constraints build-constraints.txt -r requirements-body.lock
 	$(BIN)/python tools/build_body_model.py
 
 clean:
-	rm -rf $(VENV) $(UV_BOOTSTRAP) outputs
+	rm -rf $(VENV) $(VENV2) $(UV_BOOTSTRAP) outputs
