@@ -1,6 +1,6 @@
 """Measure the parts of MION against named alternatives in the same run.
 
-    python tools/benchmark.py {selection,rasterizer,synthesis,pncc,ablations,tables} [options]
+    python tools/benchmark.py {selection,rasterizer,synthesis,pncc,ablations,tables,methods} [options]
 
 Timings are the median of several runs; machines are noisy, so the ratios are what to quote.
 """
@@ -8,7 +8,7 @@ Timings are the median of several runs; machines are noisy, so the ratios are wh
 from __future__ import annotations
 
 import torch
-from benchmarks import ablations, pncc, rasterizer, selection, synthesis, tables
+from benchmarks import ablations, methods, pncc, rasterizer, selection, synthesis, tables
 from cli import OneLineParser
 
 BENCHMARKS = {
@@ -18,6 +18,7 @@ BENCHMARKS = {
     "pncc": pncc,
     "ablations": ablations,
     "tables": tables,
+    "methods": methods,
 }
 
 

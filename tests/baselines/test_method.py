@@ -1,6 +1,7 @@
 """mion.MMHuman3DMethod against mmhuman3d's train_step and forward_test on the batches of mmhuman3d's pipeline."""
 
 import copy
+import functools
 
 import numpy as np
 import pytest
@@ -98,6 +99,11 @@ def make_batches(method, sets):
 
 def make_models(method):
     """The adapter, and mmhuman3d's model of the same weights, both in training mode without dropout."""
+    return copy.deepcopy(_built_models(method))
+
+
+@functools.cache
+def _built_models(method):
     torch.manual_seed(0)
     ours = MODELS.build(
         dict(
