@@ -15,11 +15,7 @@ from mion_plugin.geometry.keypoints import convert_keypoints
 KEYPOINTS2D_CONVENTION = "smpl_54"  # every 2D keypoint that a body model has
 KEYPOINTS3D_CONVENTION = "h36m"
 _FLAGS = ("has_keypoints2d", "has_keypoints3d", "has_smpl")
-_TARGETS = {
-    "keypoints2d": KEYPOINTS2D_CONVENTION,
-    "keypoints2d_input": KEYPOINTS2D_CONVENTION,
-    "keypoints3d": KEYPOINTS3D_CONVENTION,
-}
+_CONVENTIONS = {"keypoints2d": KEYPOINTS2D_CONVENTION, "keypoints3d": KEYPOINTS3D_CONVENTION}
 
 
 def data_samples(
@@ -27,27 +23,25 @@ def data_samples(
     batch: Mapping[str, Tensor],
     crop_size: int,
     convention: str = "human_data",
-    input_convention: str = "coco",
 ) -> list[BaseDataElement]:
     """One sample for each image, as ``PackBodyInputs`` makes them.
 
     Args:
         img_metas: B dicts of the pipeline's meta keys.
         batch: What the pipeline collected, each (B, ...): ``keypoints2d`` (B, K, 3) crop pixels and confidence,
-            ``keypoints2d_input`` likewise (what stage 1 sees; default ``keypoints2d``), ``keypoints3d`` (B, K, 4)
-            metres, ``smpl_*``, the flags ``has_*`` (B, 1), ``sample_idx`` (B, 1). Keypoints are converted by name.
+            ``keypoints2d_input`` (B, 54, 3) likewise, in ``smpl_54`` (what stage 1 sees; default ``keypoints2d``),
+            ``keypoints3d`` (B, K, 4) metres, ``smpl_*``, the flags ``has_*`` (B, 1), ``sample_idx`` (B, 1).
         crop_size: Side of the crop, pixels.
-        convention: Of ``keypoints2d`` and ``keypoints3d``: what the data sets are configured with.
-        input_convention: Of ``keypoints2d_input``.
+        convention: Of ``keypoints2d`` and ``keypoints3d``: what the data sets are configured with. Joints are converted
+            by name.
 
     Raises:
         ValueError: Keypoints of another number than the convention's.
     """
-    own = {"keypoints2d_input": input_convention}
     fields = {key: value for key, value in batch.items() if key in GT_KEYS and key != "smpl_transl"}
-    for key, wanted in _TARGETS.items():
+    for key, wanted in _CONVENTIONS.items():
         if key in fields:
-            fields[key] = convert_keypoints(fields[key], own.get(key, convention), wanted)[0]
+            fields[key] = convert_keypoints(fields[key], convention, wanted)[0]
     fields = {key: value.reshape(-1) if key in _FLAGS else value.float() for key, value in fields.items()}
     samples = []
     for row, meta in enumerate(img_metas):

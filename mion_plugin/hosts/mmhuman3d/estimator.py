@@ -39,7 +39,6 @@ class MIONEstimator(BaseArchitecture):
         num_candidates, selection, reprojection_weight, seed, refiner_checkpoint, cen_checkpoint: See ``mion.MION``.
         convention: Keypoint convention that the data sets are configured with. mmhuman3d evaluates Human3.6M in
             ``human_data`` only, its default.
-        input_convention: Of the batch's ``keypoints2d_input``, if the data bring them (``MIONImageDataset``).
         init_cfg: See mmcv's ``BaseModule``.
 
     Raises:
@@ -60,11 +59,10 @@ class MIONEstimator(BaseArchitecture):
         refiner_checkpoint: str | os.PathLike[str] | None = None,
         cen_checkpoint: str | os.PathLike[str] | None = None,
         convention: str = "human_data",
-        input_convention: str = "coco",
         init_cfg: Any = None,
     ) -> None:
         super().__init__(init_cfg)
-        self.convention, self.input_convention = convention, input_convention
+        self.convention = convention
         network = MultiInitializationOptimizationNetwork(
             refiner=_build_refiner(backbone, neck, head, selector),
             cen=None if cen is None else build_head({**_camera(head), **cen}),
@@ -145,7 +143,7 @@ class MIONEstimator(BaseArchitecture):
         }
 
     def _samples(self, img: Tensor, img_metas: Sequence[Config], batch: Mapping[str, Tensor]) -> list:
-        return data_samples(img_metas, batch, img.shape[-1], self.convention, self.input_convention)
+        return data_samples(img_metas, batch, img.shape[-1], self.convention)
 
 
 def _build_refiner(backbone: Config, neck: Config, head: Config, selector: Config) -> MeshRefinementTransformer:

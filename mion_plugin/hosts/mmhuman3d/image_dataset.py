@@ -9,40 +9,39 @@ from mmhuman3d.data.datasets.human_image_dataset import HumanImageDataset
 
 from mion_plugin.datasets.human_data import load_human_data
 from mion_plugin.datasets.sample_table import DETECTED_KEY, KEYPOINTS2D_SOURCES
+from mion_plugin.hosts.mmhuman3d.batches import KEYPOINTS2D_CONVENTION
 
 
 class MIONImageDataset(HumanImageDataset):
-    """``HumanImageDataset`` whose samples also bring ``keypoints2d_input`` (K, 3): pixels of the file and confidence.
+    """``HumanImageDataset`` whose samples also bring ``keypoints2d_input``: pixels of the file and confidence.
 
-    ``CropInputKeypoints`` takes them to the crop. ``keypoints2d`` stays the annotation, the target of the losses.
+    Those are (54, 3) in the order of ``smpl_54``, and ``CropInputKeypoints`` takes them to the crop. ``keypoints2d``
+    stays the annotation, the target of the losses.
 
     Args:
         *args: See mmhuman3d's ``HumanImageDataset``.
         keypoints2d_source: ``detected``: from the file's ``keypoints2d_detected``, see ``mion.HumanDataset``; or
             ``annotated``: from its ``keypoints2d``.
-        input_convention: Order of ``keypoints2d_input``.
         **kwargs: See mmhuman3d's ``HumanImageDataset``.
 
     Raises:
         ValueError: An unknown source, or a file without such keypoints.
     """
 
-    def __init__(
-        self, *args: Any, keypoints2d_source: str = "detected", input_convention: str = "coco", **kwargs: Any
-    ) -> None:
+    def __init__(self, *args: Any, keypoints2d_source: str = "detected", **kwargs: Any) -> None:
         if keypoints2d_source not in KEYPOINTS2D_SOURCES:
             raise ValueError(f"keypoints2d_source {keypoints2d_source!r}, expected one of {KEYPOINTS2D_SOURCES}")
-        self.keypoints2d_source, self.input_convention = keypoints2d_source, input_convention
+        self.keypoints2d_source = keypoints2d_source
         super().__init__(*args, **kwargs)
 
     def load_annotations(self) -> None:
-        """Read the file, and the input keypoints in (N, K, 3) float32."""
+        """Read the file, and the input keypoints in (N, 54, 3) float32."""
         super().load_annotations()
         data = load_human_data(self.ann_file)
         key = DETECTED_KEY if self.keypoints2d_source == "detected" else "keypoints2d"
         if key not in data:
             raise data.error(key, f"missing, and keypoints2d_source is {self.keypoints2d_source!r}")
-        self._input = data.keypoints(key, self.input_convention)[0].astype(np.float32)
+        self._input = data.keypoints(key, KEYPOINTS2D_CONVENTION)[0].astype(np.float32)
 
     def prepare_raw_data(self, idx: int) -> dict[str, Any]:
         """Sample ``idx`` before the pipeline.

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mion_plugin.evaluation.errors import MILLIMETRES, evaluation_joints
 from mion_plugin.geometry.keypoints import convert_keypoints
+from mion_plugin.hosts.mmhuman3d.batches import KEYPOINTS2D_CONVENTION
 from mion_plugin.synthesis.dataset import SURREALSynthesisDataset
 
 _NAME = "synthesis"
@@ -27,7 +28,6 @@ class SynthesisImageDataset(HumanImageDataset):
         pipeline: Of mmhuman3d's PIPELINES.
         num_samples: See ``mion.SURREALSynthesisDataset``.
         convention: Of ``keypoints2d`` and ``keypoints3d``.
-        input_convention: Of ``keypoints2d_input``, which has a detector's errors if ``detected_noise`` is set.
         test_mode: As in ``HumanImageDataset``.
         **options: See ``mion.SURREALSynthesisDataset``.
 
@@ -42,13 +42,11 @@ class SynthesisImageDataset(HumanImageDataset):
         pipeline: Sequence[Mapping[str, Any]],
         num_samples: int,
         convention: str = "human_data",
-        input_convention: str = "coco",
         test_mode: bool = False,
         **options: Any,
     ) -> None:
         if options.get("fresh_samples"):
             raise ValueError("fresh_samples is True, but mmhuman3d does not tell the epoch; raise num_samples instead")
-        self.input_convention = input_convention
         self.synthesis = SURREALSynthesisDataset(
             num_samples, keypoints2d_convention=convention, keypoints3d_convention=convention, **options
         )
@@ -62,7 +60,7 @@ class SynthesisImageDataset(HumanImageDataset):
     def prepare_raw_data(self, idx: int) -> dict[str, Any]:
         """Sample ``idx`` before the pipeline: the keys of ``HumanImageDataset``, and the picture, BGR as there."""
         info = self.synthesis.get_data_info(idx)
-        detected = convert_keypoints(info["keypoints2d_input"], self.convention, self.input_convention)[0]
+        detected = convert_keypoints(info["keypoints2d_input"], self.convention, KEYPOINTS2D_CONVENTION)[0]
         return {
             **info,
             "img": np.ascontiguousarray(info["img"][..., ::-1]),

@@ -7,20 +7,15 @@ from typing import Any
 import numpy as np
 
 from mion_plugin.geometry.keypoints import flip_permutation
+from mion_plugin.hosts.mmhuman3d.batches import KEYPOINTS2D_CONVENTION
 
 
 class CropInputKeypoints:
-    """Takes ``keypoints2d_input`` (K, 3) from pixels of the file to those of the crop; behind ``MeshAffine``.
+    """Takes ``keypoints2d_input`` (54, 3) from pixels of the file to those of the crop; behind ``MeshAffine``.
 
     mmhuman3d's ``RandomHorizontalFlip`` and ``MeshAffine`` move ``keypoints2d`` alone. This step does to the keypoints
     that stage 1 sees what they did to those: x becomes width - 1 - x with left and right exchanged, then the crop.
-
-    Args:
-        convention: Order of the keypoints.
     """
-
-    def __init__(self, convention: str = "coco") -> None:
-        self.permutation = list(flip_permutation(convention))
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
         """Replace ``keypoints2d_input``.
@@ -33,7 +28,7 @@ class CropInputKeypoints:
                 raise KeyError(f"CropInputKeypoints needs {key} in the sample: {remedy}")
         keypoints = np.array(results["keypoints2d_input"], dtype=np.float64)
         if np.any(results.get("is_flipped", 0)):
-            keypoints = keypoints[self.permutation]
+            keypoints = keypoints[list(flip_permutation(KEYPOINTS2D_CONVENTION))]
             keypoints[:, 0] = results["ori_img"].shape[1] - 1 - keypoints[:, 0]
         transform = results["crop_transform"]
         keypoints[:, :2] = keypoints[:, :2] @ transform[:, :2].T + transform[:, 2]

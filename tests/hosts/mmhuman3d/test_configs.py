@@ -1,0 +1,81 @@
+"""The configs beside those that the other tests train and test: sizes, schedule, data."""
+
+import pytest
+import torch
+from mmcv import Config
+from mmengine.config import Config as EngineConfig
+from mmhuman3d.data.datasets import build_dataset
+from mmhuman3d.models.architectures.builder import build_architecture
+from support.mmhuman3d_host import CONFIGS, build_model, predict, small_config
+
+from mion_plugin.registry import MODELS
+
+PATHS = sorted(CONFIGS.glob("*.py"))
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_it_is_an_ordinary_config_with_one_line_for_the_plugin(path):
+    cfg = Config.fromfile(str(path))
+    assert cfg.custom_imports == {"imports": ["mion_plugin"], "allow_failed_imports": False}
+    assert cfg.model.type == "MIONEstimator"
+    assert not cfg.get("use_adversarial_train", False)
+    assert isinstance(cfg.optimizer.type, str)  # one optimizer
+    opening = "".join(line for line in path.read_text().splitlines(keepends=True) if line.startswith("#"))
+    assert f"tools/test.py configs/mmhuman3d/{path.name}" in opening or "tools/train.py" in opening
+    assert f"configs/mmhuman3d/{path.name}" in opening
+
+
+@pytest.mark.parametrize("protocol", [1, 2])
+def test_h36m_protocols(protocol, tmp_path):
+    cfg = small_config(
+        "mion_r50_56x56_h36m-test", **{"data.test.ann_file": f"h36m_valid_protocol{protocol}.npz", "model.cen": None}
+    )
+    cfg.model.selection = "first"
+    cfg.data.test.dataset_name = f"h36m_p{protocol}"  # where the miniature has its images
+    dataset, outputs = predict(cfg, model=build_model(cfg))
+    dataset.dataset_name = "h36m"
+    reported = dataset.evaluate(outputs, str(tmp_path), metric=["mpjpe"])
+    assert reported["MPJPE"] > 1
+    assert f"S{ {1: 9, 2: 11}[protocol] }/" in outputs[0]["image_path"][0]
+
+
+class TestThePapersTraining:
+    @pytest.fixture(scope="class")
+    def cfg(self) -> Config:
+        return Config.fromfile(str(CONFIGS / "mion_r50_56x56_mixed.py"))
+
+    def test_the_network_is_that_of_the_training_on_mmengine(self, cfg):
+        engine = EngineConfig.fromfile(CONFIGS.parent / "mion" / "mrt_r50_56x56_mixed.py").model
+        engine.backbone.weights = None
+        expected = {name: value.shape for name, value in MODELS.build(engine).state_dict().items()}
+        model = build_architecture(cfg.model)
+        assert {name: value.shape for name, value in model.refiner.state_dict().items()} == expected
+        assert model.refiner.mesh_loss.keypoints_weight == 5 * model.refiner.mesh_loss.smpl_weight == 5
+        assert model.refiner.selector.num_candidates == 5
+
+    def test_six_sets_in_spins_proportions(self, cfg):
+        mixed = build_dataset(cfg.data.train)
+        weights = mixed.sampler.weights.split([len(dataset) for dataset in mixed.dataset.datasets])
+        names = [dataset.dataset_name for dataset in mixed.dataset.datasets]
+        share = {name: float(weight.sum()) for name, weight in zip(names, weights, strict=True)}
+        photographs = dict.fromkeys(("lsp", "lspet", "mpii", "coco"), 0.15)
+        assert share == pytest.approx({"h36m": 0.3, **photographs, "mpi_inf_3dhp": 0.1})
+
+    def test_batches_and_rate(self, cfg):
+        assert 4 * cfg.data.samples_per_gpu == 64
+        assert (cfg.optimizer.lr, cfg.lr_config.step, cfg.lr_config.gamma) == (5e-5, [20], 0.1)
+        assert cfg.runner.max_epochs == 60
+
+    def test_pretrained_weights_reach_the_backbone(self, cfg, tmp_path):
+        """As mmhuman3d's ``tools/train.py`` asks for them: by ``init_weights``."""
+        small = small_config()
+        torch.manual_seed(1)
+        weights = build_architecture(small.model).refiner.network.backbone.state_dict()
+        torch.save(weights, tmp_path / "resnet18.pth")
+        small.model.backbone.init_cfg = {**cfg.model.backbone.init_cfg, "checkpoint": str(tmp_path / "resnet18.pth")}
+        torch.manual_seed(2)
+        model = build_architecture(small.model)
+        assert not torch.equal(model.refiner.network.backbone.conv1.weight, weights["conv1.weight"])
+        model.init_weights()
+        for name, value in model.refiner.network.backbone.state_dict().items():
+            assert torch.equal(value, weights[name]), name
