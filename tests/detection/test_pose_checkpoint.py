@@ -4,6 +4,7 @@ import threading
 from functools import partial
 from http.server import HTTPServer, SimpleHTTPRequestHandler
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -71,6 +72,16 @@ def test_offline(server, hub):
         fetch_checkpoint(f"{address}/none.pth")
     with pytest.raises(FileNotFoundError, match="cannot be downloaded"):
         fetch_checkpoint("http://127.0.0.1:9/none.pth")  # nobody listens there
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "before torch 1.6"])
+def test_both_file_formats(zipped, tmp_path):
+    """mmpose's public HRNet-W48 is dated 8 July 2020, when the older one was still what torch wrote."""
+    network, other = nn.Linear(3, 4), nn.Linear(3, 4)
+    content = {"state_dict": network.state_dict(), "meta": {"sigmas": np.ones(3), "epoch": np.int64(3)}}
+    torch.save(content, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
+    load_pose_weights(other, tmp_path / "w.pth")
+    assert torch.equal(other.weight, network.weight)
 
 
 def test_weights_of_another_network(tmp_path):

@@ -101,3 +101,15 @@ def test_our_own_config_trains_here_too(tmp_path):
     arguments = ["--work-dir", str(tmp_path), "--cfg-options", *options, "default_hooks.logger.interval=1"]
     assert train_tool.main([str(path), *arguments]) == 0
     check_training(tmp_path)
+
+
+def test_the_three_stages_with_their_weights(tmp_path, monkeypatch):
+    """The package's small model, by our tools/test.py."""
+    monkeypatch.chdir(CONFIGS.parent)  # the config names the weights from there
+    options = [f"{key}={value}" for key, value in ONE_STEP.items() if key.startswith("test_dataloader")]
+    out = tmp_path / "metrics.json"
+    arguments = ["--work-dir", str(tmp_path), "--out", str(out), "--cfg-options", *options]
+    assert test_tool.main([str(CONFIGS / "mion" / "mion_tiny_synthetic.py"), *arguments]) == 0
+    metrics = json.loads(out.read_text())
+    assert metrics["body/num_samples"] == 2
+    assert 0 < metrics["body/PA-MPJPE/best"] <= metrics["body/PA-MPJPE/chosen"] < 200
