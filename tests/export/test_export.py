@@ -1,0 +1,151 @@
+"""Exported networks against the models they come from."""
+
+import numpy as np
+import pytest
+import torch
+from support.tiny_mion import SIDE, make_images, make_mion, make_samples
+
+from mion_plugin.body import SMPLBody
+from mion_plugin.export import (
+    ConsistencyExport,
+    ExportError,
+    RefinementExport,
+    consistency_inputs,
+    files,
+    refinement_inputs,
+    write_network,
+)
+from mion_plugin.export.files import run_exported
+from mion_plugin.registry import MODELS
+
+CAMERA = {"image_size": SIDE, "focal_length": 5000.0 * SIDE / 224}
+
+
+@pytest.fixture(scope="module")
+def refiner():
+    options = {"keypoints_in_queries": True, "sample_at_joints": True, "add_2d_position": True, **CAMERA}
+    return make_mion(SMPLBody(), refiner=options).refiner
+
+
+@pytest.fixture(scope="module")
+def given(refiner):
+    """Image, candidates and keypoints of two people."""
+    samples = make_samples(refiner.body, batch=2, count=3)
+    pose = torch.stack([sample.candidates.pose for sample in samples])
+    transl = torch.stack([sample.candidates.transl for sample in samples])
+    keypoints2d = torch.stack([sample.gt_body.keypoints2d for sample in samples]) * (SIDE / 224)
+    return make_images(), pose, transl, keypoints2d
+
+
+def make_cen(body, pooling):
+    torch.manual_seed(0)
+    backbone = {"type": "mion.TorchvisionResNet", "depth": 18, "num_stages": 1, "in_channels": 6}
+    options = {"pooling": pooling, "output": "low_rank", "num_anchors": 8, "body": body}
+    built = MODELS.build({"type": "mion.CEN", "backbone": backbone, **options, **CAMERA}).eval()
+    torch.nn.init.normal_(built.head.linear.weight)
+    return built
+
+
+@pytest.fixture(scope="module")
+def plain_cen(refiner):
+    return make_cen(refiner.body, "all")
+
+
+@pytest.fixture(scope="module")
+def cen(refiner):
+    return make_cen(refiner.body, "body")
+
+
+class TestNetworks:
+    def test_the_refinement_is_the_models(self, refiner, given):
+        with torch.no_grad():
+            expected = refiner.refine(*given[:3], keypoints2d=given[3])
+            found = RefinementExport(refiner)(**refinement_inputs(refiner, *given))
+        for a, b in zip(found, (expected.pose, expected.betas, expected.transl), strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+    @pytest.mark.parametrize("name", ["cen", "plain_cen"])
+    def test_the_scores_are_the_models(self, name, request, refiner, given):
+        cen = request.getfixturevalue(name)
+        image, pose, transl, _ = given
+        vertices = refiner.body(pose, transl=transl).vertices
+        with torch.no_grad():
+            score, distances = ConsistencyExport(cen)(**consistency_inputs(cen, image, vertices))
+            torch.testing.assert_close(score.view(2, 3), cen(image, vertices))
+            torch.testing.assert_close(distances.view(2, 3, -1), cen.distances(image, vertices))
+
+    def test_half_precision_is_off_in_the_copy_alone(self, refiner):
+        refiner.network.bfloat16_features = True
+        try:
+            assert not RefinementExport(refiner).network.bfloat16_features
+            assert refiner.network.bfloat16_features
+        finally:
+            refiner.network.bfloat16_features = False
+
+    def test_a_refiner_that_reads_no_keypoints_has_no_evidence(self, given):
+        plain = make_mion(SMPLBody(), refiner=CAMERA).refiner
+        inputs = refinement_inputs(plain, *given)
+        assert "evidence" not in inputs
+        assert RefinementExport(plain)(**inputs)[0].shape == (2, 3, 24, 3, 3)
+
+
+@pytest.mark.parametrize("kind", ["torch", "onnx"])
+class TestFiles:
+    def skip_without(self, kind):
+        if kind == "onnx":
+            for name in ("onnx", "onnxscript", "onnxruntime"):
+                pytest.importorskip(name)
+
+    def test_a_refiners_file_takes_other_batches_and_numbers_of_candidates(self, refiner, given, tmp_path, kind):
+        self.skip_without(kind)
+        network, inputs = RefinementExport(refiner), refinement_inputs(refiner, *given)
+        path = tmp_path / f"mrt{files.FORMATS[kind]}"
+        assert write_network(network, inputs, path, kind) < 1e-4
+        assert [file.name for file in tmp_path.iterdir()] == [path.name]
+        rows, paths = [0, 1, 0, 1, 1], [2, 0, 1, 1]
+        more = refinement_inputs(
+            refiner, given[0][rows], *(value[rows][:, paths] for value in given[1:3]), given[3][rows]
+        )
+        with torch.no_grad():
+            expected = network(**more)
+        found = run_exported(path, more, kind)
+        assert found[0].shape == (5, 4, 24, 3, 3)
+        for a, b in zip(expected, found, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-4)
+
+    def test_a_consistency_networks_file(self, cen, refiner, given, tmp_path, kind):
+        self.skip_without(kind)
+        image, pose, transl, _ = given
+        inputs = consistency_inputs(cen, image, refiner.body(pose, transl=transl).vertices)
+        path = tmp_path / f"cen{files.FORMATS[kind]}"
+        assert write_network(ConsistencyExport(cen), inputs, path, kind) < 1e-4
+        score, _ = run_exported(path, {"image_and_pncc": inputs["image_and_pncc"][1:4]}, kind)
+        with torch.no_grad():
+            expected = cen(image, refiner.body(pose, transl=transl).vertices)
+        np.testing.assert_allclose(score, expected.flatten()[1:4], atol=1e-5)
+
+
+class TestBadInput:
+    def test_a_file_that_differs_is_not_left(self, plain_cen, tmp_path, monkeypatch):
+        run = files.run_exported
+        monkeypatch.setattr(files, "run_exported", lambda *arguments: [array + 0.01 for array in run(*arguments)])
+        inputs = {"image_and_pncc": torch.rand(2, 6, SIDE, SIDE)}
+        with pytest.raises(ExportError, match=r"outputs differ by 0\.01 from the network's, more than 0\.001"):
+            write_network(ConsistencyExport(plain_cen), inputs, tmp_path / "x.pt2", "torch")
+        assert not list(tmp_path.iterdir())
+
+    def test_examples_too_small(self, refiner, given, tmp_path):
+        inputs = refinement_inputs(refiner, *(value[:1] for value in given))
+        with pytest.raises(ValueError, match=r"example input image has shape \(1, 3, 32, 32\), expected at least 2"):
+            write_network(RefinementExport(refiner), inputs, tmp_path / "a.pt2", "torch")
+
+    def test_unknown_kind(self, refiner, given, tmp_path):
+        with pytest.raises(ValueError, match="kind is 'trt', expected one of onnx, torch"):
+            write_network(RefinementExport(refiner), {}, tmp_path / "a", "trt")
+
+    def test_without_onnx(self, refiner, given, tmp_path, monkeypatch):
+        monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
+        inputs = refinement_inputs(refiner, *given)
+        with pytest.raises(ImportError, match=r"needs onnx, onnxscript and onnxruntime .*mion-plugin\[export\]"):
+            write_network(RefinementExport(refiner), inputs, tmp_path / "a.onnx", "onnx")
+        assert not list(tmp_path.iterdir())
