@@ -11,7 +11,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(UV_BOOTSTRAP)/bin/uv)
 VENV2 := .venv-mmcv2
 STAMP2 := $(VENV2)/.installed
 
-.PHONY: demo test test-mmcv2 lint format lock body install benchmark tables clean
+.PHONY: demo test test-mmcv2 lint format lock body install benchmark tables ablations docs clean
 
 install: $(STAMP)
 
@@ -31,7 +31,7 @@ $(UV_BOOTSTRAP)/bin/uv:
 	$(PYTHON) -m venv $(UV_BOOTSTRAP)
 	$(UV_BOOTSTRAP)/bin/pip install --quiet uv
 
-demo: $(STAMP)  ## stage 1 on a photograph: pictures and numbers in outputs/
+demo: $(STAMP)  ## all three stages on a photograph: pictures and numbers in outputs/
 	$(BIN)/python tools/demo.py
 
 test: $(STAMP)  ## all tests
@@ -50,16 +50,23 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-benchmark: $(STAMP)  ## speed of the selection against exhaustive forms
-	$(BIN)/python tools/benchmark.py selection
+benchmark: $(STAMP)  ## HMR, SPIN and MION under one budget, into docs/methods.md (hours)
+	$(BIN)/python tools/benchmark.py methods
 
 tables: $(STAMP)  ## the paper's tables on synthetic people, into docs/tables.md
 	$(BIN)/python tools/benchmark.py tables
 
+ablations: $(STAMP)  ## stage 2's choices under one budget, into docs/ablations.md (hours)
+	$(BIN)/python tools/benchmark.py ablations
+
+docs: $(STAMP)  ## the documentation as a site, in site/
+	$(BIN)/mkdocs build --strict --quiet
+
 COMPILE := pip compile --quiet pyproject.toml --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
 	--generate-hashes --no-header --no-annotate --no-emit-index-url
+EXTRAS := $(addprefix --extra ,mocap numba train mmhuman3d convert detect video export)
 lock: | $(UV)  ## resolve requirements.lock anew from pyproject.toml
-	$(UV) $(COMPILE) --extra mocap --extra numba --extra train --extra mmhuman3d --group dev -o requirements.lock
+	$(UV) $(COMPILE) $(EXTRAS) --group dev -o requirements.lock
 	$(UV) $(COMPILE) --all-extras --group dev -c requirements.lock -o requirements-body.lock
 	$(UV) $(COMPILE) --extra train --extra numba --group test --group mmcv2 -o requirements-mmcv2.lock
 
