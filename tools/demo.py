@@ -18,6 +18,7 @@ import functools
 import itertools
 import os
 import sys
+import warnings
 from pathlib import Path
 
 from cli import OneLineParser, report_errors
@@ -49,8 +50,8 @@ from mion_plugin.models import load_model_config, shipped_stage
 DEMO_DATA = Path(mion_plugin.__file__).parent / "demo_data"
 PHOTO, KEYPOINTS = DEMO_DATA / "000000000785.jpg", DEMO_DATA / "coco_keypoints.json"
 NUM_CANDIDATES = 5
-# What OpenCV and FFmpeg print about a broken video would stand beside our own line.
-QUIET = (("OPENCV_LOG_LEVEL", "SILENT"), ("OPENCV_FFMPEG_LOGLEVEL", "-8"))
+# What OpenCV and FFmpeg print about a broken video would stand beside our own lines.
+QUIET = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"}
 FALL_BACK = {
     1: "no trained weights come with the package: stage 1 alone, the candidates",
     2: "no trained consistency network comes with the package: stages 1 and 2, and the first path is taken",
@@ -209,8 +210,9 @@ def print_problem(console: Console, problem: str) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo; 2 on bad input."""
     args = parse_args(arguments)
-    for name in QUIET:
-        os.environ.setdefault(*name)
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    warnings.filterwarnings("ignore", module=r"google\.protobuf")
     if args.max_frames is not None and args.max_frames < 1:
         raise ValueError(f"--max-frames is {args.max_frames}, expected at least 1")
     args.out.mkdir(parents=True, exist_ok=True)
