@@ -1,0 +1,181 @@
+"""The documentation site: pages, links and pictures exist, code runs, commands name real tools and options."""
+
+import importlib
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import make_figures
+import model_cost
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from support.page_code import code_blocks, run_page
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+OURS = "index get_started concepts cameras training evaluation faq api/index".split()
+PAGES = [DOCS / f"{name}.md" for name in OURS]
+API_PAGES = sorted((DOCS / "api").glob("*.md"))
+MAX_PICTURE, MAX_PICTURES = 150_000, 800_000  # bytes
+PLACEHOLDERS = ("MMHUMAN3D/", "CONFIG", "CHECKPOINT")
+
+
+def nav_pages(entries):
+    for entry in entries:
+        value = next(iter(entry.values())) if isinstance(entry, dict) else entry
+        yield from nav_pages(value) if isinstance(value, list) else [value]
+
+
+def anchors(page):
+    """The anchors that mkdocs gives a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S), re.M)
+    return {re.sub(r"[\s]+", "-", re.sub(r"[^\w\s-]", "", heading).strip().lower()) for heading in headings}
+
+
+def commands(page):
+    """The command lines of a page's bash blocks, continuation lines joined, comments dropped."""
+    for _, block in code_blocks(page, "bash"):
+        for line in block.replace("\\\n", " ").splitlines():
+            yield line.split(" #")[0].split()
+
+
+CONFIG = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
+
+
+def test_every_page_of_the_navigation_exists_and_every_page_of_ours_is_in_it():
+    listed = list(nav_pages(CONFIG["nav"]))
+    assert [name for name in listed if not (DOCS / name).is_file()] == []
+    assert {str(page.relative_to(DOCS)) for page in [*PAGES, *API_PAGES]} <= set(listed)
+    assert len(listed) == len(set(listed))
+
+
+def test_the_site_asks_no_other_host():
+    assert CONFIG["theme"]["font"] is False
+    assert re.findall(r"https?://", (ROOT / "mkdocs.yml").read_text()) == []
+
+
+@pytest.mark.parametrize("page", [*PAGES, *API_PAGES], ids=lambda page: page.stem)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        assert not target.startswith("http"), f"{page.name}: {target}: our pages name no hosts"
+        name, _, anchor = target.partition("#")
+        linked = (page.parent / name).resolve() if name else page
+        assert linked.is_file(), f"{page.name}: {target}"
+        assert not anchor or anchor in anchors(linked), f"{page.name}: {target}"
+
+
+def test_pictures_are_small_and_all_shown():
+    pictures = sorted((DOCS / "images").iterdir())
+    shown = (DOCS / "concepts.md").read_text()
+    assert [picture.name for picture in pictures if f"images/{picture.name}" not in shown] == []
+    sizes = [picture.stat().st_size for picture in pictures]
+    assert max(sizes) < MAX_PICTURE
+    assert sum(sizes) < MAX_PICTURES
+    for picture in pictures:
+        assert min(Image.open(picture).size) > 400
+
+
+def test_the_pictures_are_what_the_code_makes(tmp_path):
+    assert make_figures.main(["--out", str(tmp_path)]) == 0
+    made = sorted(path.name for path in tmp_path.iterdir())
+    assert made == sorted(path.name for path in (DOCS / "images").iterdir())
+    for name in made:
+        new, shown = (np.asarray(Image.open(folder / name), dtype=np.int16) for folder in (tmp_path, DOCS / "images"))
+        assert new.shape == shown.shape
+        assert abs(new - shown).mean() < 2, f"{name}: run tools/make_figures.py again"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_code_of_a_page_runs(page):
+    run_page(page)
+
+
+def test_a_page_whose_code_is_wrong_is_noticed(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("Text.\n\n```python\nassert 1 + 1 == 3\n```\n")
+    with pytest.raises(AssertionError) as caught:
+        run_page(page)
+    assert caught.traceback[-1].lineno + 1 == 4  # the line of the page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_commands_name_tools_and_options_that_exist(page):
+    sources = [*(ROOT / "tools").rglob("*.py"), *(ROOT / "tools").glob("*.sh")]
+    options = " ".join(path.read_text() for path in sources)
+    targets = re.findall(r"^(\w[\w-]*):", (ROOT / "Makefile").read_text(), re.M)
+    for words in commands(page):
+        if words and words[0] == "make":
+            assert words[1] in targets
+        for word in words[1:] if words and words[0].endswith("python") else words:
+            if any(part in word for part in PLACEHOLDERS):
+                continue
+            if word.startswith(("tools/", "configs/")):
+                assert (ROOT / word).is_file(), f"{page.name}: {word}"
+            elif word.startswith("--") and "MMHUMAN3D/" not in " ".join(words):
+                assert f'"{word}"' in options, f"{page.name}: {word}"
+
+
+@pytest.mark.parametrize("page", API_PAGES, ids=lambda page: page.stem)
+def test_the_api_pages_name_documented_objects(page):
+    for name in re.findall(r"^::: (\S+)$", page.read_text(), re.M):
+        module, _, attribute = name.rpartition(".")
+        owner = importlib.import_module(module)
+        documented = getattr(owner, attribute, None) or importlib.import_module(name)
+        assert documented.__doc__, name
+
+
+def test_every_public_component_of_the_stages_has_a_place_in_the_api():
+    listed = " ".join(page.read_text() for page in API_PAGES)
+    for package in ("candidates", "refinement", "consistency", "evaluation", "datasets", "body"):
+        module = importlib.import_module(f"mion_plugin.{package}")
+        for name in set(module.__all__) - {"transforms", "BodyArrays"}:
+            assert f"mion_plugin.{package}.{name}\n" in listed + "\n", f"{package}.{name}"
+
+
+def test_the_computed_costs_are_those_of_the_tool():
+    table = (DOCS / "training.md").read_text()
+    for name in ("mrt_tiny_synthetic", "cen_tiny_synthetic"):
+        kind = "mion.MRT" if name.startswith("mrt") else "mion.CEN"
+        network = model_cost.build_networks(ROOT / "configs" / "mion" / f"{name}.py")[kind]
+        cost = model_cost.measure(network)
+        row = f"| {cost.parameters / 1e6:.2f} | {cost.image_flops / 1e9:.2f} + {cost.path_flops / 1e9:.2f} |"
+        assert f"| {name} | {kind} {row}" in table
+    paper = model_cost.build_networks(ROOT / "configs" / "mion" / "cen_r34_224.py")["mion.CEN"]
+    assert f"| {sum(parameter.numel() for parameter in paper.parameters()) / 1e6:.2f} | " in table
+
+
+def test_the_cost_of_a_linear_layer_is_counted_right():
+    """The counter that the tool relies on: a multiplication with its addition is two operations."""
+    network = model_cost.build_networks(ROOT / "configs" / "mion" / "mrt_tiny_synthetic.py")["mion.MRT"]
+    encoder = network.network.transformer.encoder[0]
+    tokens, width, hidden = 49, 144, 512
+    expected = 2 * (4 * tokens * width**2 + 2 * tokens * width * hidden + 2 * tokens**2 * width)
+    with model_cost.FlopCounterMode(
+        display=False, custom_mapping={model_cost._CPU_ATTENTION: model_cost._attention_flops}
+    ) as counter:
+        encoder(model_cost.torch.zeros(1, tokens, width, requires_grad=True))
+    assert counter.get_total_flops() == expected
+
+
+def test_model_cost_refuses_a_config_without_networks(tmp_path, capsys):
+    config = tmp_path / "other.py"
+    config.write_text("model = dict(type='Other')\n")
+    assert model_cost.main([str(config)]) == 2
+    assert "holds none of mion.MRT, mion.CEN" in capsys.readouterr().err
+    assert model_cost.main([str(tmp_path / "absent.py")]) == 2
+    assert "does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning(tmp_path):
+    mkdocs = shutil.which("mkdocs")
+    if mkdocs is None:
+        pytest.skip("mkdocs is not installed: make docs builds the site, and fails at a warning")
+    result = subprocess.run(
+        [mkdocs, "build", "--strict", "--site-dir", tmp_path / "site"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "site" / "api" / "candidates.html").is_file()
