@@ -54,7 +54,6 @@ class Case:
         candidates: (N, V, 3) metres before the crop's camera, stage 1's bodies.
         refined: (N, V, 3) likewise, stage 2's.
         scores: (N,) stage 3's.
-        selected: The path that it chooses.
     """
 
     def __init__(self) -> None:
@@ -67,7 +66,7 @@ class Case:
         started, paths = sample.candidates, sample.pred_bodies
         self.candidates = self.model.body(started.pose, transl=started.transl).vertices
         self.refined = self.model.body(paths.pose, paths.betas, paths.transl).vertices
-        self.scores, self.selected = paths.scores, int(paths.selected)
+        self.scores: Tensor = paths.scores
         self._photograph = np.asarray(Image.open(PHOTO).convert("RGB"))
 
     def crop(self, size: int) -> np.ndarray:
@@ -123,8 +122,9 @@ def draw_scores(case: Case) -> np.ndarray:
         colors = heat_colors(distances)
         pictures.append(overlay_body(crop, body, faces, colors, focal, opacity=1.0))
         sides.append(overlay_body(plain, _turned(body), faces, colors, focal, opacity=1.0))
+    lowest = int(case.scores.argmin())
     names = [
-        f"score {score:.3f}{' (chosen)' if path == case.selected else ''}"
+        f"score {score:.3f}{', the lowest' if path == lowest else ''}"
         for path, score in enumerate(case.scores.tolist())
     ]
     return _with_scale(_grid([pictures, sides], names, ["front", "side"]))

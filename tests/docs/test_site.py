@@ -4,6 +4,7 @@ import importlib
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import make_figures
@@ -93,6 +94,15 @@ def test_the_code_of_a_page_runs(page):
     run_page(page)
 
 
+def test_the_figures_of_the_questions_are_those_measured():
+    measured = "".join((DOCS / name).read_text() for name in ("results.md", "tables.md"))
+    sections = re.split(r"^## ", (DOCS / "faq.md").read_text(), flags=re.M)
+    told = "".join(section for section in sections if section.startswith(("Reproduction", "Speed")))
+    figures = re.findall(r"\d+ %|\d+\.\d\d\b", told)
+    assert len(figures) >= 7
+    assert [figure for figure in figures if not re.search(rf"(?<![\d.]){re.escape(figure)}", measured)] == []
+
+
 def test_a_page_whose_code_is_wrong_is_noticed(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("Text.\n\n```python\nassert 1 + 1 == 3\n```\n")
@@ -171,7 +181,7 @@ def test_model_cost_refuses_a_config_without_networks(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_the_site_builds_without_a_warning(tmp_path):
-    mkdocs = shutil.which("mkdocs")
+    mkdocs = shutil.which("mkdocs", path=Path(sys.executable).parent)
     if mkdocs is None:
         pytest.skip("mkdocs is not installed: make docs builds the site, and fails at a warning")
     result = subprocess.run(
