@@ -60,7 +60,7 @@ ablations: $(STAMP)  ## stage 2's choices under one budget, into docs/ablations.
 	$(BIN)/python tools/benchmark.py ablations
 
 docs: $(STAMP)  ## the documentation as a site, in site/
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 COMPILE := pip compile --quiet pyproject.toml --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
 	--generate-hashes --no-header --no-annotate --no-emit-index-url
@@ -75,4 +75,4 @@ body: $(STAMP) | $(UV)  ## rebuild the free stand-in body from its CC0 source (s
 	$(BIN)/python tools/build_body_model.py
 
 clean:
-	rm -rf $(VENV) $(VENV2) $(UV_BOOTSTRAP) outputs
+	rm -rf $(VENV) $(VENV2) $(UV_BOOTSTRAP) outputs site

@@ -39,7 +39,7 @@ _NOTHING = np.zeros((0, 0, 3), np.uint8)  # a photograph of nobody is not read
 class MIONInferencer(BaseInferencer):
     """Bodies of the people in photographs.
 
-    Example:
+    Examples:
         >>> inferencer = MIONInferencer()
         >>> result = inferencer("photo.jpg", keypoints2d="coco_keypoints.json", out_dir="outputs", return_vis=True)
         >>> person = result["predictions"][0][0]  # of the first photograph the first person: PersonBodies

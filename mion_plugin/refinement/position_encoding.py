@@ -74,7 +74,7 @@ class SinePositionEncoding2D(nn.Module):
 
     Args:
         channels: In all, a multiple of 4.
-        temperature: As in :class:`PNCCEncoding`.
+        temperature: As in ``PNCCEncoding``.
 
     Raises:
         ValueError: `channels` is not a positive multiple of 4.

@@ -18,7 +18,7 @@ from torch import Tensor
 def rasterize_numba(
     screen: Tensor, faces: Tensor, height: int, width: int, cull_backfaces: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """As :func:`mion_plugin.rendering._torch_backend.rasterize_torch`, for CPU tensors.
+    """As ``rasterize_torch``, for CPU tensors.
 
     Raises:
         ValueError: The tensors are not on the CPU.
@@ -129,7 +129,7 @@ def _edge_functions(
     column: int,
     row: int,
 ) -> tuple[np.float32, np.float32, np.float32]:
-    """As :func:`mion_plugin.rendering._torch_backend.edge_functions`, for one pixel and face."""
+    """As ``edge_functions``, for one pixel and face."""
     x, y = np.float32(column), np.float32(row)
     ax, ay, bx, by, cx, cy = ax - x, ay - y, bx - x, by - y, cx - x, cy - y
     return bx * cy - by * cx, cx * ay - cy * ax, ax * by - ay * bx

@@ -11,7 +11,7 @@ from torch import Tensor
 def rasterize_pytorch3d(
     screen: Tensor, faces: Tensor, height: int, width: int, cull_backfaces: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """As :func:`mion_plugin.rendering._torch_backend.rasterize_torch`.
+    """As ``rasterize_torch``.
 
     pytorch3d treats the border of a face as outside, so pixels whose centre lies on an edge may differ.
     """

@@ -49,7 +49,7 @@ class PNCCRenderer(nn.Module):
             position encoding and 224 for the consistency network.
         body: The body whose surface is coded: anything with ``v_template`` (V, 3) and ``faces`` (F, 3), such as
             ``BodyArrays`` or ``SMPLBody``; or a dict with ``template`` and ``faces``; or None for the free stand-in.
-        backend: See :func:`~mion_plugin.rendering.rasterizer.rasterize`.
+        backend: See ``rasterize``.
 
     Raises:
         ValueError: `size` or `body` is not one of these.

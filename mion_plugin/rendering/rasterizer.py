@@ -1,7 +1,7 @@
 """A z-buffer rasteriser for triangle meshes: which face does each pixel see, where on it, and how far away.
 
 PNCC, silhouettes, part maps, normals and shaded images are all interpolations of its result
-(see :mod:`mion_plugin.rendering.interpolation`).
+(see ``rendering.interpolation``).
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def per_sample_intrinsics(
     """Focal length and principal point as two (B, 2) or (1, 2) float32 tensors on the device of `like` (B, ...).
 
     Raises:
-        ValueError: They have a shape other than :func:`rasterize` allows, or a focal length is not positive.
+        ValueError: They have a shape other than ``rasterize`` allows, or a focal length is not positive.
     """
     batch = like.shape[0]
     focal = torch.as_tensor(focal_length, dtype=torch.float32, device=like.device)

@@ -72,7 +72,7 @@ def shade(
     Args:
         vertices: (B, V, 3) in the camera frame, metres.
         faces: (F, 3) vertex indices, counter-clockwise seen from outside.
-        focal_length: As in :func:`~mion_plugin.rendering.rasterizer.rasterize`.
+        focal_length: As in ``rasterize``.
         principal_point: Likewise.
         image_size: Likewise.
         color: RGB in 0..1: one colour (3,), one per vertex (V, 3), or one per vertex and sample (B, V, 3).
@@ -81,7 +81,7 @@ def shade(
 
     Returns:
         (B, 4, H, W) float32 in 0..1: red, green, blue, and alpha, the covered share of the pixel. Colour is not
-        multiplied by alpha, and 0 where alpha is 0. Lay it over a photograph with :func:`composite`.
+        multiplied by alpha, and 0 where alpha is 0. Lay it over a photograph with ``composite``.
 
     Raises:
         ValueError: As ``rasterize``; or `color` has another shape; or `supersample` is below 1.
@@ -124,7 +124,7 @@ def composite(rgba: Tensor, image: Tensor, opacity: float = 1.0) -> Tensor:
     """Lay a picture over another.
 
     Args:
-        rgba: (B, 4, H, W) from :func:`shade`.
+        rgba: (B, 4, H, W) from ``shade``.
         image: (B or 1, 3, H, W) RGB in 0..1.
         opacity: Of the covered parts, in 0..1.
 
