@@ -27,20 +27,16 @@ def test_it_is_an_ordinary_config_with_one_line_for_the_plugin(path):
 
 @pytest.mark.parametrize("protocol", [1, 2])
 def test_h36m_protocols(protocol, tmp_path):
-    cfg = small_config(
-        "mion_r50_56x56_h36m-test", **{"data.test.ann_file": f"h36m_valid_protocol{protocol}.npz", "model.cen": None}
-    )
-    cfg.model.selection = "first"
-    cfg.data.test.dataset_name = f"h36m_p{protocol}"  # where the miniature has its images
+    file = f"h36m_valid_protocol{protocol}.npz"
+    cfg = small_config("mion_r50_56x56_h36m-test", **{"data.test.ann_file": file})
     dataset, outputs = predict(cfg, model=build_model(cfg))
-    dataset.dataset_name = "h36m"
-    reported = dataset.evaluate(outputs, str(tmp_path), metric=["mpjpe"])
-    assert reported["MPJPE"] > 1
-    assert f"S{ {1: 9, 2: 11}[protocol] }/" in outputs[0]["image_path"][0]
+    assert dataset.evaluate(outputs, str(tmp_path), metric=["mpjpe"])["MPJPE"] > 1
+    subject = {1: "S9", 2: "S11"}[protocol]
+    assert f"/{subject}/images/" in outputs[0]["image_path"][0]
 
 
 class TestThePapersTraining:
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def cfg(self) -> Config:
         return Config.fromfile(str(CONFIGS / "mion_r50_56x56_mixed.py"))
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from mmcv import Config
+from mmhuman3d.core.visualization.visualize_smpl import visualize_smpl_hmr
 from mmhuman3d.utils.geometry import project_points
 from support.mmhuman3d_host import build_model, build_test_loader, mesh_metric, predict, small_config, train
 from support.real_layout import NUM_PEOPLE
@@ -13,6 +14,7 @@ from support.real_layout import NUM_PEOPLE
 from mion_plugin.hosts.mmhuman3d.workarounds import unwrap_containers
 from mion_plugin.refinement.losses import MeshLoss
 from mion_plugin.registry import MODELS
+from mion_plugin.rendering.rasterizer import rasterize
 
 OUTPUT_KEYS = {"keypoints_3d", "smpl_pose", "smpl_beta", "camera", "vertices", "image_path", "image_idx"}
 LOSSES = {"loss_smpl_pose", "loss_smpl_betas", "loss_keypoints3d", "loss_keypoints2d"}
@@ -113,12 +115,36 @@ class TestOutputs:
         torch.testing.assert_close(pixels / 112, normalized, rtol=1e-4, atol=1e-4)
         assert (camera[:, 0] > 0.3).all()
 
-    @pytest.mark.parametrize("convention", ["h36m"])
-    def test_keypoints_are_those_of_the_returned_body(self, h36m, convention):
+    def test_its_visualisation_draws_the_chosen_path(self, h36m):
+        cfg, model, _, outputs = h36m
+        batch = first_batch(cfg)
+        samples = model._samples(batch["img"], batch["img_metas"], batch)
+        path = model.refiner(batch["img"], samples, mode="predict")[0].pred_bodies
+        size = 56
+        vertices = torch.from_numpy(outputs[0]["vertices"][:1])
+        fragments = rasterize(
+            vertices + path.transl[0], model.refiner.body.faces, 5000.0 * size / 224, (size / 2, size / 2), size
+        )
+        picture = visualize_smpl_hmr(
+            cam_transl=outputs[0]["camera"][:1],
+            bbox=size * np.array([[0.1, 0.1, 0.9, 0.9]]),  # it enlarges boxes by a quarter: this is the whole crop
+            verts=vertices,
+            body_model_config={"type": "SMPL", "model_path": "data/body_models"},
+            render_choice="silhouette",
+            resolution=(size, size),
+            output_path=None,
+            return_tensor=True,
+            device="cpu",
+        )
+        drawn, expected = picture[0, ..., 3] > 0.5, fragments.mask[0]
+        assert expected.sum() > 100
+        assert (drawn & expected).sum() / (drawn | expected).sum() > 0.85  # its outlines are soft
+
+    def test_keypoints_are_those_of_the_returned_body(self, h36m):
         _, model, _, outputs = h36m
         pose, betas = (torch.from_numpy(outputs[0][name]) for name in ("smpl_pose", "smpl_beta"))
         posed = model.refiner.body(pose, betas)
-        expected = model.refiner.body.keypoints(posed, convention)  # from the surface
+        expected = model.refiner.body.keypoints(posed, "h36m")  # from the surface
         np.testing.assert_allclose(outputs[0]["keypoints_3d"], expected, atol=1e-5)
         np.testing.assert_allclose(outputs[0]["vertices"], posed.vertices, atol=1e-6)
 

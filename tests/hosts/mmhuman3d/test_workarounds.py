@@ -63,5 +63,5 @@ def test_numbers_of_numpy_are_needed_in_checkpoints_and_nothing_else_is_let_in(t
         torch.load(tmp_path / "best.pth")
     support_modern_torch()
     assert torch.load(tmp_path / "best.pth") == content
-    with pytest.raises(pickle.UnpicklingError, match=r"subprocess\.run"):
+    with pytest.raises(pickle.UnpicklingError, match="run was not an allowed global"):
         torch.load(tmp_path / "code.pth")
