@@ -63,9 +63,10 @@ class MIONEstimator(BaseArchitecture):
     ) -> None:
         super().__init__(init_cfg)
         self.convention = convention
+        refiner = _build_refiner(backbone, neck, head, selector)
         network = MultiInitializationOptimizationNetwork(
-            refiner=_build_refiner(backbone, neck, head, selector),
-            cen=None if cen is None else build_head({**_camera(head), **cen}),
+            refiner=refiner,
+            cen=None if cen is None else build_head({**_camera(head), "body": refiner.body, **cen}),
             num_candidates=num_candidates,
             selection=selection,
             reprojection_weight=reprojection_weight,

@@ -40,7 +40,7 @@ def unwrap_containers(batch: dict[str, Any]) -> dict[str, Any]:
 
 def drop_unsaved_buffers(module: nn.Module, state_dict: dict[str, Any], prefix: str, _: Any) -> None:
     """Hook for ``register_state_dict_post_hook``: drops what torch's own ``state_dict`` would not hold."""
-    for name, part in module.named_modules():
+    for name, part in module.named_modules(remove_duplicate=False):  # stages share their body
         for buffer in part._non_persistent_buffers_set:
             state_dict.pop(prefix + (f"{name}." if name else "") + buffer, None)
 

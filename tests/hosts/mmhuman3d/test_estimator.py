@@ -186,6 +186,12 @@ class TestStage3:
         for name, value in model.cen.state_dict().items():
             assert torch.equal(value, before[name]), name
 
+    def test_it_has_the_refiners_body_and_camera(self):
+        model = build_model(small_config("mion_r50_56x56_pw3d-test", **{"model.head.focal_length": 4000.0}))
+        assert model.cen.body is model.refiner.body
+        assert model.cen.camera == model.refiner.camera
+        assert model.refiner.selector.focal_length == 4000.0
+
     def test_its_choice_is_returned(self):
         cfg = small_config("mion_r50_56x56_pw3d-test")
         model = build_model(cfg).eval()

@@ -29,7 +29,7 @@ def test_a_batch_for_several_gpus_is_refused():
 
 
 def test_mmcv_saves_buffers_that_torch_would_not():
-    model = build_model(small_config())
+    model = build_model(small_config("mion_r50_56x56_pw3d-test"))
     assert "v_template" in get_state_dict(model.refiner.body)
     assert get_state_dict(model).keys() == model.state_dict().keys()
 
