@@ -50,9 +50,3 @@ val_evaluator = _base_.test_evaluator
 val_cfg = dict()
 
 sync_bn = "torch"  # as in mmhuman3d; has no effect in one process
-# checkpoints that mmhuman3d wrote load as well
-custom_hooks = [
-    dict(type="mion.EpochSeedHook"),
-    dict(type="mion.PlainCheckpointHook"),
-    dict(type="mion.MMHuman3DCheckpointHook"),
-]

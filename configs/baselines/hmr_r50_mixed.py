@@ -34,3 +34,5 @@ model = dict(
 optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="Adam", lr=2.5e-4))
 train_cfg = dict(by_epoch=True, max_epochs=100, val_interval=5)
 auto_scale_lr = dict(enable=False, base_batch_size=256)
+# checkpoints that mmhuman3d wrote load as well
+custom_hooks = [*_base_.custom_hooks, dict(type="mion.MMHuman3DCheckpointHook")]

@@ -134,5 +134,5 @@ def _fitted_mixture(count: int) -> dict[str, np.ndarray]:
 
     poses = _training_poses().reshape(-1, 69).astype(np.float64)
     chosen = poses[np.linspace(0, len(poses) - 1, min(_PRIOR_POSES, len(poses)), dtype=int)]
-    mixture = GaussianMixture(count, reg_covar=1e-3, max_iter=20, random_state=0, init_params="k-means++").fit(chosen)
+    mixture = GaussianMixture(count, reg_covar=1e-3, max_iter=200, random_state=0, init_params="k-means++").fit(chosen)
     return {"means": mixture.means_, "covars": mixture.covariances_, "weights": mixture.weights_}

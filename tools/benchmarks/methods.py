@@ -31,7 +31,7 @@ from mion_plugin.weights import load_weights
 
 TOOLS = Path(__file__).parents[1]
 BATCH_SIZE = 32  # the configs'
-EPOCHS = 8  # likewise; with fewer steps an epoch is shorter
+EPOCHS = 8  # a checkpoint after each, to go on from
 ERRORS = ("MPJPE", "PA-MPJPE", "PVE", "SHAPE-L2")
 REFERENCE = "SPIN"  # what the paper's margins are over
 CHOICES = ("first", "fit_loss", "scores", "combined_scores")  # fields of the paths; see mion.MION
@@ -158,6 +158,8 @@ def train(args: argparse.Namespace, name: str) -> None:
         f"randomness.seed={args.train_seed}",
         f"train_dataloader.dataset.seed={args.train_seed}",
         f"train_dataloader.dataset.num_samples={args.steps // EPOCHS * BATCH_SIZE}",
+        f"train_cfg.max_epochs={EPOCHS}",
+        f"param_scheduler.1.T_max={EPOCHS}",
         *("val_dataloader=None", "val_cfg=None", "val_evaluator=None"),
     ]
     command = [METHODS[name].config, "--work-dir", _folder(args, name), "--cfg-options", *options]
