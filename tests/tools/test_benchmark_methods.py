@@ -69,7 +69,7 @@ def test_a_method_is_trained_once(tmp_path, monkeypatch):
         assert float(cells(text, row)[1].split(" ")[0]) > 0
         assert float(cells(text, row)[6]) > 0  # milliseconds
         assert float(cells(text, row)[9]) > 0  # seconds a step
-    again = measured(**dict.fromkeys(methods.METHODS["mion"].rows, [1.0, 2.0]))
+    again = measured(**{row: [1.0, 2.0] for row in methods.METHODS["mion"].rows})
     monkeypatch.setattr(methods, "measure", lambda args, name: again)
     benchmark.main(arguments)
     assert checkpoint.stat().st_mtime_ns == written
