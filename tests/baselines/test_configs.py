@@ -102,8 +102,9 @@ def cut_down_file(name: str, folder: Path) -> str:
     options = cut_down(cfg)
     cfg.model.architecture.backbone = options.pop("model.architecture.backbone")
     cfg.merge_from_dict(options)
-    cfg.dump(folder / "config.py")
-    return str(folder / "config.py")
+    path = folder / f"{name}.py"  # mmengine tells runs apart by this name and the second in which they start
+    cfg.dump(path)
+    return str(path)
 
 
 # with its backbone cut down, pare_hrnet-w32_mixed would be pare_r50_mixed
