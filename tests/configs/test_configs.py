@@ -22,7 +22,7 @@ _SPEC.loader.exec_module(test_tool)
 
 CONFIGS = Path(train_tool.__file__).parents[1] / "configs"
 PAPER = CONFIGS / "mion" / "mrt_r50_56x56_mixed.py"
-OTHER_TESTS = {"_base_", "mmhuman3d", "mmpose"}  # the hosts' own configs: tests/hosts and tests/mmcv2
+OTHER_TESTS = {"_base_", "mmhuman3d", "mmpose", "baselines"}  # tests/hosts, tests/mmcv2 and tests/baselines
 RUNNABLE = sorted(path for path in CONFIGS.rglob("*.py") if not OTHER_TESTS & set(path.parts))
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
