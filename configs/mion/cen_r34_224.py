@@ -20,7 +20,7 @@ model = dict(
     loss=dict(type="mion.ConsistencyLoss"),  # eq. 10
 )
 
-# The paper also trains on UP-3D, ground truth against candidates. With the file (README, "Real data"), the data set is
+# The paper also trains on UP-3D, ground truth against candidates. With the file (docs/data.md), the data set is
 #   dict(type="mion.MixedDataset", datasets=[pairs, up3d], ratios=[0.5, 0.5])
 # where up3d is a mion.HumanDataset with SMPL and keypoints, cropped to 224.
 pairs = dict(
