@@ -7,7 +7,10 @@ data = dict(
     test=dict(
         dataset_name="pw3d",
         ann_file="pw3d_test.npz",
-        body_model=dict(  # the truth: SMPL of each person's gender
+        # The truth: SMPL of each person's gender. mmhuman3d reads the official files with chumpy, which new Pythons
+        # lack; rewrite them: for gender in ("neutral", "male", "female"): mion_plugin.body.export.export_body(
+        # mion_plugin.body.load_body("official", gender), "data/body_models/smpl", gender)
+        body_model=dict(
             type="GenderedSMPL",
             keypoint_src="h36m",
             keypoint_dst="h36m",
