@@ -30,8 +30,12 @@ def main(arguments: list[str] | None = None) -> None:
     for name, module in BENCHMARKS.items():
         module.add_arguments(commands.add_parser(name, help=(module.__doc__ or "").split("\n")[0]))
     args = parser.parse_args(arguments)
+    threads = torch.get_num_threads()
     torch.set_num_threads(args.threads)
-    BENCHMARKS[args.benchmark].run(args)
+    try:
+        BENCHMARKS[args.benchmark].run(args)
+    finally:
+        torch.set_num_threads(threads)
 
 
 if __name__ == "__main__":

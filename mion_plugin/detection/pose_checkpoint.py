@@ -54,7 +54,8 @@ def load_pose_weights(model: nn.Module, path: Path) -> None:
         FileNotFoundError: No such file.
         ValueError: Not a checkpoint that can be read safely, or one of another network.
     """
-    with torch.serialization.safe_globals(torch_safe_globals()):
+    known = torch.serialization.get_safe_globals()  # the context would take away at its end what was there before
+    with torch.serialization.safe_globals([one for one in torch_safe_globals() if one not in known]):
         weights: dict[str, Tensor] = load_weights(path)
     try:
         # not strict: mmpose itself renames what older versions called otherwise

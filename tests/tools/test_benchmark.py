@@ -42,7 +42,9 @@ def test_all_forms_compute_the_same_losses(upside_down):
 
 def test_the_synthesis_table_is_printed(capsys):
     arguments = ["--sizes", "16", "24", "--num-images", "2", "--repeats", "1", "--reference-images", "1"]
+    threads = torch.get_num_threads()
     benchmark.main(["synthesis", *arguments])
+    assert torch.get_num_threads() == threads
     rows = [line.split("│")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
     assert [int(row[0]) for row in rows] == [16, 24]
     for _, rate, milliseconds, reference, ratio in ([cell.strip() for cell in row] for row in rows):
