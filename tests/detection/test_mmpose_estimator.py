@@ -119,8 +119,6 @@ def test_loading_a_checkpoint(small, tmp_path):
     config, path = write_small_config(tmp_path), tmp_path / "weights.pth"
     meta = {"dataset_meta": {"sigmas": np.array([0.026, 0.025], np.float32), "dataset_name": "coco"}, "epoch": 210}
     torch.save({"meta": meta, "state_dict": small.model.state_dict()}, path)
-    with pytest.raises(Exception, match=r"numpy\.core\.multiarray\._reconstruct"):
-        torch.load(path, weights_only=True)  # why there is more to it than torch.load
     loaded = load_mmpose_estimator(str(config), str(path))
     image, box = [make_image(80, 80)], np.array([[10.0, 10.0, 40.0, 40.0]])
     np.testing.assert_array_equal(loaded(image, box), small(image, box))
