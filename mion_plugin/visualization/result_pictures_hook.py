@@ -77,10 +77,11 @@ class ResultPicturesHook(Hook):
         picture = (image.float() * self.std + self.mean).clamp(0, 255).byte().permute(1, 2, 0).numpy()
         focal_length = self.focal_length * len(picture) / 224.0
         chosen = int(sample.pred_bodies.get("selected", 0))
-        bodies = [
-            ("candidate", self._pose(sample.candidates, chosen)),
-            ("refined", self._pose(sample.pred_bodies, chosen)),
-        ]
+        if "candidates" in sample:
+            bodies = [("candidate", self._pose(sample.candidates, chosen))]
+            bodies.append(("refined", self._pose(sample.pred_bodies, chosen)))
+        else:  # a method without stage 1
+            bodies = [("prediction", self._pose(sample.pred_bodies, chosen))]
         truth = sample.gt_body
         if int(truth.get("has_smpl", 0)) and int(truth.get("has_transl", 0)):
             pose = torch.cat([truth.smpl_global_orient.view(1, 3), truth.smpl_body_pose.view(23, 3)])
