@@ -48,3 +48,6 @@ model = dict(
     ),
     remember_fits=False,  # each epoch has new images
 )
+
+# HMR's 1e-3 diverges here within 300 steps (the camera's prior, which HMR lacks)
+optim_wrapper = dict(optimizer=dict(lr=3e-4))
