@@ -89,7 +89,8 @@ PAPER_MARGINS = {
     "SHAPE-L2": "-27 %",
 }
 NOTES = """\
-- MION reads 2D keypoints, here the true ones with 1.5 px of noise; HMR and SPIN read the image alone.
+- MION reads 2D keypoints, here the true ones with 1.5 px of noise; HMR and SPIN read the image alone, and from scratch
+  need far more steps than MION to find the body's orientation in it. The paper's SPIN is trained to the end.
 - HMR is trained without its adversarial part. SMPL labels take the place of SMPLify's fits in SPIN, as in mmhuman3d:
   where all images have them, SMPLify has nothing to do and is not run.
 - `SPIN, SMPLify in the loop` has neither SMPL nor 3D keypoints for half of its images, so that SMPLify fits them; 5
