@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from mion_plugin.files import RestrictedUnpickler, UnsafePickleError
+from mion_plugin.files.json_files import read_json
 
 
 def require_file(path: Path) -> Path:
@@ -85,10 +85,7 @@ def load_json(path: Path) -> Any:
         FileNotFoundError: No such file.
         ValueError: Not JSON.
     """
-    try:
-        return json.loads(require_file(path).read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{path} is not a JSON file: {error}") from None
+    return read_json(require_file(path))
 
 
 def fields(content: dict[str, Any], path: Path, **shapes: tuple[int, ...]) -> list[np.ndarray]:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from mion_plugin.conversion.archives import load_json, safe_relative
-from mion_plugin.conversion.people import BOX_SCALE, People, scale_box
+from mion_plugin.conversion.people import BOX_SCALE, People
+from mion_plugin.geometry.boxes import scale_boxes
 
 
 def convert_coco(archive: Path, split: str, progress: Callable[[int, int], None] = lambda done, total: None) -> People:
@@ -36,7 +37,7 @@ def convert_coco(archive: Path, split: str, progress: Callable[[int, int], None]
             keypoints2d = np.array(annotation["keypoints"], dtype=np.float64).reshape(17, 3)
             keypoints2d[:, 2] = keypoints2d[:, 2] > 0  # 1 is hidden, 2 visible; both are annotated
             if keypoints2d[5:, 2].all():
-                box = scale_box(np.array(annotation["bbox"], dtype=np.float64).reshape(4), BOX_SCALE)
+                box = scale_boxes(np.array(annotation["bbox"], dtype=np.float64).reshape(4), BOX_SCALE)
                 people.add(f"{folder}/{names[annotation['image_id']]}", box, keypoints2d)
             else:
                 people.skip("people with a joint of the body not annotated")

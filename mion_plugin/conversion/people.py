@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mion_plugin.files import atomic_path
+from mion_plugin.geometry.boxes import scale_boxes
 from mion_plugin.geometry.keypoints import keypoint_mapping, keypoint_names
 
 BOX_SCALE = 1.2  # of the box around the keypoints; SPIN's and mmhuman3d's
@@ -28,13 +29,7 @@ def keypoint_box(keypoints2d: np.ndarray, scale: float = BOX_SCALE) -> np.ndarra
     if len(points) < 2:
         return None
     low, high = points.min(axis=0), points.max(axis=0)
-    return scale_box(np.concatenate([low, high - low]), scale) if (high > low).any() else None
-
-
-def scale_box(box: np.ndarray, scale: float) -> np.ndarray:
-    """A box (4,) x, y, width, height made ``scale`` times as large about its centre."""
-    corner, size = np.asarray(box[:2], dtype=np.float64), np.asarray(box[2:], dtype=np.float64)
-    return np.concatenate([corner - (scale - 1) / 2 * size, scale * size])
+    return scale_boxes(np.concatenate([low, high - low]), scale) if (high > low).any() else None
 
 
 class People:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import defaultdict
 from collections.abc import Iterable
@@ -12,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
-_NUM_KEYPOINTS = 17
+from mion_plugin.files.json_files import read_json
+
+NUM_KEYPOINTS = 17
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class CocoKeypointFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
-        content = _read_json(self._path)
+        content = read_json(self._path, "keypoint file")
         images, annotations = (_entries(content, key, self._path) for key in ("images", "annotations"))
         self._num_images = len(images)
         self._image_ids, self._by_image = defaultdict(list), defaultdict(list)
@@ -103,15 +104,6 @@ class CocoKeypointFile:
         return [_to_person(entry, f"{self._path}: annotation {entry.get('id', '?')}") for entry in entries]
 
 
-def _read_json(path: Path) -> Any:
-    if not path.is_file():
-        raise FileNotFoundError(f"keypoint file {path} does not exist")
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{path} is not a JSON file: {error}") from None
-
-
 def _entries(content: Any, key: str, path: Path) -> list[dict[str, Any]]:
     """The list of objects under ``key``."""
     entries = content.get(key) if isinstance(content, dict) else None
@@ -130,16 +122,18 @@ def _to_person(entry: dict[str, Any], where: str) -> CocoPerson:
         raise ValueError(f"{where} has no {error.args[0]!r}") from None
     except (TypeError, ValueError):
         raise ValueError(f"{where}: keypoints and bbox must be lists of numbers") from None
-    if numbers.shape != (3 * _NUM_KEYPOINTS,) or bbox.shape != (4,):
+    if numbers.shape != (3 * NUM_KEYPOINTS,) or bbox.shape != (4,):
         raise ValueError(
             f"{where} has {numbers.size} keypoint numbers and {bbox.size} bbox numbers, expected 51 (x, y, visibility "
             "of 17 keypoints) and 4"
         )
     if not (np.isfinite(numbers).all() and np.isfinite(bbox).all() and (bbox[2:] > 0).all()):
         raise ValueError(f"{where}: keypoints and bbox must be finite, and the box must have a size")
-    keypoints2d = numbers.reshape(_NUM_KEYPOINTS, 3)
-    visible = keypoints2d[:, 2] > 0
-    keypoints2d[:, :2] += 0.5  # COCO gives the pixel's index, we its centre
-    keypoints2d[:, 2] = visible
-    keypoints2d[~visible] = 0.0
-    return CocoPerson(keypoints2d, bbox)
+    return CocoPerson(with_confidence(numbers.reshape(NUM_KEYPOINTS, 3)), bbox)
+
+
+def with_confidence(keypoints2d: np.ndarray) -> np.ndarray:
+    """COCO's keypoints (..., 17, 3), pixel indices and visibility, as those of a ``CocoPerson``."""
+    visible = keypoints2d[..., 2:] > 0
+    centres = keypoints2d[..., :2] + 0.5  # COCO gives the pixel's index, we its centre
+    return np.where(visible, np.concatenate([centres, np.ones_like(centres[..., :1])], axis=-1), 0.0)

@@ -118,8 +118,7 @@ def stored_settings(path: Path) -> str:
         ValueError: Not such a file.
     """
     if path.suffix == ".json":
-        read_coco(path)  # checks it
-        info = json.loads(path.read_text(encoding="utf-8")).get("info")
+        info = read_coco(path).get("info")
         return str(info.get(_SETTINGS_KEY, "")) if isinstance(info, dict) else ""
     try:
         with np.load(path, allow_pickle=False) as archive:

@@ -11,17 +11,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from mion_plugin.datasets.coco import CocoPerson
+from mion_plugin.datasets.coco import NUM_KEYPOINTS, CocoPerson
 from mion_plugin.detection.people import PersonDetector
 from mion_plugin.detection.pose_checkpoint import fetch_checkpoint, load_pose_weights
-from mion_plugin.geometry.keypoints import keypoint_names
 
 KeypointEstimator: TypeAlias = Callable[[Sequence[np.ndarray], np.ndarray], np.ndarray]
 """From S images (H, W, 3) uint8 RGB and S boxes (S, 4), x, y of the top left corner, width, height in pixels, to
 keypoints (S, 17, 3) in COCO order of the person in each box: x, y in pixels of the image (pixel centres at integer +
 0.5) and confidence in 0..1, all 0 where there is none. An image may come several times, with other boxes."""
 
-NUM_KEYPOINTS = len(keypoint_names("coco"))
 # HRNet-W48 at 256 x 192, of each generation's model zoo: config and weights
 DEFAULTS = {
     0: (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from mion_plugin.datasets.coco import NUM_KEYPOINTS, with_confidence
 from mion_plugin.datasets.human_data import load_human_data
-from mion_plugin.geometry.keypoints import keypoint_names
-from mion_plugin.inference.people import list_photographs
-
-NUM_KEYPOINTS = len(keypoint_names("coco"))
+from mion_plugin.datasets.transforms.loading import list_images
+from mion_plugin.files.json_files import read_json
+from mion_plugin.geometry.boxes import scale_boxes
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,9 +50,7 @@ class PersonBoxes:
             raise ValueError(f"a box scale of {factor}, expected a positive number")
         if self.boxes is None or factor == 1.0:
             return self
-        size = self.boxes[:, 2:] * factor
-        corner = self.boxes[:, :2] + (self.boxes[:, 2:] - size) / 2
-        return replace(self, boxes=np.hstack([corner, size]))
+        return replace(self, boxes=scale_boxes(self.boxes, factor))
 
     def digest(self) -> str:
         """Text that differs for other people."""
@@ -119,23 +116,19 @@ def boxes_of_images(folder: str | os.PathLike[str]) -> PersonBoxes:
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"folder {folder} does not exist")
-    return PersonBoxes(tuple(photograph.name for photograph in list_photographs(folder)))
+    return PersonBoxes(tuple(path.name for path in list_images(folder)))
 
 
-def read_coco(path: Path) -> dict[str, list[dict[str, Any]]]:
-    """The ``images`` and ``annotations`` of a COCO file; raises as ``boxes_of_coco``."""
-    if not path.is_file():
-        raise FileNotFoundError(f"annotation file {path} does not exist")
+def read_coco(path: Path) -> dict[str, Any]:
+    """The content of a COCO file, with lists of ``images`` and ``annotations``; raises as ``boxes_of_coco``."""
+    content = read_json(path, "annotation file")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        lists = {key: content[key] for key in ("images", "annotations")}
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{path} is not a JSON file: {error}") from None
+        lists = [content[key] for key in ("images", "annotations")]
     except (KeyError, TypeError):
         raise ValueError(f"{path} has no lists 'images' and 'annotations', expected COCO annotations") from None
-    if not all(isinstance(entries, list) and all(isinstance(e, dict) for e in entries) for entries in lists.values()):
+    if not all(isinstance(entries, list) and all(isinstance(e, dict) for e in entries) for entries in lists):
         raise ValueError(f"{path}: 'images' and 'annotations' must be lists of objects, as in COCO annotations")
-    return lists
+    return content
 
 
 def _annotated_keypoints(entries: Sequence[dict[str, Any]], labels: Sequence[str], path: Path) -> np.ndarray | None:
@@ -147,15 +140,9 @@ def _annotated_keypoints(entries: Sequence[dict[str, Any]], labels: Sequence[str
                 keypoints2d[row] = np.array(entry["keypoints"], dtype=np.float64).reshape(NUM_KEYPOINTS, 3)
             except (TypeError, ValueError):
                 raise ValueError(f"{path}: {label}: keypoints must be 51 numbers: x, y, visibility of 17") from None
-    visible = keypoints2d[..., 2] > 0
     if not np.isfinite(keypoints2d).all():
         raise ValueError(f"{path}: keypoints hold NaN or infinite values")
-    if not visible.any():
-        return None
-    keypoints2d[..., :2] += 0.5  # COCO gives the pixel's index, we its centre
-    keypoints2d[..., 2] = visible
-    keypoints2d[~visible] = 0.0
-    return keypoints2d
+    return with_confidence(keypoints2d) if (keypoints2d[..., 2] > 0).any() else None
 
 
 def _check_sizes(boxes: np.ndarray, where: str, labels: Sequence[str]) -> None:

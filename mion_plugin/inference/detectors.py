@@ -10,6 +10,7 @@ from mion_plugin.datasets.coco import CocoPerson
 from mion_plugin.detection.mediapipe_detector import REMEDY, MediaPipeDetector
 from mion_plugin.detection.mmpose_estimator import KeypointEstimator, load_mmpose_estimator, whole_image_detector
 from mion_plugin.detection.people import PersonDetector
+from mion_plugin.geometry.boxes import scale_boxes
 
 _BOX_SCALE = 1.25  # from the box around keypoints to one around the person, as mmpose's networks were trained with
 
@@ -48,16 +49,10 @@ def top_down_detector(estimator: KeypointEstimator, find_boxes: PersonDetector) 
     """A detector whose people are those of ``find_boxes`` with the keypoints of ``estimator``."""
 
     def detect(image: np.ndarray) -> list[CocoPerson]:
-        boxes = [_enlarged(person.bbox) for person in find_boxes(image)]
+        boxes = [scale_boxes(person.bbox, _BOX_SCALE) for person in find_boxes(image)]
         if not boxes:
             return []
         keypoints2d = estimator([image] * len(boxes), np.stack(boxes))
         return [CocoPerson(found, box) for found, box in zip(keypoints2d, boxes, strict=True)]
 
     return detect
-
-
-def _enlarged(bbox: np.ndarray) -> np.ndarray:
-    """A box (4,) x, y, width, height about the same middle."""
-    size = _BOX_SCALE * bbox[2:]
-    return np.concatenate([bbox[:2] - (size - bbox[2:]) / 2, size])

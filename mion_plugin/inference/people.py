@@ -10,13 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from mion_plugin.datasets.coco import CocoPerson, load_coco_people_of
-from mion_plugin.datasets.transforms.loading import read_image
-from mion_plugin.geometry.keypoints import keypoint_names
+from mion_plugin.datasets.coco import NUM_KEYPOINTS, CocoPerson, load_coco_people_of
+from mion_plugin.datasets.transforms.loading import list_images, read_image
 from mion_plugin.inference.cropping import keypoint_box
-
-IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-_NUM_KEYPOINTS = len(keypoint_names("coco"))
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ def list_photographs(inputs: Any) -> list[Photograph]:
     photographs: list[Photograph] = []
     for entry in entries:
         if isinstance(entry, (str, os.PathLike)):
-            photographs += [Photograph(path.name, path=path) for path in _files(Path(entry))]
+            photographs += [Photograph(path.name, path=path) for path in list_images(Path(entry))]
         elif isinstance(entry, Photograph):
             photographs.append(entry)
         else:
@@ -92,15 +88,6 @@ def find_people(keypoints2d: Any, photographs: Sequence[Photograph], single: boo
     return [_people(entry, photograph.name) for entry, photograph in zip(given, photographs, strict=True)]
 
 
-def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
-    if not files:
-        raise ValueError(f"folder {path} holds no images ({', '.join(IMAGE_SUFFIXES)})")
-    return files
-
-
 def _checked_pixels(entry: Any) -> np.ndarray:
     if not isinstance(entry, np.ndarray) or entry.ndim != 3 or entry.shape[2] != 3 or entry.dtype != np.uint8:
         told = f"{entry.dtype} {entry.shape}" if isinstance(entry, np.ndarray) else type(entry).__name__
@@ -113,7 +100,7 @@ def _people(entry: Any, name: str) -> list[CocoPerson]:
         return list(entry)
     values = np.asarray(entry, dtype=np.float64)
     values = values[None] if values.ndim == 2 else values
-    if values.ndim != 3 or values.shape[1:] != (_NUM_KEYPOINTS, 3):
+    if values.ndim != 3 or values.shape[1:] != (NUM_KEYPOINTS, 3):
         raise ValueError(f"{name}: keypoints2d has shape {values.shape}, expected (17, 3) or (P, 17, 3) in COCO order")
     if not np.isfinite(values[values[..., 2] > 0]).all():
         raise ValueError(f"{name}: keypoints2d holds NaN or infinite values where the confidence is above 0")

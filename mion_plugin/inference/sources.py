@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mion_plugin.datasets.transforms.loading import BrokenImageError, read_image
-from mion_plugin.inference.people import IMAGE_SUFFIXES, list_photographs
+from mion_plugin.datasets.transforms.loading import IMAGE_SUFFIXES, BrokenImageError, list_images, read_image
 from mion_plugin.inference.videos import VIDEO_SUFFIXES, VideoReader
 
 _GLOB_CHARACTERS = "*?["
@@ -78,8 +77,7 @@ def open_source(text: str) -> FrameSource:
         return _video(path, path.stem)
     if not path.exists():
         raise FileNotFoundError(f"{text} does not exist; expected an image, folder, glob, video or number of a webcam")
-    files = [photograph.path for photograph in list_photographs(path) if photograph.path is not None]
-    return _photographs(files, path.resolve().name if path.is_dir() else path.stem)
+    return _photographs(list_images(path), path.resolve().name if path.is_dir() else path.stem)
 
 
 def _matching(pattern: str) -> list[Path]:

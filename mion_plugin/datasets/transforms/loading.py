@@ -9,6 +9,8 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from mion_plugin.registry import TRANSFORMS
 
+IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+
 
 class BrokenImageError(OSError):
     """An image file that exists but cannot be decoded."""
@@ -45,3 +47,17 @@ def read_image(path: str | Path) -> np.ndarray:
             return np.asarray(upright if upright.mode == "RGB" else upright.convert("RGB"))
     except (OSError, ValueError, SyntaxError, EOFError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise BrokenImageError(f"image {path} cannot be read: {error}; fetch it again or remove its row") from error
+
+
+def list_images(path: Path) -> list[Path]:
+    """The image files of a folder in order of their names; a file's own path.
+
+    Raises:
+        ValueError: A folder without images.
+    """
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
+    if not files:
+        raise ValueError(f"folder {path} holds no images ({', '.join(IMAGE_SUFFIXES)})")
+    return files

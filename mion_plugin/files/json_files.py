@@ -1,0 +1,26 @@
+"""Reading JSON files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+def read_json(path: Path, kind: str = "file") -> Any:
+    """The content of a JSON file.
+
+    Args:
+        path: The file.
+        kind: What to call it where it does not exist.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not JSON.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{kind} {path} does not exist")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"{path} is not a JSON file: {error}") from None
