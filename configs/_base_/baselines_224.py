@@ -1,23 +1,14 @@
 # What mmhuman3d's methods share on the real data: its mixture of six sets and its test on 3DPW.
 # Files: mmhuman3d's, as its docs/preprocess_dataset.md names them, below data/preprocessed_datasets and data/datasets;
 # data/body_models/smpl as configs/_base_/mrt_r50_56x56.py says; data/body_models/smpl_mean_params.npz, SPIN's.
-_base_ = ["./pw3d_224.py"]
+_base_ = ["./pw3d_224.py", "./augmentation_224.py"]
 
-train_pipeline = [
-    dict(type="mion.LoadImageFromFile"),
-    dict(type="mion.RandomChannelNoise", noise_factor=0.4),
-    dict(type="mion.RandomHorizontalFlip", flip_prob=0.5),
-    dict(type="mion.GetRandomScaleRotation", rot_factor=30.0, scale_factor=0.25, rot_prob=0.6),
-    dict(type="mion.MeshAffine", img_res=224),
-    dict(type="mion.Normalize"),
-    dict(type="mion.PackBodyInputs"),
-]
 annotated = dict(
     type="mion.HumanDataset",
     data_prefix="data",
     keypoints2d_convention="smpl_54",
     keypoints3d_convention="smpl_54",
-    pipeline=train_pipeline,
+    pipeline=_base_.train_pipeline,
 )
 train_dataloader = dict(
     batch_size=32,  # of each of 8 GPUs

@@ -1,22 +1,12 @@
 # The paper's six training sets (4.1), mixed as SPIN mixes them; validated on Human3.6M, protocol 2.
-_base_ = ["./h36m_224.py"]
+_base_ = ["./h36m_224.py", "./augmentation_224.py"]
 
-train_pipeline = [
-    dict(type="mion.LoadImageFromFile"),
-    dict(type="mion.RandomChannelNoise", noise_factor=0.4),  # colours times 0.6 to 1.4 (3.4)
-    dict(type="mion.RandomHorizontalFlip", flip_prob=0.5),
-    # normal with 30 degrees, cut at the paper's 60 (3.4); that, the scale and the probability are SPIN's
-    dict(type="mion.GetRandomScaleRotation", rot_factor=30.0, scale_factor=0.25, rot_prob=0.6),
-    dict(type="mion.MeshAffine", img_res=224),
-    dict(type="mion.Normalize"),
-    dict(type="mion.PackBodyInputs"),
-]
 annotated = dict(
     type="mion.HumanDataset",
     data_prefix="data",  # mmhuman3d's layout, as in h36m_224.py
     keypoints2d_convention="smpl_54",  # every joint that one of the sets annotates; stage 1 takes its COCO joints
     keypoints2d_source="detected",  # HRNet-W48's, as keypoints2d_detected in the file; see mion.HumanDataset
-    pipeline=train_pipeline,
+    pipeline=_base_.train_pipeline,
 )
 # Files as mmhuman3d's converters name them. h36m_mosh_train.npz has SMPL, for the paper's L_smpl, h36m_train.npz none;
 # LSP, LSPET, MPII and COCO have 2D keypoints alone.

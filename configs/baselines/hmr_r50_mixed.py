@@ -3,13 +3,11 @@
 #   tools/dist_test.sh configs/baselines/hmr_r50_mixed.py CHECKPOINT 8
 # CHECKPOINT may be mmhuman3d's resnet50_hmr_pw3d-04f40f58_20211201.pth: MPJPE 112.34, PA-MPJPE 67.53 by its authors.
 # Files: configs/_base_/baselines_224.py. Not trained here: the data need licences.
-_base_ = ["../_base_/default_runtime.py", "../_base_/baselines_224.py"]
+_base_ = ["../_base_/default_runtime.py", "../_base_/baselines_224.py", "../_base_/hmr.py"]
 
-body_model = dict(type="SMPL", keypoint_src="smpl_54", keypoint_dst="smpl_54", keypoint_approximate=True)
+model = dict(type="SMPL", keypoint_src="smpl_54", keypoint_dst="smpl_54", keypoint_approximate=True)
 model = dict(
-    type="mion.MMHuman3DMethod",
     architecture=dict(
-        type="ImageBodyModelEstimator",
         backbone=dict(
             type="ResNet",
             depth=50,
@@ -20,14 +18,6 @@ model = dict(
             init_cfg=dict(type="Pretrained", checkpoint="torchvision://resnet50"),
         ),
         head=dict(type="HMRHead", feat_dim=2048, smpl_mean_params="data/body_models/smpl_mean_params.npz"),
-        body_model_train=body_model,
-        body_model_test=dict(type="SMPL", keypoint_src="h36m", keypoint_dst="h36m"),
-        convention="smpl_54",
-        loss_keypoints3d=dict(type="SmoothL1Loss", loss_weight=100),
-        loss_keypoints2d=dict(type="SmoothL1Loss", loss_weight=10),
-        loss_vertex=dict(type="L1Loss", loss_weight=2),
-        loss_smpl_pose=dict(type="MSELoss", loss_weight=3),
-        loss_smpl_betas=dict(type="MSELoss", loss_weight=0.02),
     ),
     body=dict(model_path="data/body_models/smpl"),
 )

@@ -1,13 +1,11 @@
 # HMR of mmhuman3d on the data, backbone and budget of configs/mion/mrt_tiny_synthetic.py; without the adversarial part.
 #   python tools/train.py configs/baselines/hmr_tiny_synthetic.py
 #   python tools/test.py configs/baselines/hmr_tiny_synthetic.py work_dirs/hmr_tiny_synthetic/epoch_8.pth
-_base_ = ["../_base_/default_runtime.py", "../_base_/synthetic_112.py"]
+_base_ = ["../_base_/default_runtime.py", "../_base_/synthetic_112.py", "../_base_/hmr.py"]
 
-body_model = dict(type="SMPL", keypoint_src="smpl_54", keypoint_dst="smpl_54", keypoint_approximate=True)
+model = dict(type="SMPL", keypoint_src="smpl_54", keypoint_dst="smpl_54", keypoint_approximate=True)
 model = dict(
-    type="mion.MMHuman3DMethod",
     architecture=dict(
-        type="ImageBodyModelEstimator",
         # the first three stages of ResNet-18, the backbone of the small MION
         backbone=dict(
             type="ResNet",
@@ -20,15 +18,6 @@ model = dict(
             norm_cfg=dict(type="BN", requires_grad=True),
         ),
         head=dict(type="HMRHead", feat_dim=256),
-        body_model_train=body_model,
-        body_model_test=dict(type="SMPL", keypoint_src="h36m", keypoint_dst="h36m"),
-        convention="smpl_54",
-        # mmhuman3d's weights
-        loss_keypoints3d=dict(type="SmoothL1Loss", loss_weight=100),
-        loss_keypoints2d=dict(type="SmoothL1Loss", loss_weight=10),
-        loss_vertex=dict(type="L1Loss", loss_weight=2),
-        loss_smpl_pose=dict(type="MSELoss", loss_weight=3),
-        loss_smpl_betas=dict(type="MSELoss", loss_weight=0.02),
     ),
     image_size=112,
     bfloat16_features=True,

@@ -4,49 +4,10 @@
 # CHECKPOINT may be mmhuman3d's resnet50_spin_pw3d-e1d70119_20220708.pth: MPJPE 94.11, PA-MPJPE 57.54 by its authors.
 # Files, beside those of configs/_base_/baselines_224.py: mmhuman3d's spin_*.npz, to whose rows data/static_fits belong,
 # SMPLify's data/gmm_08.pkl, and data/pretrained/spin_pretrain.pth. Not trained here: the data need licences.
-_base_ = ["./hmr_r50_mixed.py"]
+_base_ = ["./hmr_r50_mixed.py", "../_base_/spin_registration.py"]
 
-body_model = dict(type="SMPL", keypoint_src="smpl_54", keypoint_dst="smpl_49", keypoint_approximate=True)
-registrant = dict(
-    type="SMPLify",
-    body_model=body_model,
-    num_epochs=1,
-    stages=[
-        dict(num_iter=50, fit_global_orient=True, fit_transl=True, fit_body_pose=False, fit_betas=False),
-        dict(num_iter=50, fit_global_orient=True, fit_transl=False, fit_body_pose=True, fit_betas=True),
-    ],
-    optimizer=dict(type="Adam", lr=1e-2, betas=(0.9, 0.999)),
-    keypoints2d_loss=dict(type="KeypointMSELoss", loss_weight=1.0, reduction="sum", sigma=100),
-    shape_prior_loss=dict(type="ShapePriorLoss", loss_weight=5.0**2, reduction="sum"),
-    joint_prior_loss=dict(type="JointPriorLoss", loss_weight=15.2**2, reduction="sum"),
-    pose_prior_loss=dict(
-        type="MaxMixturePrior", prior_folder="data", num_gaussians=8, loss_weight=4.78**2, reduction="sum"
-    ),
-    ignore_keypoints=[
-        "neck_openpose",
-        "right_hip_openpose",
-        "left_hip_openpose",
-        "right_hip_extra",
-        "left_hip_extra",
-    ],
-    camera=dict(
-        type="PerspectiveCameras",
-        convention="opencv",
-        in_ndc=False,
-        focal_length=5000,
-        image_size=(224, 224),
-        principal_point=(112, 112),
-    ),
-)
 model = dict(
-    architecture=dict(
-        backbone=dict(init_cfg=None),
-        body_model_train=body_model,
-        registration=dict(mode="in_the_loop", registrant=registrant),
-        convention="smpl_49",
-        loss_camera=dict(type="CameraPriorLoss", loss_weight=60),
-    ),
-    static_fits="data/static_fits",
+    architecture=dict(backbone=dict(init_cfg=None), **_base_.spin_architecture), static_fits="data/static_fits"
 )
 load_from = "data/pretrained/spin_pretrain.pth"
 annotated = {**_base_.annotated, "keypoints2d_convention": "smpl_49", "keypoints3d_convention": "smpl_49"}

@@ -35,35 +35,20 @@ model = dict(
 pipeline = [dict(type="mion.Normalize"), dict(type="mion.PackBodyInputs")]
 people = dict(
     type="mion.SURREALSynthesisDataset",
-    num_samples=32000,
-    split="train",
     image_size=224,
     detected_noise=3.0,  # pixels, of a detector
-    fresh_samples=True,
     pipeline=pipeline,
 )
-test_people = dict(
-    type="mion.SURREALSynthesisDataset",
-    num_samples=1024,
-    split="test",
-    seed=1,
-    image_size=224,
-    detected_noise=3.0,
-    pipeline=pipeline,
-)
+loader = dict(batch_size=16, num_workers=4, persistent_workers=True)
 train_dataloader = dict(
-    batch_size=16,
-    num_workers=4,
-    persistent_workers=True,
+    **loader,
     sampler=dict(type="mion.EpochSampler", shuffle=True),
-    dataset=people,
+    dataset=dict(**people, num_samples=32000, split="train", fresh_samples=True),
 )
 val_dataloader = dict(
-    batch_size=16,
-    num_workers=4,
-    persistent_workers=True,
+    **loader,
     sampler=dict(type="mion.EpochSampler", shuffle=False),
-    dataset=test_people,
+    dataset=dict(**people, num_samples=1024, split="test", seed=1),
 )
 test_dataloader = val_dataloader
 val_evaluator = dict(type="mion.MeshMetric", errors=("MPJPE", "PA-MPJPE"), statistics=("chosen", "mean", "best"))
