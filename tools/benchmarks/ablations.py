@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from benchmarks.markdown import table
-
-from mion_plugin.files import atomic_path
+from benchmarks.markdown import table, write_page
 
 CONFIG = "configs/mion/mrt_tiny_synthetic.py"
 TOOLS = Path(__file__).parents[1]
@@ -68,8 +66,7 @@ def run(args: argparse.Namespace) -> None:
             if not _report_path(args, variant, seed).exists():
                 train_and_test(args, variant, seed)
     text = report(args)
-    with atomic_path(args.out) as temporary:
-        temporary.write_text(text)
+    write_page(args.out, text)
     print(text)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from benchmarks.markdown import table
+from benchmarks.markdown import table, write_page
 from mmengine.config import Config
 from mmengine.runner import Runner
 from torch import nn
@@ -25,7 +25,6 @@ from torch import nn
 from mion_plugin.evaluation import MeshMetric
 from mion_plugin.evaluation.metrics import CHOOSERS
 from mion_plugin.evaluation.selection import bootstrap_interval, chosen_errors
-from mion_plugin.files import atomic_path
 from mion_plugin.registry import MODELS
 from mion_plugin.weights import load_weights
 
@@ -139,8 +138,7 @@ def run(args: argparse.Namespace) -> None:
             train(args, name)
     measured = {name: measure(args, name) for name in args.methods}
     text = report(args, measured)
-    with atomic_path(args.out) as temporary:
-        temporary.write_text(text)
+    write_page(args.out, text)
     print(text)
 
 

@@ -11,14 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from benchmarks.markdown import table
+from benchmarks.markdown import table, write_page
 from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mion_plugin.evaluation import MeshMetric
 from mion_plugin.evaluation.metrics import CHOOSERS
 from mion_plugin.evaluation.selection import bootstrap_interval, chosen_errors, selection_statistics
-from mion_plugin.files import atomic_path
 from mion_plugin.mion import MultiInitializationOptimizationNetwork
 from mion_plugin.registry import MODELS
 
@@ -77,8 +76,7 @@ def run(args: argparse.Namespace) -> None:
             speed(model, cfg),
         ]
     )
-    with atomic_path(args.out) as temporary:
-        temporary.write_text(text + "\n")
+    write_page(args.out, text + "\n")
     print(text)
 
 
