@@ -23,12 +23,19 @@ from pathlib import Path
 
 from cli import OneLineParser, report_errors
 from demos.candidates import write_candidates
+from demos.options import (
+    KEYPOINTS,
+    PHOTO,
+    add_model_arguments,
+    add_people_arguments,
+    choose_finder,
+    last_stage,
+    make_config,
+)
 from demos.results import Wishes, watched, write_bodies_of_video, write_one, write_photographs
-from mmengine.config import Config
 from rich.console import Console
 from rich.progress import Progress
 
-import mion_plugin
 from mion_plugin.body import SMPLBody
 from mion_plugin.candidates import CandidateSelector
 from mion_plugin.inference import (
@@ -36,19 +43,13 @@ from mion_plugin.inference import (
     FrameSource,
     KeypointTracker,
     MIONInferencer,
-    find_by_detector,
-    find_in_file,
     infer_frames,
     open_source,
 )
-from mion_plugin.inference.detectors import choose_detector
-from mion_plugin.inference.frames import PeopleFinder, number_in_order
+from mion_plugin.inference.frames import number_in_order
 from mion_plugin.inference.meshes import FORMATS
 from mion_plugin.inference.overlay import CAMERAS
-from mion_plugin.models import load_model_config, shipped_stage
 
-DEMO_DATA = Path(mion_plugin.__file__).parent / "demo_data"
-PHOTO, KEYPOINTS = DEMO_DATA / "000000000785.jpg", DEMO_DATA / "coco_keypoints.json"
 NUM_CANDIDATES = 5
 # What OpenCV and FFmpeg print about a broken video would stand beside our own lines.
 QUIET = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"}
@@ -76,22 +77,14 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 def _add_input(group: argparse._ArgumentGroup) -> None:
     group.add_argument("input", nargs="?", metavar="INPUT", help="image, folder, glob, video or number of a webcam")
     group.add_argument("--image", help="the same as INPUT")
-    group.add_argument("--keypoints", type=Path, help="COCO keypoint annotations that name the images")
-    group.add_argument("--pose-config", help="mmpose: config of a top-down network, or its name in mmpose")
-    group.add_argument("--pose-checkpoint", help="mmpose: weights of that network, path or URL")
+    add_people_arguments(group)
     group.add_argument("--person", type=int, help="number of the only person to look at; default: everyone")
     group.add_argument("--max-frames", type=int, help="stop after so many images")
 
 
 def _add_model(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--stage", type=int, choices=[1, 2, 3], help="last stage to run; default: all that are trained")
-    group.add_argument("--config", type=Path, help="config of a mion.MION; default: the small model of the package")
-    group.add_argument("--checkpoint", type=Path, help="weights of the config's whole model")
-    group.add_argument("--num-candidates", type=int, help="how many bodies; default: 5, or the config's")
-    group.add_argument("--body-model", type=Path, help="SMPL file or folder; default: the free stand-in")
-    group.add_argument("--pool", type=Path, help="candidate pool; default: the one that comes with the package")
-    group.add_argument("--device", help="cpu, cuda, cuda:1; default: a GPU where there is one")
-    group.add_argument("--amp", action="store_true", help="run the networks in mixed precision")
+    add_model_arguments(group)
     group.add_argument("--batch-size", type=int, default=8, help="images, and people, at once (default: 8)")
 
 
@@ -116,44 +109,11 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
 
 
 def choose_stage(args: argparse.Namespace) -> int:
-    """The last stage to run."""
-    if args.checkpoint is not None and args.config is None:
-        raise ValueError(f"--checkpoint {args.checkpoint} needs --config, which says of what model")
-    if args.stage is not None or args.config is not None:
-        return args.stage or 3
-    stage = shipped_stage()
-    if stage in FALL_BACK:
+    """The last stage to run; says so where it is not the last that there is."""
+    stage = last_stage(args, args.stage)
+    if stage in FALL_BACK and args.stage is None:
         print(FALL_BACK[stage])
     return stage
-
-
-def choose_finder(args: argparse.Namespace) -> PeopleFinder:
-    """Where people come from."""
-    if args.keypoints is not None:
-        return find_in_file(args.keypoints)
-    return find_by_detector(choose_detector(args.pose_config, args.pose_checkpoint, args.device or "cpu"))
-
-
-def make_config(args: argparse.Namespace, stage: int) -> Config:
-    """The model's config with the command line's changes."""
-    if args.config is None:
-        cfg = load_model_config(stage=stage)
-    elif not args.config.is_file():
-        raise FileNotFoundError(f"config {args.config} does not exist")
-    else:
-        cfg = Config.fromfile(args.config)
-    if cfg.get("model", {}).get("type") != "mion.MION":
-        raise ValueError(f"config {args.config}: its model is no mion.MION")
-    if stage == 2:
-        cfg.model.update(cen=None, cen_checkpoint=None, selection="first")
-    if args.num_candidates is not None:
-        cfg.model.num_candidates = args.num_candidates
-    if args.pool is not None:
-        cfg.model.refiner.selector.pool = str(args.pool)
-    if args.body_model is not None:
-        cfg.model.refiner.body = dict(type="mion.SMPLBody", model_path=str(args.body_model))
-        cfg.model.refiner.selector.body_model = str(args.body_model)
-    return cfg
 
 
 def mesh_formats(args: argparse.Namespace) -> tuple[str, ...]:
