@@ -77,7 +77,7 @@ def test_a_method_is_trained_once(tmp_path, monkeypatch):
 
 def test_an_interrupted_training_goes_on(tmp_path, monkeypatch):
     called = []
-    monkeypatch.setattr(methods.subprocess, "run", lambda command, **_: called.append(command))
+    monkeypatch.setattr(methods, "run_tool", lambda *command: called.append(command))
     parser = argparse.ArgumentParser()
     methods.add_arguments(parser)
     args = parser.parse_args(["--work-dir", str(tmp_path)])

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from benchmarks.markdown import table, write_page
+from benchmarks.measuring import run_tool
 
 CONFIG = "configs/mion/mrt_tiny_synthetic.py"
-TOOLS = Path(__file__).parents[1]
 BATCH_SIZE = 32  # the config's
 _SINE = "model.position_encoding.type=mion.SinePositionEncoding2D"
 # Joint queries as in the paper: nothing of the candidate but PNCC-PE tells the transformer which path it is on.
@@ -87,11 +85,11 @@ def train_and_test(args: argparse.Namespace, variant: str, seed: int) -> None:
         "val_cfg=None",
         "val_evaluator=None",
     ]
-    _call("train.py", CONFIG, "--work-dir", folder, "--cfg-options", *training, *VARIANTS[variant])
+    run_tool("train.py", CONFIG, "--work-dir", folder, "--cfg-options", *training, *VARIANTS[variant])
     testing = [f"test_dataloader.dataset.num_samples={args.num_samples}", *VARIANTS[variant]]
     report_path = _report_path(args, variant, seed)
     checkpoint = folder / "epoch_1.pth"
-    _call("test.py", CONFIG, checkpoint, "--work-dir", folder, "--out", report_path, "--cfg-options", *testing)
+    run_tool("test.py", CONFIG, checkpoint, "--work-dir", folder, "--out", report_path, "--cfg-options", *testing)
 
 
 def report(args: argparse.Namespace) -> str:
@@ -127,7 +125,3 @@ def _folder(args: argparse.Namespace, variant: str, seed: int) -> Path:
 
 def _report_path(args: argparse.Namespace, variant: str, seed: int) -> Path:
     return _folder(args, variant, seed) / "metrics.json"
-
-
-def _call(tool: str, *arguments: object) -> None:
-    subprocess.run([sys.executable, str(TOOLS / tool), *map(str, arguments)], check=True)

@@ -7,28 +7,23 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
-import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from benchmarks.markdown import table, write_page
+from benchmarks.measuring import load_test_images, mean_interval, median_ms, relative_change, run_tool
 from mmengine.config import Config
-from mmengine.runner import Runner
 from torch import nn
 
 from mion_plugin.evaluation import MeshMetric
 from mion_plugin.evaluation.metrics import CHOOSERS
-from mion_plugin.evaluation.selection import bootstrap_interval, chosen_errors
+from mion_plugin.evaluation.selection import chosen_errors
 from mion_plugin.registry import MODELS
 from mion_plugin.weights import load_weights
 
-TOOLS = Path(__file__).parents[1]
 BATCH_SIZE = 32  # the configs'
 EPOCHS = 8  # a checkpoint after each, to go on from
 ERRORS = ("MPJPE", "PA-MPJPE", "PVE", "SHAPE-L2")
@@ -164,10 +159,7 @@ def train(args: argparse.Namespace, name: str) -> None:
     command = [METHODS[name].config, "--work-dir", _folder(args, name), "--cfg-options", *options]
     if (_folder(args, name) / "last_checkpoint").exists():
         command.insert(1, "--resume")
-    threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}
-    subprocess.run(
-        [sys.executable, str(TOOLS / "train.py"), *map(str, command)], check=True, env={**os.environ, **threads}
-    )
+    run_tool("train.py", *command)
 
 
 def measure(args: argparse.Namespace, name: str) -> Measured:
@@ -195,7 +187,7 @@ def path_errors(
 ) -> dict[str, dict[str, np.ndarray]]:
     """Row -> error -> (S,) of the chosen paths on the test images of a seed."""
     metric = MeshMetric(ERRORS, ("mean",), choosers={choice: choice for choice in CHOICES})
-    for batch in _loader(cfg, seed, num_samples):
+    for batch in load_test_images(cfg, seed, num_samples):
         metric.process(batch, [sample.to_dict() for sample in model.test_step(batch)])
     paths = [result["pred_bodies"] for result in metric.results]
     errors = {error: np.stack([path[error] for path in paths]) for error in ERRORS}
@@ -209,15 +201,9 @@ def path_errors(
 @torch.no_grad()
 def milliseconds_per_image(model: nn.Module, cfg: Config, repeats: int = 7) -> float:
     """Median time from a batch of images and keypoints to bodies' parameters, the batch's size divided out."""
-    batch = next(iter(_loader(cfg, 0, cfg.test_dataloader.batch_size)))
+    batch = next(iter(load_test_images(cfg, 0, cfg.test_dataloader.batch_size)))
     image, samples = torch.stack(batch["inputs"]), batch["data_samples"]
-    model(image, samples)  # the first call prepares
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        model(image, samples)
-        times.append(1000 * (time.perf_counter() - start) / len(image))
-    return statistics.median(times)
+    return median_ms(lambda: model(image, samples), repeats) / len(image)
 
 
 def seconds_per_step(folder: Path) -> float | None:
@@ -254,7 +240,7 @@ def errors_table(measured: dict[str, Measured]) -> str:
             rows.append(
                 [
                     row,
-                    *(_interval(errors[error], 2 if error == "SHAPE-L2" else 1) for error in ERRORS),
+                    *(mean_interval(errors[error], 2 if error == "SHAPE-L2" else 1) for error in ERRORS),
                     f"{one.millions:.1f} M",
                     f"{one.milliseconds:.1f}",
                     method.budget or "as above",
@@ -272,7 +258,7 @@ def margins_table(measured: dict[str, Measured]) -> str:
     if REFERENCE not in errors:
         return f"No margins: {REFERENCE} was not among the methods."
     rows = [
-        [row, *(_change(errors[REFERENCE][error], values[error]) for error in ERRORS)]
+        [row, *(relative_change(errors[REFERENCE][error], values[error]) for error in ERRORS)]
         for row, values in errors.items()
         if row != REFERENCE
     ]
@@ -299,20 +285,3 @@ def published_table() -> str:
 
 def _folder(args: argparse.Namespace, name: str) -> Path:
     return args.work_dir / f"{name}_{args.steps}_{args.train_seed}"
-
-
-def _loader(cfg: Config, seed: int, num_samples: int) -> torch.utils.data.DataLoader:
-    loader = cfg.test_dataloader.to_dict() | {"num_workers": 1}
-    loader["dataset"] |= {"seed": seed, "num_samples": num_samples}
-    return Runner.build_dataloader(loader, seed=0)
-
-
-def _interval(values: np.ndarray, digits: int) -> str:
-    low, high = bootstrap_interval(values, np.ones(len(values)), np.random.default_rng(0))
-    return f"{values.mean():.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
-
-
-def _change(before: np.ndarray, after: np.ndarray) -> str:
-    """Relative change of the mean, and its interval over the samples that both were measured on."""
-    low, high = bootstrap_interval(after - before, before, np.random.default_rng(0))
-    return f"{100 * (after - before).sum() / before.sum():+.1f} % [{100 * low:+.1f}, {100 * high:+.1f}]"

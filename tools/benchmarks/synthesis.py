@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import statistics
-import time
 from collections.abc import Callable
 
 import torch
+from benchmarks.measuring import median_ms
 from rich.console import Console
 from rich.table import Table
 
@@ -58,12 +57,4 @@ def _vertices(synthesizer: Synthesizer, index: int) -> torch.Tensor:
 
 
 def _ms_per_image(call: Callable[[int], object], count: int, repeats: int) -> float:
-    """Median over the runs; the first image, before them, is not timed."""
-    call(0)
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        for index in range(count):
-            call(index)
-        times.append(1000 * (time.perf_counter() - start) / count)
-    return statistics.median(times)
+    return median_ms(lambda: [call(index) for index in range(count)], repeats) / count

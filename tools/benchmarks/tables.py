@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from benchmarks.markdown import table, write_page
+from benchmarks.measuring import load_test_images, mean_interval, median_ms, relative_change
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 from mion_plugin.evaluation import MeshMetric
 from mion_plugin.evaluation.metrics import CHOOSERS
-from mion_plugin.evaluation.selection import bootstrap_interval, chosen_errors, selection_statistics
+from mion_plugin.evaluation.selection import chosen_errors, selection_statistics
 from mion_plugin.mion import MultiInitializationOptimizationNetwork
 from mion_plugin.registry import MODELS
 
@@ -84,7 +82,7 @@ def run(args: argparse.Namespace) -> None:
 def measure(model: MultiInitializationOptimizationNetwork, cfg: Config, seed: int, num_samples: int) -> Measured:
     """Errors and scores of all paths on the test images of a seed."""
     metric = MeshMetric(ERRORS, ("mean",), choosers=SCORES)
-    for batch in _loader(cfg, seed, num_samples):
+    for batch in load_test_images(cfg, seed, num_samples):
         metric.process(batch, [sample.to_dict() for sample in model.test_step(batch)])
     paths = [result["pred_bodies"] for result in metric.results]
     return Measured(
@@ -113,14 +111,14 @@ def table_1(measured: Measured) -> str:
 def table_3(measured: Measured, seeds: Sequence[Measured]) -> str:
     """Ways to choose among five paths."""
     errors = measured.errors["MPJPE"]
-    rows = [["random, expected", _interval(errors.mean(axis=1)), _pa(measured, None, np.mean), "0", "", ""]]
+    rows = [["random, expected", mean_interval(errors.mean(axis=1)), _pa(measured, None, np.mean), "0", "", ""]]
     for name, scores in measured.scores.items():
         report = selection_statistics(errors, scores)
         by_seed = [selection_statistics(seed.errors["MPJPE"], seed.scores[name], num_resamples=0) for seed in seeds]
         rows.append(
             [
                 name,
-                _interval(chosen_errors(errors, scores)),
+                mean_interval(chosen_errors(errors, scores)),
                 _pa(measured, scores),
                 "{:.0f} % [{:.0f}, {:.0f}]".format(
                     *(100 * report[f"gap_closed{end}"] for end in ("", "_low", "_high"))
@@ -129,7 +127,7 @@ def table_3(measured: Measured, seeds: Sequence[Measured]) -> str:
                 "{:.2f} [{:.2f}, {:.2f}]".format(*(report[f"spearman{end}"] for end in ("", "_low", "_high"))),
             ]
         )
-    rows.append(["best", _interval(errors.min(axis=1)), _pa(measured, None, np.min), "100 %", "", ""])
+    rows.append(["best", mean_interval(errors.min(axis=1)), _pa(measured, None, np.min), "100 %", "", ""])
     heading = ["choice", "MPJPE", "PA-MPJPE", "random-to-best gap closed", "by seed, %", "Spearman within a sample"]
     paper = ", ".join(f"{name} {value}" for name, value in PAPER_TABLE_3.items())
     return (
@@ -144,7 +142,7 @@ def table_6(measured: Measured) -> str:
     for error in ("VERTEX-L2", "PVE-PELVIS", "SHAPE-L2"):
         values = measured.errors[error]
         chosen = chosen_errors(values, measured.scores["CEN"])
-        rows.append([error, *(_interval(column, 2) for column in (values[:, 0], chosen, values.min(axis=1)))])
+        rows.append([error, *(mean_interval(column, 2) for column in (values[:, 0], chosen, values.min(axis=1)))])
     heading = ["error", "1 path", f"{MAIN_PATHS} paths, CEN", f"best of {MAIN_PATHS}"]
     return (
         f"## Table 6: surface (mm) and shape\n\n{table(heading, rows)}\n\n"
@@ -155,7 +153,7 @@ def table_6(measured: Measured) -> str:
 @torch.no_grad()
 def speed(model: MultiInitializationOptimizationNetwork, cfg: Config, repeats: int = 7) -> str:
     """Milliseconds per image of each stage, and their ratios to the refinement's backbone."""
-    batch = next(iter(_loader(cfg, 0, cfg.test_dataloader.batch_size)))
+    batch = next(iter(load_test_images(cfg, 0, cfg.test_dataloader.batch_size)))
     image, samples = torch.stack(batch["inputs"]), batch["data_samples"]
     refiner = model.refiner
     candidates = refiner.find_candidates(samples, image.device)
@@ -170,7 +168,7 @@ def speed(model: MultiInitializationOptimizationNetwork, cfg: Config, repeats: i
     }
     if model.cen is not None:
         stages["stage 3, PNCC and CEN"] = lambda: model.cen(image, vertices)
-    times = {name: _median_ms(call, repeats) / len(image) for name, call in stages.items()}
+    times = {name: median_ms(call, repeats) / len(image) for name, call in stages.items()}
     base = times["backbone alone"]
     rows = [[name, f"{value:.2f}", f"{value / base:.1f}"] for name, value in times.items()]
     title = (
@@ -179,34 +177,13 @@ def speed(model: MultiInitializationOptimizationNetwork, cfg: Config, repeats: i
     return f"{title}\n\n{table(['part', 'ms per image', 'ratio to the backbone'], rows)}"
 
 
-def _loader(cfg: Config, seed: int, num_samples: int) -> torch.utils.data.DataLoader:
-    loader = cfg.test_dataloader.to_dict() | {"num_workers": 1}
-    loader["dataset"] |= {"seed": seed, "num_samples": num_samples}
-    return Runner.build_dataloader(loader, seed=0)
-
-
-def _median_ms(call: Callable[[], object], repeats: int) -> float:
-    call()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(1000 * (time.perf_counter() - start))
-    return statistics.median(times)
-
-
 def _concatenate(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _interval(values: np.ndarray, digits: int = 1) -> str:
-    low, high = bootstrap_interval(values, np.ones(len(values)), np.random.default_rng(0))
-    return f"{values.mean():.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
-
-
 def _pa(measured: Measured, scores: np.ndarray | None, reduce: Callable = np.min) -> str:
     errors = measured.errors["PA-MPJPE"]
-    return _interval(reduce(errors, axis=1) if scores is None else chosen_errors(errors, scores))
+    return mean_interval(reduce(errors, axis=1) if scores is None else chosen_errors(errors, scores))
 
 
 def _both(measured: Measured, scores: np.ndarray | None) -> str:
@@ -220,6 +197,4 @@ def _both(measured: Measured, scores: np.ndarray | None) -> str:
 
 def _gain(one: Measured, many: Measured, scores: np.ndarray, error: str) -> str:
     before, after = one.errors[error][:, 0], chosen_errors(many.errors[error], scores)
-    low, high = bootstrap_interval(after - before, before, np.random.default_rng(0))
-    change = (after - before).sum() / before.sum()
-    return f"{100 * change:+.1f} % [{100 * low:+.1f}, {100 * high:+.1f}]"
+    return relative_change(before, after)

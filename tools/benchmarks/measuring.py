@@ -1,0 +1,60 @@
+"""What the benchmarks share: test images, times, intervals, and the other tools as a user runs them."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mion_plugin.evaluation.selection import bootstrap_interval
+
+_TOOLS = Path(__file__).parents[1]
+
+
+def run_tool(tool: str, *arguments: object) -> None:
+    """Run a tool of ``tools/`` with as many CPU threads as this process has.
+
+    Raises:
+        subprocess.CalledProcessError: It failed; its output tells why.
+    """
+    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    subprocess.run([sys.executable, str(_TOOLS / tool), *map(str, arguments)], check=True, env=environment)
+
+
+def load_test_images(cfg: Config, seed: int, num_samples: int) -> torch.utils.data.DataLoader:
+    """The test images of a config, drawn from another seed."""
+    loader = cfg.test_dataloader.to_dict() | {"num_workers": 1}
+    loader["dataset"] |= {"seed": seed, "num_samples": num_samples}
+    return Runner.build_dataloader(loader, seed=0)
+
+
+def median_ms(call: Callable[[], object], repeats: int) -> float:
+    """Median milliseconds of a call; the first, which prepares, is not timed."""
+    call()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        times.append(1000 * (time.perf_counter() - start))
+    return statistics.median(times)
+
+
+def mean_interval(values: np.ndarray, digits: int = 1) -> str:
+    """Mean of values (S,) and its 95 % bootstrap interval."""
+    low, high = bootstrap_interval(values, np.ones(len(values)), np.random.default_rng(0))
+    return f"{values.mean():.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def relative_change(before: np.ndarray, after: np.ndarray) -> str:
+    """Relative change of a mean over the same samples (S,), and its 95 % bootstrap interval."""
+    low, high = bootstrap_interval(after - before, before, np.random.default_rng(0))
+    return f"{100 * (after - before).sum() / before.sum():+.1f} % [{100 * low:+.1f}, {100 * high:+.1f}]"
