@@ -1,13 +1,17 @@
-"""From pooled features to a distance for every vertex."""
+"""From image features to a distance for every vertex."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-OUTPUTS = ("vertices", "low_rank")
+from mion_plugin.refinement.queries import sample_features
+
+OUTPUTS = ("vertices", "low_rank", "local")
 _NEIGHBOURS = 4  # anchors that a vertex is interpolated from
 _SAME_PLACE = 1e-6  # metres
+_SPACE = 3
 # What untrained heads give about: body heights, the mean over stage-1 candidates. From torch's default start the first
 # hundred steps would go into finding this number.
 _TYPICAL_DISTANCE = 0.1
@@ -60,6 +64,57 @@ class AnchorHead(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(S, C) to (S, V)."""
         return self.linear(features) @ self.weights.T
+
+
+class LocalHead(nn.Module):
+    """Outputs at K anchor vertices, each from the features at its own place in the picture.
+
+    Whether a hand lies on the image's hand is seen at the hand; average pooling would mix it with the rest of the body.
+    Each anchor also knows the pooled features and, since what lies deep in the picture shows little, the body's pose:
+    where it is itself, and where all the anchors are.
+
+    Args:
+        in_channels: C.
+        v_template: (V, 3) rest pose, metres.
+        num_anchors: K.
+        width: Of the hidden layers.
+
+    Raises:
+        ValueError: K is not among 1 to V.
+    """
+
+    anchors: Tensor
+    weights: Tensor
+
+    def __init__(self, in_channels: int, v_template: Tensor, num_anchors: int, width: int = 96) -> None:
+        super().__init__()
+        points = v_template.double()
+        anchors = farthest_points(points, num_anchors)
+        self.local = nn.Linear(in_channels + _SPACE, width)
+        self.pose = nn.Linear(_SPACE * num_anchors, width)
+        self.context = nn.Linear(in_channels + width, width, bias=False)
+        self.identity = nn.Parameter(torch.empty(num_anchors, width).normal_(std=_FIRST_STD))
+        self.hidden = nn.Linear(width, width)
+        self.out = nn.Parameter(torch.empty(num_anchors, width).normal_(std=_FIRST_STD))
+        self.bias = nn.Parameter(torch.full((num_anchors,), _TYPICAL_DISTANCE))
+        self.register_buffer("anchors", anchors, persistent=False)
+        self.register_buffer("weights", interpolation_weights(points, anchors).float(), persistent=False)
+
+    def forward(self, pooled: Tensor, features: Tensor, places: Tensor, offsets: Tensor) -> Tensor:
+        """Distances (S, V).
+
+        Args:
+            pooled: (S, C).
+            features: (S, C, h, w).
+            places: (S, K, 2) the anchors in the picture, normalised coordinates; outside, features are zero.
+            offsets: (S, K, 3) the anchors relative to the body's middle, in body heights.
+        """
+        local = self.local(torch.cat([sample_features(features, places[:, None])[:, 0], offsets], dim=-1))
+        pose = functional.relu(self.pose(offsets.flatten(1)))
+        context = self.context(torch.cat([pooled, pose], dim=-1))
+        hidden = functional.relu(local + context[:, None] + self.identity)
+        hidden = functional.relu(self.hidden(hidden))
+        return ((hidden * self.out).sum(dim=-1) + self.bias) @ self.weights.T
 
 
 def _linear(in_channels: int, out_channels: int) -> nn.Linear:

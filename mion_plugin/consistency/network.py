@@ -12,8 +12,9 @@ from torch.nn import functional
 
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.consistency.distance import template_height
-from mion_plugin.consistency.heads import OUTPUTS, AnchorHead, VertexHead
-from mion_plugin.consistency.zoom import body_boxes
+from mion_plugin.consistency.encoding import EncodedBodies
+from mion_plugin.consistency.heads import OUTPUTS, AnchorHead, LocalHead, VertexHead
+from mion_plugin.consistency.zoom import BodyBoxes, body_boxes
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.refinement.camera import CropCamera
 from mion_plugin.refinement.precision import full_precision
@@ -39,8 +40,9 @@ class ConsistencyEstimationNetwork(BaseModule):
             num_stages=3)`` has 2.8 million weights instead of 21, and a 7 x 7 map of a 112 px image.
         feature_channels: Of that map; None for the backbone's ``out_channels``.
         output: ``vertices``, one output each; or ``low_rank``, at ``num_anchors`` vertices, interpolated to all: the
-            6,890 outputs would be more weights than such a small backbone has. See ``AnchorHead``.
-        num_anchors: For ``low_rank``.
+            6,890 outputs would be more weights than such a small backbone has, see ``AnchorHead``; or ``local``, at
+            such vertices, each from the features at its own place in the picture, see ``LocalHead``.
+        num_anchors: For ``low_rank`` and ``local``.
         pooling: ``all``, global average; or ``body``, the average over the pixels that the rendered body covers, since
             the background tells nothing of it. (What the body wrongly leaves uncovered, a receptive field of some
             pixels still sees.)
@@ -89,7 +91,8 @@ class ConsistencyEstimationNetwork(BaseModule):
         if output == "vertices":
             self.head: nn.Module = VertexHead(channels, len(self.body.v_template))
         else:
-            self.head = AnchorHead(channels, self.body.v_template, num_anchors)
+            head = AnchorHead if output == "low_rank" else LocalHead
+            self.head = head(channels, self.body.v_template, num_anchors)
 
     def forward(self, image: Tensor, vertices: Tensor) -> Tensor:
         """Scores (B, N): the mean of ``distances``, the lowest wins (paper, 3.3). Arguments as there."""
@@ -109,26 +112,43 @@ class ConsistencyEstimationNetwork(BaseModule):
             ValueError: A shape is not one of these, or as ``rasterize``.
         """
         self._check(image, vertices)
-        inputs = self.encode(image, vertices)
-        features = self._features(inputs)
-        with full_precision(image):
-            pooled = self._pool(features.float(), inputs[:, _RGB:])
-            return self.head(pooled).unflatten(0, vertices.shape[:2])
+        return self.encoded_distances(self.encode(image, vertices)).unflatten(0, vertices.shape[:2])
+
+    def encoded_distances(self, bodies: EncodedBodies) -> Tensor:
+        """Distances (S, V) of what ``encode`` gives, as ``distances``."""
+        features = self._features(bodies.picture)
+        with full_precision(bodies.picture):
+            features = features.float()
+            pooled = self._pool(features, bodies.picture[:, _RGB:])
+            if bodies.places is None or bodies.offsets is None:
+                return self.head(pooled)
+            return self.head(pooled, features, bodies.places, bodies.offsets)
 
     @torch.no_grad()
-    def encode(self, image: Tensor, vertices: Tensor) -> Tensor:
-        """The backbone's input (B * N, 6, H, W): the image and the PNCC of each body, as ``distances``."""
-        lead = vertices.shape[:2]
-        images = image.float()[:, None].expand(-1, lead[1], -1, -1, -1).flatten(0, 1)
+    def encode(self, image: Tensor, vertices: Tensor) -> EncodedBodies:
+        """The network's inputs for S = B * N bodies, image by image. Arguments as ``distances``."""
+        images = image.float()[:, None].expand(-1, vertices.shape[1], -1, -1, -1).flatten(0, 1)
         with full_precision(image):
             flat = vertices.float().flatten(0, 1)
-            camera = self.camera
-            if not self.crop_to_body:
-                pncc = self.renderer(flat, camera.focal_length, camera.principal_point, camera.image_size)
-                return torch.cat([images, pncc], dim=1)
-            boxes = body_boxes(flat, camera)
-            pncc = self.renderer(flat, *boxes.intrinsics(camera), camera.image_size)
-            return torch.cat([boxes.crop(images), pncc], dim=1)
+            boxes = body_boxes(flat, self.camera) if self.crop_to_body else None
+            picture = self._picture(images, flat, boxes)
+            if not isinstance(self.head, LocalHead):
+                return EncodedBodies(picture)
+            anchors = flat[:, self.head.anchors]
+            places = self.camera.project_normalized(anchors)
+            if boxes is not None:
+                places = (places - boxes.centre[:, None]) / boxes.half_side[:, None, None]
+            offsets = (anchors - flat.mean(dim=1, keepdim=True)) / self.body_height
+            return EncodedBodies(picture, places, offsets)
+
+    def _picture(self, images: Tensor, vertices: Tensor, boxes: BodyBoxes | None) -> Tensor:
+        """(S, 6, H, W) of S images and bodies."""
+        camera = self.camera
+        if boxes is None:
+            pncc = self.renderer(vertices, camera.focal_length, camera.principal_point, camera.image_size)
+            return torch.cat([images, pncc], dim=1)
+        pncc = self.renderer(vertices, *boxes.intrinsics(camera), camera.image_size)
+        return torch.cat([boxes.crop(images), pncc], dim=1)
 
     def _features(self, inputs: Tensor) -> Tensor:
         if not self.bfloat16_features:

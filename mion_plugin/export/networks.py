@@ -16,11 +16,10 @@ import copy
 
 from torch import Tensor, nn
 
+from mion_plugin.consistency.encoding import EncodedBodies
 from mion_plugin.consistency.network import ConsistencyEstimationNetwork
 from mion_plugin.refinement.mrt import MeshRefinementTransformer
 from mion_plugin.refinement.queries import CandidateGeometry, Keypoints2D, candidate_geometry, keypoint_evidence
-
-_RGB = 3
 
 
 class RefinementExport(nn.Module):
@@ -66,7 +65,7 @@ class ConsistencyExport(nn.Module):
         cen: It is copied; an option that runs parts in bfloat16 is off in the copy.
     """
 
-    input_dims = {"image_and_pncc": ("samples",)}  # noqa: RUF012
+    input_dims = dict.fromkeys(("image_and_pncc", "places", "offsets"), ("samples",))  # noqa: RUF012
     output_names = ("score", "distances")
     _cen: ConsistencyEstimationNetwork
 
@@ -78,13 +77,14 @@ class ConsistencyExport(nn.Module):
         # Beside the registered parts, not among them: its body model has no place in the exported file.
         object.__setattr__(self, "_cen", copied)
 
-    def forward(self, image_and_pncc: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores (S,), the lowest is best, and distances (S, V) in body heights, of inputs (S, 6, H, W).
+    def forward(
+        self, image_and_pncc: Tensor, places: Tensor | None = None, offsets: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Scores (S,), the lowest is best, and distances (S, V) in body heights.
 
-        The argument as ``consistency_inputs`` gives it.
+        Arguments as ``consistency_inputs`` gives them.
         """
-        features = self._cen._features(image_and_pncc)
-        distances = self.head(self._cen._pool(features, image_and_pncc[:, _RGB:]))
+        distances = self._cen.encoded_distances(EncodedBodies(image_and_pncc, places, offsets))
         return distances.mean(dim=-1), distances
 
 
@@ -121,11 +121,19 @@ def refinement_inputs(
 
 
 def consistency_inputs(cen: ConsistencyEstimationNetwork, image: Tensor, vertices: Tensor) -> dict[str, Tensor]:
-    """What ``ConsistencyExport`` takes: image_and_pncc (B * N, 6, H, W), image by image.
+    """What ``ConsistencyExport`` takes, for S = B * N bodies, image by image.
 
     Args:
         cen: The model that was exported.
         image: (B, 3, H, W) normalised float.
         vertices: (B, N, V, 3) metres, camera frame.
+
+    Returns:
+        image_and_pncc (S, 6, H, W); and, if the network reads features at its anchors, places (S, K, 2) and offsets
+        (S, K, 3) of ``EncodedBodies``.
     """
-    return {"image_and_pncc": cen.encode(image, vertices)}
+    bodies = cen.encode(image, vertices)
+    inputs = {"image_and_pncc": bodies.picture}
+    if bodies.places is not None and bodies.offsets is not None:
+        inputs |= {"places": bodies.places, "offsets": bodies.offsets}
+    return inputs

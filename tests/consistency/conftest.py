@@ -29,9 +29,11 @@ def make_cen(body: SMPLBody) -> Callable[..., ConsistencyEstimationNetwork]:
             "renderer": {"type": "mion.PNCCRenderer", "size": SIDE, "body": body},
             "body": body,
         }
-        cen = ConsistencyEstimationNetwork(**(settings | options))
+        settings |= options
+        cen = ConsistencyEstimationNetwork(**settings)
         with torch.no_grad():  # what is common to all vertices makes the scores
-            cen.head.linear.weight.normal_(std=0.1).add_(torch.randn(1, cen.head.linear.in_features))
+            last = cen.head.out if settings.get("output") == "local" else cen.head.linear.weight
+            last.normal_(std=0.1).add_(torch.randn(1, last.shape[1]))
         return cen.eval()
 
     return make

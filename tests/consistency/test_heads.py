@@ -7,6 +7,7 @@ import torch
 from mion_plugin.consistency import template_height, vertex_distance
 from mion_plugin.consistency.heads import (
     AnchorHead,
+    LocalHead,
     VertexHead,
     farthest_points,
     interpolation_weights,
@@ -62,3 +63,23 @@ def test_heads(surface):
     assert set(anchored.state_dict()) == {"linear.weight", "linear.bias"}
     with pytest.raises(ValueError, match="num_anchors is 0, expected 1 to 6890"):
         AnchorHead(16, surface, 0)
+
+
+def test_an_anchor_of_the_local_head_reads_the_features_at_its_place(surface):
+    torch.manual_seed(0)
+    head = LocalHead(16, surface.float(), 24)
+    torch.nn.init.normal_(head.out)
+    features, pooled, offsets = torch.randn(3, 16, 8, 8), torch.randn(3, 16), torch.randn(3, 24, 3)
+    places = 1.8 * torch.rand(3, 24, 2) - 0.9
+    before = head(pooled, features, places, offsets)[:, head.anchors]
+    changed = features.clone()
+    changed[:, :, :, :4] += 1.0  # the left half
+    difference = (head(pooled, changed, places, offsets)[:, head.anchors] - before).abs()
+    column = 4.0 * (places[..., 0] + 1.0) - 0.5
+    left, right = column < 3.0, column > 4.0
+    assert left.any()
+    assert right.any()
+    assert (difference[left] > 1e-4).all()
+    assert (difference[right] < 1e-6).all()
+    with pytest.raises(ValueError, match="num_anchors is 7000, expected 1 to 6890"):
+        LocalHead(16, surface.float(), 7000)

@@ -1,12 +1,23 @@
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 import torch
 
 from mion_plugin.consistency import ConsistencyEstimationNetwork
+from mion_plugin.refinement.queries import sample_features
 from mion_plugin.registry import MODELS
+from mion_plugin.rendering.pncc import normalized_coordinate_code
 
-OPTIONS = [{}, {"output": "low_rank", "num_anchors": 16}, {"pooling": "body"}, {"crop_to_body": True}]
+OPTIONS = [
+    {},
+    {"output": "low_rank", "num_anchors": 16},
+    {"output": "local", "num_anchors": 16},
+    {"pooling": "body"},
+    {"crop_to_body": True},
+    {"output": "local", "num_anchors": 16, "crop_to_body": True},
+]
 
 
 @pytest.mark.parametrize("options", OPTIONS)
@@ -43,7 +54,7 @@ class TestScores:
 class TestInput:
     def test_is_the_image_and_the_pncc_at_its_size(self, make_cen, images, vertices) -> None:
         cen = make_cen()
-        inputs = cen.encode(images, vertices).unflatten(0, (2, 4))
+        inputs = cen.encode(images, vertices).picture.unflatten(0, (2, 4))
         assert inputs.shape == (2, 4, 6, 32, 32)
         assert torch.equal(inputs[:, :, :3], images[:, None].expand(2, 4, 3, 32, 32))
         expected = cen.renderer(vertices[1], 5000.0, (112.0, 112.0), 224)
@@ -51,12 +62,40 @@ class TestInput:
         assert (expected > 0).any()
 
     def test_zoomed(self, make_cen, images, vertices) -> None:
-        plain, zoomed = (make_cen(crop_to_body=zoom).encode(images, vertices) for zoom in (False, True))
+        plain, zoomed = (make_cen(crop_to_body=zoom).encode(images, vertices).picture for zoom in (False, True))
         far = vertices + vertices.mean(dim=2, keepdim=True)  # twice as far away
-        plain_far, zoomed_far = (make_cen(crop_to_body=zoom).encode(images, far) for zoom in (False, True))
+        plain_far, zoomed_far = (make_cen(crop_to_body=zoom).encode(images, far).picture for zoom in (False, True))
         covered = [(inputs[:, 3:] > 0).any(dim=1).sum() for inputs in (plain, plain_far, zoomed, zoomed_far)]
         assert covered[1] < 0.35 * covered[0]
         assert covered[3] == pytest.approx(float(covered[2]), rel=0.05)
+
+
+class TestAnchors:
+    OPTIONS: ClassVar = {"output": "local", "num_anchors": 16}
+
+    @pytest.mark.parametrize("zoom", [False, True])
+    def test_lie_where_the_picture_shows_them(self, make_cen, images, vertices, zoom) -> None:
+        """An anchor's PNCC colour is its rest position, unless something lies before it."""
+        renderer = {"type": "mion.PNCCRenderer", "size": 256}
+        cen = make_cen(output="local", num_anchors=128, crop_to_body=zoom, renderer=renderer)
+        bodies = cen.encode(torch.zeros(2, 3, 256, 256), vertices)
+        pncc = sample_features(bodies.picture[:, 3:], bodies.places[:, None])[:, 0]
+        colours = normalized_coordinate_code(cen.body.v_template)[cen.head.anchors]
+        same = ((pncc - colours).abs() < 0.03).all(dim=-1).float().mean()
+        mirrored = sample_features(bodies.picture[:, 3:], -bodies.places[:, None])[:, 0]
+        by_chance = ((mirrored - colours).abs() < 0.03).all(dim=-1).float().mean()
+        assert same > 0.3 > 0.01 > by_chance
+
+    def test_offsets_are_those_of_the_body_alone(self, make_cen, images, vertices) -> None:
+        cen = make_cen(**self.OPTIONS)
+        here, there = (cen.encode(images, vertices + shift).offsets for shift in (0.0, 1.5))
+        torch.testing.assert_close(here, there, atol=1e-5, rtol=0)
+        body = vertices[1, 2]
+        expected = (body[cen.head.anchors] - body.mean(dim=0)) / cen.body_height
+        torch.testing.assert_close(here.unflatten(0, (2, 4))[1, 2], expected)
+
+    def test_other_heads_have_none(self, make_cen, images, vertices) -> None:
+        assert make_cen(output="low_rank", num_anchors=16).encode(images, vertices).places is None
 
 
 class TestPooling:
@@ -117,7 +156,7 @@ class TestDefaults:
 
 class TestBadInput:
     def test_options(self, make_cen) -> None:
-        with pytest.raises(ValueError, match="output is 'joints', expected one of vertices, low_rank"):
+        with pytest.raises(ValueError, match="output is 'joints', expected one of vertices, low_rank, local"):
             make_cen(output="joints")
         with pytest.raises(ValueError, match="pooling is 'max', expected one of all, body"):
             make_cen(pooling="max")

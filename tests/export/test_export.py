@@ -37,12 +37,12 @@ def given(refiner):
     return make_images(), pose, transl, keypoints2d
 
 
-def make_cen(body, pooling):
+def make_cen(body, pooling, output="low_rank"):
     torch.manual_seed(0)
     backbone = {"type": "mion.TorchvisionResNet", "depth": 18, "num_stages": 1, "in_channels": 6}
-    options = {"pooling": pooling, "output": "low_rank", "num_anchors": 8, "body": body}
+    options = {"pooling": pooling, "output": output, "num_anchors": 8, "body": body}
     built = MODELS.build({"type": "mion.CEN", "backbone": backbone, **options, **CAMERA}).eval()
-    torch.nn.init.normal_(built.head.linear.weight)
+    torch.nn.init.normal_(built.head.out if output == "local" else built.head.linear.weight)
     return built
 
 
@@ -56,6 +56,11 @@ def cen(refiner):
     return make_cen(refiner.body, "body")
 
 
+@pytest.fixture(scope="module")
+def local_cen(refiner):
+    return make_cen(refiner.body, "body", output="local")
+
+
 class TestNetworks:
     def test_the_refinement_is_the_models(self, refiner, given):
         with torch.no_grad():
@@ -64,7 +69,7 @@ class TestNetworks:
         for a, b in zip(found, (expected.pose, expected.betas, expected.transl), strict=True):
             torch.testing.assert_close(a, b, rtol=0, atol=0)
 
-    @pytest.mark.parametrize("name", ["cen", "plain_cen"])
+    @pytest.mark.parametrize("name", ["cen", "plain_cen", "local_cen"])
     def test_the_scores_are_the_models(self, name, request, refiner, given):
         cen = request.getfixturevalue(name)
         image, pose, transl, _ = given
@@ -113,13 +118,15 @@ class TestFiles:
         for a, b in zip(expected, found, strict=True):
             np.testing.assert_allclose(a, b, atol=1e-4)
 
-    def test_a_consistency_networks_file(self, cen, refiner, given, tmp_path, kind):
+    @pytest.mark.parametrize("name", ["cen", "local_cen"])
+    def test_a_consistency_networks_file(self, name, request, refiner, given, tmp_path, kind):
         self.skip_without(kind)
+        cen = request.getfixturevalue(name)
         image, pose, transl, _ = given
         inputs = consistency_inputs(cen, image, refiner.body(pose, transl=transl).vertices)
         path = tmp_path / f"cen{files.FORMATS[kind]}"
         assert write_network(ConsistencyExport(cen), inputs, path, kind) < 1e-4
-        score, _ = run_exported(path, {"image_and_pncc": inputs["image_and_pncc"][1:4]}, kind)
+        score, _ = run_exported(path, {key: value[1:4] for key, value in inputs.items()}, kind)
         with torch.no_grad():
             expected = cen(image, refiner.body(pose, transl=transl).vertices)
         np.testing.assert_allclose(score, expected.flatten()[1:4], atol=1e-5)
