@@ -65,7 +65,7 @@ class ConsistencyExport(nn.Module):
         cen: It is copied; an option that runs parts in bfloat16 is off in the copy.
     """
 
-    input_dims = dict.fromkeys(("image_and_pncc", "places", "offsets"), ("samples",))  # noqa: RUF012
+    input_dims = dict.fromkeys(("image_and_pncc", "places", "offsets"), ("samples",))
     output_names = ("score", "distances")
     _cen: ConsistencyEstimationNetwork
 
