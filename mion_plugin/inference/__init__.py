@@ -3,7 +3,7 @@
 from mion_plugin.inference.frames import FramePeople, find_by_detector, find_in_file, infer_frames
 from mion_plugin.inference.inferencer import MIONInferencer
 from mion_plugin.inference.meshes import save_mesh
-from mion_plugin.inference.overlay import draw_people
+from mion_plugin.inference.overlay import draw_paths, draw_people
 from mion_plugin.inference.results import PersonBodies, save_person
 from mion_plugin.inference.smoothing import BodySmoother
 from mion_plugin.inference.sources import Frame, FrameSource, open_source
@@ -17,6 +17,7 @@ __all__ = [
     "KeypointTracker",
     "MIONInferencer",
     "PersonBodies",
+    "draw_paths",
     "draw_people",
     "find_by_detector",
     "find_in_file",

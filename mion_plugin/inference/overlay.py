@@ -1,4 +1,4 @@
-"""The people of a photograph over it."""
+"""The people of a photograph over it, and the paths of one of them over its crop."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mion_plugin.inference.results import PersonBodies
 from mion_plugin.visualization.image_overlay import PlacedBody, overlay_bodies
+from mion_plugin.visualization.views import draw_views, path_color
 
 CAMERAS = ("crop", "image")
 
@@ -33,6 +34,25 @@ def draw_people(image: np.ndarray, people: Sequence[PersonBodies], faces: Tensor
     if camera not in CAMERAS:
         raise ValueError(f"camera is {camera!r}, expected one of {', '.join(CAMERAS)}")
     return overlay_bodies(image, [_place(person, camera) for person in people], faces)
+
+
+def draw_paths(image: np.ndarray, person: PersonBodies, faces: Tensor, size: int = 320) -> list[np.ndarray]:
+    """Draw each path of a person over the crop and, beside that, from the side.
+
+    Args:
+        image: (H, W, 3) uint8 RGB, the whole photograph.
+        person: Whose paths.
+        faces: (F, 3).
+        size: Height of the pictures in pixels.
+
+    Returns:
+        For each path, in order, a picture (size, 2 * size, 3) uint8.
+    """
+    crop, focal_length = person.crop.cut(image, size), person.crop_camera.focal_length * size / person.image_size
+    return [
+        np.hstack(draw_views(crop, torch.from_numpy(vertices), faces, focal_length, path_color(path), size))
+        for path, vertices in enumerate(person.vertices)
+    ]
 
 
 def _place(person: PersonBodies, camera: str) -> PlacedBody:

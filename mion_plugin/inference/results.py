@@ -84,6 +84,13 @@ class PersonBodies:
             return None
         return np.sqrt(self.fit_loss / max(self.keypoints2d[:, 2].sum(), 1e-6))
 
+    @property
+    def ranked_paths(self) -> list[int]:
+        """The paths, the chosen one first, then the others by what the choice went by, best first."""
+        by = self.selection_scores if self.selection_scores is not None else self.scores
+        order = range(len(self.transl)) if by is None else np.argsort(by, kind="stable").tolist()
+        return [self.selected, *(path for path in order if path != self.selected)]
+
     def describe(self) -> dict[str, Any]:
         """The numbers, ready for JSON; what is infinite or absent is null."""
         paths = []

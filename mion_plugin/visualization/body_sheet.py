@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from mion_plugin.visualization.candidate_sheet import CANDIDATE_COLORS
-from mion_plugin.visualization.drawing import draw_keypoints, overlay_body, side_view
+from mion_plugin.visualization.drawing import draw_keypoints
+from mion_plugin.visualization.views import draw_views, path_color
 
 _PAPER, _INK, _FAINT = (255, 255, 255), (30, 30, 30), (110, 110, 110)
 _GAP, _ASIDE, _CAPTION, _LINE, _FRAME = 12, 12, 60, 24, 6  # pixels
@@ -74,7 +74,7 @@ def draw_body_sheet(
     )
     for column, path in enumerate(rejected):
         left = aside + column * (small + _GAP)
-        pictures = _views(crop, vertices[path], faces, focal_length, _color(path), small)
+        pictures = draw_views(crop, vertices[path], faces, focal_length, path_color(path), small)
         _draw_rejected(sheet, left, small, pictures, f"path {path + 1}", lines[path])
     return np.asarray(sheet)
 
@@ -91,8 +91,8 @@ def _draw_chosen(
     convention: str,
 ) -> None:
     """The crop, and the chosen body over it and from the side in a frame of its colour."""
-    size, color = len(crop), _color(path)
-    over, side = _views(crop, vertices, faces, focal_length, color, size)
+    size, color = len(crop), path_color(path)
+    over, side = draw_views(crop, vertices, faces, focal_length, color, size)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=_LARGE_FONT)
     lefts = [_GAP + column * (size + _GAP) for column in range(3)]
     for left, picture in zip(lefts, (draw_keypoints(crop, keypoints2d, convention), over, side), strict=True):
@@ -122,28 +122,10 @@ def _draw_rejected(
         sheet.paste(Image.fromarray(picture), (left, _CAPTION + row * (size + _GAP)))
 
 
-def _views(
-    crop: np.ndarray, vertices: Tensor, faces: Tensor, focal_length: float, color: Sequence[float], size: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """A body over the crop and from the side, ``size`` pixels wide."""
-    image = (
-        crop if size == len(crop) else np.asarray(Image.fromarray(crop).resize((size, size), Image.Resampling.LANCZOS))
-    )
-    focal_length = focal_length * size / len(crop)
-    return (
-        overlay_body(image, vertices, faces, color, focal_length),
-        side_view(vertices, faces, color, size, focal_length),
-    )
-
-
 def _fitting_font(draw: ImageDraw.ImageDraw, text: str, width: float, size: int) -> Any:
     """The default font at ``size`` pixels, or as much smaller as it takes for a line to be no wider than ``width``."""
     length = draw.textlength(text, font=ImageFont.load_default(size=size))
     return ImageFont.load_default(size=size if length <= width else max(1, int(size * width / length)))
-
-
-def _color(path: int) -> tuple[float, float, float]:
-    return CANDIDATE_COLORS[path % len(CANDIDATE_COLORS)]
 
 
 def _contrasting(color: tuple[int, ...]) -> tuple[int, int, int]:

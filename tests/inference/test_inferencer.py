@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from mion_plugin.body.export import export_smpl_pickle
 from mion_plugin.body.stand_in import load_stand_in
 from mion_plugin.datasets.coco import load_coco_people
 from mion_plugin.datasets.transforms.loading import read_image
-from mion_plugin.inference import MIONInferencer, PersonBodies
+from mion_plugin.inference import MIONInferencer, PersonBodies, draw_paths
 from mion_plugin.models import shipped_stage
 from mion_plugin.weights import save_weights
 
@@ -54,6 +55,27 @@ class TestResult:
             assert getattr(person, name).dtype == np.float32
         assert (person.image_name, person.person, person.valid) == (PHOTO.name, 0, True)
         assert person.selected == person.scores.argmin()
+
+    def test_the_chosen_path_comes_first_and_the_worst_last(self, person) -> None:
+        ranked = person.ranked_paths
+        assert ranked[0] == person.selected
+        assert sorted(ranked) == [0, 1, 2]
+        assert (np.diff(person.selection_scores[ranked]) >= 0).all()
+        unscored = dataclasses.replace(person, selected=1, selection_scores=None, scores=None)
+        assert unscored.ranked_paths == [1, 0, 2]
+
+    def test_pictures_of_all_paths(self, inferencer, person) -> None:
+        image = read_image(PHOTO)
+        pictures = draw_paths(image, person, inferencer.model.body.faces, size=64)
+        assert [picture.shape for picture in pictures] == [(64, 128, 3)] * 3
+        crop = person.crop.cut(image, 64)
+        for vertices, picture in zip(person.vertices, pictures, strict=True):
+            over = np.abs(picture[:, :64].astype(int) - crop).max(-1) > 20
+            side = np.abs(picture[:, 64:].astype(int) - 248).max(-1) > 20
+            x, y = person.crop_camera.project(torch.from_numpy(vertices)).mean(0).numpy() * 64 / SIZE
+            assert over[int(y), int(x)]
+            assert not over.all()
+            assert 0.02 < side.mean() < 0.9
 
     def test_the_model_is_given_the_crop_at_its_size(self, inferencer, person, body) -> None:
         image = person.crop.cut(read_image(PHOTO), SIZE)
