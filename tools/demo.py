@@ -24,8 +24,6 @@ from pathlib import Path
 from cli import OneLineParser, report_errors
 from demos.candidates import write_candidates
 from demos.options import (
-    KEYPOINTS,
-    PHOTO,
     add_model_arguments,
     add_people_arguments,
     choose_finder,
@@ -38,6 +36,7 @@ from rich.progress import Progress
 
 from mion_plugin.body import SMPLBody
 from mion_plugin.candidates import CandidateSelector
+from mion_plugin.demo_data import KEYPOINTS, PHOTO
 from mion_plugin.inference import (
     BodySmoother,
     FrameSource,

@@ -20,7 +20,7 @@ import torch
 from cli import OneLineParser, report_errors
 from torch import Tensor
 
-import mion_plugin
+from mion_plugin.demo_data import KEYPOINTS, PHOTO
 from mion_plugin.export import (
     FORMATS,
     ConsistencyExport,
@@ -36,7 +36,6 @@ from mion_plugin.inference.people import list_photographs
 from mion_plugin.mion import MultiInitializationOptimizationNetwork
 from mion_plugin.refinement.samples import input_keypoints
 
-DEMO_DATA = Path(mion_plugin.__file__).parent / "demo_data"
 COPIES = 2  # of the photograph: torch.export takes a batch of one for a constant
 
 
@@ -63,8 +62,8 @@ def networks(inferencer: MIONInferencer) -> dict[str, tuple[Exportable, dict[str
     refiner = model.refiner
     if refiner.selector is None:
         raise ValueError("the config's refiner has no selector to find candidates for example inputs")
-    photographs = list_photographs([DEMO_DATA / "000000000785.jpg"] * COPIES)
-    keypoints2d = (DEMO_DATA / "coco_keypoints.json", False)
+    photographs = list_photographs([PHOTO] * COPIES)
+    keypoints2d = (KEYPOINTS, False)
     batch = next(inferencer.preprocess(photographs, batch_size=COPIES, keypoints2d=keypoints2d))
     image = torch.stack(batch["inputs"])
     points = input_keypoints(batch["data_samples"], refiner.keypoints2d_convention, image.device)

@@ -18,8 +18,8 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-import mion_plugin
 from mion_plugin.datasets.transforms import Normalize
+from mion_plugin.demo_data import KEYPOINTS, PHOTO
 from mion_plugin.files import atomic_path
 from mion_plugin.geometry.camera import IMAGE_SIZE
 from mion_plugin.inference import MIONInferencer
@@ -28,8 +28,6 @@ from mion_plugin.mion import MultiInitializationOptimizationNetwork
 from mion_plugin.rendering import PNCCRenderer
 from mion_plugin.visualization import draw_candidate_sheet, overlay_body
 
-DEMO_DATA = Path(mion_plugin.__file__).parent / "demo_data"
-PHOTO, KEYPOINTS = DEMO_DATA / "000000000785.jpg", DEMO_DATA / "coco_keypoints.json"
 STAGE2_SIZE = 56  # pixels of the PNCC image that the paper's stage 2 reads
 HEAT_RANGE = 0.15  # body heights at the hot end of the colour scale
 _HEAT = ((0.00, 0.00, 0.20), (0.35, 0.00, 0.55), (0.80, 0.20, 0.35), (0.98, 0.60, 0.10), (1.00, 1.00, 0.60))

@@ -14,15 +14,14 @@ from pathlib import Path
 
 from cli import OneLineParser, report_errors
 from mmengine.utils import ProgressBar
-from PIL import Image
 
 from mion_plugin.candidates.splits import TEST_FRACTION
 from mion_plugin.datasets.human_data import load_human_data
 from mion_plugin.datasets.transforms.loading import read_image
-from mion_plugin.files import atomic_path
 from mion_plugin.geometry.camera import IMAGE_SIZE
 from mion_plugin.synthesis.writing import SetSettings, write_set
 from mion_plugin.visualization.contact_sheet import contact_sheet
+from mion_plugin.visualization.pictures import save_picture
 
 SHEET_IMAGES = 64
 
@@ -87,8 +86,7 @@ def write_contact_sheet(annotations: Path, file: Path) -> None:
     """The first images of a written set on one picture."""
     names = load_human_data(annotations).require("image_path")[:SHEET_IMAGES]
     images = [read_image(annotations.parent / name) for name in names]
-    with atomic_path(file) as temporary:
-        Image.fromarray(contact_sheet(images)).save(temporary, quality=85)
+    save_picture(contact_sheet(images), file)
 
 
 if __name__ == "__main__":

@@ -105,9 +105,8 @@ def torch_safe_globals() -> list[Any]:
 
     For ``torch.serialization.safe_globals`` or ``add_safe_globals``.
     """
-    element_type = _element_type("i1")
     named = [(constructor, f"{module}.{name}") for (module, name), constructor in ARRAY_CONSTRUCTORS.items()]
-    return [*named, type(element_type), _PickledArray]
+    return [*named, _ElementType, _PickledArray]
 
 
 def plain(value: Any) -> Any:

@@ -13,11 +13,9 @@ from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.infer import BaseInferencer
 from mmengine.structures import BaseDataElement
-from PIL import Image
 from torch import nn
 
 from mion_plugin.datasets.coco import CocoPerson
-from mion_plugin.files import atomic_path
 from mion_plugin.geometry.keypoints import convert_keypoints
 from mion_plugin.inference.cropping import CropPlace, check_box, place_crop
 from mion_plugin.inference.image_camera import PinholeCamera, equivalent_camera, fit_to_camera, image_camera
@@ -27,6 +25,7 @@ from mion_plugin.inference.results import PersonBodies, save_person
 from mion_plugin.models import DEFAULT_MODEL, load_model_config, model_names, shipped_stage
 from mion_plugin.registry import INFERENCERS, MODELS
 from mion_plugin.visualization import draw_body_sheet, path_captions
+from mion_plugin.visualization.pictures import save_picture
 from mion_plugin.weights import load_part
 
 PICTURE_SIZE = 448  # pixels of the large pictures of a sheet
@@ -253,8 +252,7 @@ class MIONInferencer(BaseInferencer):
                 stem = folder / f"{f'{index}_' if twice else ''}{name}_person{person.person}"
                 save_person(person, stem, self.model.body.faces.cpu().numpy(), mesh_format)
                 if pictures:
-                    with atomic_path(stem.with_name(f"{stem.name}.png")) as temporary:
-                        Image.fromarray(pictures[index][person.person]).save(temporary)
+                    save_picture(pictures[index][person.person], stem.with_name(f"{stem.name}.png"))
 
     def _init_model(self, cfg: Any, weights: str | None, device: str = "cpu") -> nn.Module:
         """As mmengine's, but checkpoints are read as weights only, and must be the model's."""

@@ -10,14 +10,13 @@ import numpy as np
 import torch
 from mmengine.hooks import Hook
 from mmengine.structures import BaseDataElement
-from PIL import Image
 from torch import Tensor
 
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.datasets.transforms.formatting import IMAGENET_MEAN, IMAGENET_STD
-from mion_plugin.files import atomic_path
 from mion_plugin.registry import HOOKS, MODELS
 from mion_plugin.visualization.candidate_sheet import draw_body_columns
+from mion_plugin.visualization.pictures import save_picture
 
 if TYPE_CHECKING:  # see EpochSeedHook
     from mmengine.runner import Runner
@@ -67,8 +66,8 @@ class ResultPicturesHook(Hook):
         for image, sample in zip(data_batch["inputs"], outputs or [], strict=False):
             if self._written >= self.max_pictures:
                 return
-            with atomic_path(self.out_dir / f"{batch_idx:05d}_{self._written:04d}.png") as temporary:
-                Image.fromarray(self.draw(image.cpu(), sample.cpu())).save(temporary)
+            path = self.out_dir / f"{batch_idx:05d}_{self._written:04d}.png"
+            save_picture(self.draw(image.cpu(), sample.cpu()), path)
             self._written += 1
 
     @torch.no_grad()
@@ -76,21 +75,32 @@ class ResultPicturesHook(Hook):
         """The picture (H, W, 3) uint8 of one normalised image (3, S, S) and its data sample."""
         picture = (image.float() * self.std + self.mean).clamp(0, 255).byte().permute(1, 2, 0).numpy()
         focal_length = self.focal_length * len(picture) / 224.0
+        truth = sample.gt_body
+        keypoints2d = truth.get("keypoints2d_input", truth.get("keypoints2d"))
+        convention = sample.get("keypoints2d_convention", "coco")
+        return draw_body_columns(
+            picture,
+            keypoints2d.numpy(),
+            self._bodies(sample),
+            self.body.faces,
+            focal_length,
+            scale=2,
+            convention=convention,
+        )
+
+    def _bodies(self, sample: BaseDataElement) -> list[tuple[str, Tensor]]:
+        """What is drawn of a sample, with its name: vertices (V, 3)."""
         chosen = int(sample.pred_bodies.get("selected", 0))
         if "candidates" in sample:
-            bodies = [("candidate", self._pose(sample.candidates, chosen))]
-            bodies.append(("refined", self._pose(sample.pred_bodies, chosen)))
+            paths = {"candidate": sample.candidates, "refined": sample.pred_bodies}
         else:  # a method without stage 1
-            bodies = [("prediction", self._pose(sample.pred_bodies, chosen))]
+            paths = {"prediction": sample.pred_bodies}
+        bodies = [(name, self._pose(bodies, chosen)) for name, bodies in paths.items()]
         truth = sample.gt_body
         if int(truth.get("has_smpl", 0)) and int(truth.get("has_transl", 0)):
             pose = torch.cat([truth.smpl_global_orient.view(1, 3), truth.smpl_body_pose.view(23, 3)])
             bodies.append(("ground truth", self.body(pose, truth.smpl_betas, truth.smpl_transl).vertices))
-        keypoints2d = truth.get("keypoints2d_input", truth.get("keypoints2d"))
-        convention = sample.get("keypoints2d_convention", "coco")
-        return draw_body_columns(
-            picture, keypoints2d.numpy(), bodies, self.body.faces, focal_length, scale=2, convention=convention
-        )
+        return bodies
 
     def _pose(self, paths: BaseDataElement, chosen: int) -> Tensor:
         """Vertices (V, 3) of one path."""

@@ -1,27 +1,24 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-import mion_plugin
 from mion_plugin.datasets.coco import load_coco_people
 from mion_plugin.datasets.transforms.loading import read_image
+from mion_plugin.demo_data import KEYPOINTS, PHOTO
 from mion_plugin.detection import mediapipe_detector
 from mion_plugin.detection.keypoint_similarity import object_keypoint_similarity
 from mion_plugin.detection.mediapipe_detector import MediaPipeDetector
 
-DEMO_DATA = Path(mion_plugin.__file__).parent / "demo_data"
 SKIER_AREA = 27789.0  # square pixels, as annotated
 
 
 @pytest.fixture(scope="module")
 def skier():
-    return load_coco_people(DEMO_DATA / "coco_keypoints.json", "000000000785.jpg")[0]
+    return load_coco_people(KEYPOINTS, "000000000785.jpg")[0]
 
 
 @pytest.fixture(scope="module")
 def image():
-    return read_image(DEMO_DATA / "000000000785.jpg")
+    return read_image(PHOTO)
 
 
 @pytest.fixture(scope="module")

@@ -1,15 +1,11 @@
 import importlib.util
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-import mion_plugin
 from mion_plugin.datasets.coco import CocoPerson
 from mion_plugin.inference import detectors
 from mion_plugin.inference.detectors import choose_detector, top_down_detector
-
-PHOTO = Path(mion_plugin.__file__).parent / "demo_data" / "000000000785.jpg"
 
 
 def test_keypoints_of_the_estimator_in_enlarged_boxes_of_the_other():

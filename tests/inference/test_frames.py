@@ -1,20 +1,16 @@
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-import mion_plugin
 from mion_plugin.datasets.coco import CocoPerson, load_coco_people
 from mion_plugin.datasets.transforms.loading import read_image
+from mion_plugin.demo_data import KEYPOINTS, PHOTO
 from mion_plugin.inference import Frame, KeypointTracker, draw_people, find_by_detector, find_in_file, infer_frames
 from mion_plugin.inference.frames import FramePeople, NobodyError
 from mion_plugin.inference.video_results import describe_frame, write_video
-
-DEMO_DATA = Path(mion_plugin.__file__).parent / "demo_data"
-PHOTO, KEYPOINTS = DEMO_DATA / "000000000785.jpg", DEMO_DATA / "coco_keypoints.json"
 
 
 @pytest.fixture(scope="module")

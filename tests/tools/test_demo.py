@@ -11,12 +11,11 @@ from mmengine.config import Config
 from PIL import Image
 from support.untrained_mion import use_model, write_untrained_model
 
-import mion_plugin
+from mion_plugin.demo_data import PHOTO
 from mion_plugin.registry import MODELS
 from mion_plugin.weights import save_weights
 
 ROOT = Path(__file__).parents[2]
-DEMO_DATA = Path(mion_plugin.__file__).parent / "demo_data"
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +135,7 @@ def test_bad_input_exits_with_2(tmp_path):
 
 @pytest.fixture
 def bad(tmp_path):
-    photo = (DEMO_DATA / "000000000785.jpg").read_bytes()
+    photo = PHOTO.read_bytes()
     (tmp_path / "text.jpg").write_text("not an image")
     (tmp_path / "photo.jpg").write_bytes(photo)
     (tmp_path / "empty").mkdir()

@@ -9,13 +9,10 @@ import pytest
 from PIL import Image
 from support.untrained_mion import use_model, write_untrained_model
 
-import mion_plugin
 from mion_plugin.datasets.transforms.loading import read_image
+from mion_plugin.demo_data import KEYPOINTS, PHOTO
 from mion_plugin.inference import detectors
 from mion_plugin.inference.videos import VideoWriter
-
-DEMO_DATA = Path(mion_plugin.__file__).parent / "demo_data"
-PHOTO = DEMO_DATA / "000000000785.jpg"
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +35,7 @@ def run(untrained, tmp_path, monkeypatch):
 
 def write_annotations(path, people):
     """Annotate images by the skier, moved: name -> list of shifts in pixels."""
-    (skier,) = json.loads((DEMO_DATA / "coco_keypoints.json").read_text())["annotations"]
+    (skier,) = json.loads(KEYPOINTS.read_text())["annotations"]
     images, annotations = [], []
     for image_id, (name, shifts) in enumerate(people.items()):
         images.append({"id": image_id, "file_name": name})

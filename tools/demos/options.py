@@ -7,14 +7,10 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-import mion_plugin
 from mion_plugin.inference import find_by_detector, find_in_file
 from mion_plugin.inference.detectors import choose_detector
 from mion_plugin.inference.frames import PeopleFinder
 from mion_plugin.models import load_model_config, shipped_stage
-
-DEMO_DATA = Path(mion_plugin.__file__).parent / "demo_data"
-PHOTO, KEYPOINTS = DEMO_DATA / "000000000785.jpg", DEMO_DATA / "coco_keypoints.json"
 
 
 def add_people_arguments(group: argparse._ArgumentGroup) -> None:
