@@ -2,6 +2,7 @@
 
 All three hold the body in metres with y up and z towards the viewer, glTF's axes: the camera's frame turned by 180
 degrees about x, so that an upright person in the photograph stands upright. Faces are counter-clockwise from outside.
+glTF also holds normals and a matt grey, since viewers draw what has neither in facets, as a mirror.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ import struct
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from mion_plugin.files import atomic_path
+from mion_plugin.rendering.shading import vertex_normals
 
 FORMATS = ("obj", "glb", "ply")
 _TO_Y_UP = np.array([1.0, -1.0, -1.0], dtype=np.float32)
 _GLB_JSON, _GLB_BINARY = 0x4E4F534A, 0x004E4942  # "JSON", "BIN\0"
 _FLOAT, _UINT = 5126, 5125  # glTF's component types
+_MATT = {"pbrMetallicRoughness": {"baseColorFactor": [0.5, 0.56, 0.64, 1], "metallicFactor": 0, "roughnessFactor": 0.8}}
 _VERTEX_BUFFER, _INDEX_BUFFER = 34962, 34963
 
 
@@ -67,26 +71,30 @@ end_header
 
 def _glb(vertices: np.ndarray, faces: np.ndarray) -> bytes:
     """Binary glTF 2.0: a JSON chunk that describes the binary chunk."""
-    points, corners = vertices.astype("<f4").tobytes(), faces.astype("<u4").tobytes()
-    accessor = {"byteOffset": 0, "componentType": _FLOAT, "count": len(vertices), "type": "VEC3"}
+    normals = vertex_normals(torch.from_numpy(vertices)[None], torch.from_numpy(faces.astype(np.int64)))[0].numpy()
+    normals[~normals.any(axis=1)] = (0, 0, 1)  # of vertices without a face; glTF wants unit length
+    parts = [vertices.astype("<f4").tobytes(), normals.astype("<f4").tobytes(), faces.astype("<u4").tobytes()]
+    views, offset = [], 0
+    for part, target in zip(parts, (_VERTEX_BUFFER, _VERTEX_BUFFER, _INDEX_BUFFER), strict=True):
+        views.append({"buffer": 0, "byteOffset": offset, "byteLength": len(part), "target": target})
+        offset += len(part)
+    vector = {"componentType": _FLOAT, "count": len(vertices), "type": "VEC3"}
     bounds = {"min": vertices.min(axis=0).tolist(), "max": vertices.max(axis=0).tolist()}
-    index = {"byteOffset": 0, "componentType": _UINT, "count": faces.size, "type": "SCALAR"}
-    views = [
-        {"buffer": 0, "byteOffset": 0, "byteLength": len(points), "target": _VERTEX_BUFFER},
-        {"buffer": 0, "byteOffset": len(points), "byteLength": len(corners), "target": _INDEX_BUFFER},
-    ]
+    index = {"componentType": _UINT, "count": faces.size, "type": "SCALAR"}
+    primitive = {"attributes": {"POSITION": 0, "NORMAL": 1}, "indices": 2, "material": 0}
     description = {
         "asset": {"version": "2.0", "generator": "mion_plugin"},
         "scene": 0,
         "scenes": [{"nodes": [0]}],
         "nodes": [{"mesh": 0}],
-        "meshes": [{"primitives": [{"attributes": {"POSITION": 0}, "indices": 1}]}],
-        "accessors": [{"bufferView": 0, **accessor, **bounds}, {"bufferView": 1, **index}],
+        "meshes": [{"primitives": [primitive]}],
+        "materials": [_MATT],
+        "accessors": [{"bufferView": 0, **vector, **bounds}, {"bufferView": 1, **vector}, {"bufferView": 2, **index}],
         "bufferViews": views,
-        "buffers": [{"byteLength": len(points) + len(corners)}],
+        "buffers": [{"byteLength": offset}],
     }
     text = json.dumps(description).encode()
     text += b" " * (-len(text) % 4)  # chunks are multiples of four bytes; floats and indices are
-    chunks = [(_GLB_JSON, text), (_GLB_BINARY, points + corners)]
+    chunks = [(_GLB_JSON, text), (_GLB_BINARY, b"".join(parts))]
     body = b"".join(struct.pack("<II", len(data), kind) + data for kind, data in chunks)
     return struct.pack("<4sII", b"glTF", 2, 12 + len(body)) + body

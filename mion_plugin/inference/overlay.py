@@ -36,21 +36,23 @@ def draw_people(image: np.ndarray, people: Sequence[PersonBodies], faces: Tensor
     return overlay_bodies(image, [_place(person, camera) for person in people], faces)
 
 
-def draw_paths(image: np.ndarray, person: PersonBodies, faces: Tensor, size: int = 320) -> list[np.ndarray]:
-    """Draw each path of a person over the crop and, beside that, from the side.
+def draw_paths(
+    image: np.ndarray, person: PersonBodies, faces: Tensor, size: int = 320
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Draw each path of a person over the crop, and from the side.
 
     Args:
         image: (H, W, 3) uint8 RGB, the whole photograph.
         person: Whose paths.
         faces: (F, 3).
-        size: Height of the pictures in pixels.
+        size: Side of the pictures in pixels.
 
     Returns:
-        For each path, in order, a picture (size, 2 * size, 3) uint8.
+        For each path, in order, two pictures (size, size, 3) uint8.
     """
     crop, focal_length = person.crop.cut(image, size), person.crop_camera.focal_length * size / person.image_size
     return [
-        np.hstack(draw_views(crop, torch.from_numpy(vertices), faces, focal_length, path_color(path), size))
+        draw_views(crop, torch.from_numpy(vertices), faces, focal_length, path_color(path), size)
         for path, vertices in enumerate(person.vertices)
     ]
 
