@@ -11,7 +11,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(UV_BOOTSTRAP)/bin/uv)
 VENV2 := .venv-mmcv2
 STAMP2 := $(VENV2)/.installed
 
-.PHONY: demo test test-mmcv2 lint format lock body install benchmark tables ablations docs clean
+.PHONY: demo test test-mmcv2 lint audit format lock body install benchmark tables ablations docs clean
 
 install: $(STAMP)
 
@@ -40,6 +40,9 @@ test: $(STAMP)  ## all tests
 test-mmcv2: $(STAMP2)  ## the components in mmpose 1.x and mmcv 2.x
 	$(VENV2)/bin/python -m pytest tests/mmcv2 tests/docs/test_reuse.py \
 		tests/detection/test_mmpose_estimator.py tests/detection/test_detect_keypoints.py
+
+audit: $(STAMP)  ## known vulnerabilities of the locked packages, where the index offers data
+	$(BIN)/python tools/audit.py requirements.lock requirements-mmcv2.lock
 
 lint: $(STAMP)  ## format check, lint, types
 	$(BIN)/ruff format --check .
