@@ -18,6 +18,7 @@ from cli import OneLineParser, report_errors
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.candidates.building import Collection, PoolRecipe, build_pool
 from mion_plugin.candidates.pool import CandidatePool, save_pool
+from mion_plugin.files import remove_leftovers
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -43,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Build, write and report; returns the exit code."""
     args = parse_args(arguments)
     check_out(args.out)
+    remove_leftovers(args.out)
     recipe = PoolRecipe(
         sources=args.source,
         num_poses=args.num_poses,

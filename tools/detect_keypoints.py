@@ -38,6 +38,7 @@ from mion_plugin.detection.mmpose_estimator import (
 )
 from mion_plugin.detection.person_boxes import PersonBoxes, boxes_of_coco, boxes_of_human_data, boxes_of_images
 from mion_plugin.detection.pose_checkpoint import fetch_checkpoint, load_pose_weights
+from mion_plugin.files import remove_leftovers
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -115,6 +116,7 @@ def detect(people: PersonBoxes, image_root: Path, args: argparse.Namespace) -> b
         check_same(stored_settings(args.out), settings, args.out)
         shutil.rmtree(pieces, ignore_errors=True)  # of a run that was killed before it could
         return False
+    remove_leftovers(args.out)
     estimator = build_mmpose_estimator(config, args.device)
     load_pose_weights(estimator.model, weights)
     bar = ProgressBar(len(people), file=sys.stderr)

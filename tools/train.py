@@ -17,7 +17,7 @@ from mmengine.config import Config
 from mmengine.registry import OPTIMIZERS
 from mmengine.runner import Runner
 
-from mion_plugin.engine.checkpoints import prepare_checkpoints
+from mion_plugin.engine.checkpoints import prepare_checkpoints, remove_partial_checkpoints
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -74,7 +74,9 @@ def main(arguments: list[str] | None = None) -> int:
     args = parse_args(arguments)
     prepare_checkpoints()
     start_launcher(args)
-    Runner.from_cfg(make_config(args)).train()
+    cfg = make_config(args)
+    remove_partial_checkpoints(cfg.work_dir)
+    Runner.from_cfg(cfg).train()
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -33,6 +34,8 @@ def extract_frames(video: Path, folder: Path, name_of: Callable[[int], str | Non
         return
     require_file(video)
     folder.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in folder.parent.glob(f".{glob.escape(folder.name)}.{'?' * 8}"):  # of a run that was killed
+        shutil.rmtree(leftover)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         for index, frame in enumerate(_decode(video)):

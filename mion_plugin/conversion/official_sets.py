@@ -16,6 +16,7 @@ from mion_plugin.conversion.pw3d import convert_pw3d
 from mion_plugin.conversion.surreal import convert_surreal
 from mion_plugin.conversion.through_mmhuman3d import convert_h36m, convert_mpi_inf_3dhp
 from mion_plugin.conversion.up3d import convert_up3d
+from mion_plugin.files import remove_leftovers
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,8 @@ def convert_official_set(
     unknown = sorted(set(options) - set(official.options))
     if unknown:
         raise ValueError(f"{name} takes no {', '.join(unknown)}")
+    path = out / f"{name}_{split}.npz"
+    remove_leftovers(path)
     convert = partial(official.convert, **options)
     try:
         converted = convert(archive, split, progress=progress)
@@ -141,7 +144,6 @@ def convert_official_set(
     except FileNotFoundError as error:
         hint = "; images come out of the videos with --extract-frames" if "extract" in official.options else ""
         raise FileNotFoundError(f"{error}. The archive: {official.source}{hint}") from error
-    path = out / f"{name}_{split}.npz"
     write_people(path, content)
     left_out = dict(converted.skipped) if isinstance(converted, People) else {}
     if lost:

@@ -13,7 +13,7 @@ import numpy as np
 from mion_plugin.datasets.transforms.loading import read_image
 from mion_plugin.detection.mmpose_estimator import KeypointEstimator
 from mion_plugin.detection.person_boxes import PersonBoxes
-from mion_plugin.files import atomic_path
+from mion_plugin.files import atomic_path, remove_leftovers
 
 PIECE = 128  # people that a killed run loses at most
 
@@ -105,8 +105,7 @@ def _claim(pieces: Path, settings: str) -> None:
     note = pieces / "settings.json"
     if note.is_file():
         check_same(note.read_text(), settings, pieces)
-        for leftover in pieces.glob(".*.npz"):  # of a run that was killed while it wrote; see atomic_path
-            leftover.unlink()
+        remove_leftovers(pieces / "*.npz")
         return
     with atomic_path(note) as temporary:
         temporary.write_text(settings)

@@ -12,7 +12,7 @@ import torch
 from mmengine.fileio.backends import LocalBackend, register_backend
 from mmengine.runner.checkpoint import CheckpointLoader
 
-from mion_plugin.files import atomic_path
+from mion_plugin.files import atomic_path, remove_leftovers
 
 
 class AtomicLocalBackend(LocalBackend):
@@ -39,6 +39,12 @@ def prepare_checkpoints() -> None:
     """
     register_backend("local", AtomicLocalBackend, force=True, prefixes="")
     CheckpointLoader.register_scheme(prefixes="", loader=load_local_checkpoint, force=True)
+
+
+def remove_partial_checkpoints(work_dir: str | Path) -> None:
+    """Remove what a training that was killed while writing a checkpoint left beside the others."""
+    for pattern in ("*.pth", "last_checkpoint"):
+        remove_leftovers(Path(work_dir) / pattern)
 
 
 def load_local_checkpoint(filename: str, map_location: Any = None) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Reading untrusted files and writing files whole or not at all."""
 
-from mion_plugin.files.atomic import atomic_path
+from mion_plugin.files.atomic import atomic_path, remove_leftovers
 from mion_plugin.files.restricted_pickle import RestrictedUnpickler, UnsafePickleError
 
-__all__ = ["RestrictedUnpickler", "UnsafePickleError", "atomic_path"]
+__all__ = ["RestrictedUnpickler", "UnsafePickleError", "atomic_path", "remove_leftovers"]

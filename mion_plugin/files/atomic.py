@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_RANDOM = "?" * 8  # what tempfile puts into its names
 
 
 @contextmanager
@@ -30,6 +33,21 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: str | os.PathLike[str]) -> None:
+    """Remove the temporary files that killed runs left beside ``path``; only one run at a time may write it.
+
+    Args:
+        path: What was given to ``atomic_path``; ``FOLDER/*.jpg`` for all files of that suffix.
+
+    Raises:
+        OSError: One cannot be removed.
+    """
+    path = Path(path)
+    stem = path.stem if path.stem == "*" else glob.escape(path.stem)
+    for leftover in path.parent.glob(f".{stem}.{_RANDOM}{glob.escape(path.suffix)}"):
+        leftover.unlink(missing_ok=True)
 
 
 def _umask() -> int:

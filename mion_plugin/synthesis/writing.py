@@ -17,7 +17,7 @@ from PIL import Image
 
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.candidates.splits import TEST_FRACTION
-from mion_plugin.files import atomic_path
+from mion_plugin.files import atomic_path, remove_leftovers
 from mion_plugin.geometry.camera import IMAGE_SIZE
 from mion_plugin.geometry.keypoints import keypoint_mapping, keypoint_names
 from mion_plugin.synthesis.backgrounds import FolderBackground
@@ -101,6 +101,7 @@ def write_set(
     annotation_file, pieces = out / f"{settings.split}.npz", out / f".{settings.split}_pieces"
     if annotation_file.exists():
         _check_same(settings, _finished_settings(annotation_file), out)
+        shutil.rmtree(pieces, ignore_errors=True)  # of a run that was killed before it could
         progress(settings.num_images)
         return annotation_file
     synthesizer = settings.build()  # before anything is written: it checks the settings
@@ -127,17 +128,12 @@ def _claim(settings: SetSettings, pieces: Path, out: Path) -> None:
     note = pieces / "settings.json"
     if note.exists():
         _check_same(settings, note.read_text(), out)
-        _remove_leftovers(settings, out)
+        remove_leftovers(out / f"{settings.split}.npz")
+        for folder in (out / "images" / settings.split).glob("*"):
+            remove_leftovers(folder / "*.jpg")
         return
     with atomic_path(note) as temporary:
         temporary.write_text(settings.text())
-
-
-def _remove_leftovers(settings: SetSettings, out: Path) -> None:
-    """Remove the temporary files (see ``atomic_path``) of a run that was killed while writing them."""
-    for pattern in (f"images/{settings.split}/*/.*.jpg", f".{settings.split}.*.npz"):
-        for path in out.glob(pattern):
-            path.unlink()
 
 
 def _check_same(settings: SetSettings, found: str, out: Path) -> None:

@@ -74,6 +74,17 @@ def test_frames_are_extracted_at_the_step_and_once(convert, run0):
     surreal(convert, frame_step=2, extract=True)
 
 
+def test_frames_of_a_killed_run_do_not_stay(convert, run0):
+    clip = run0 / "01_01"
+    write_surreal_clip(clip, "01_01_c0001", 0, num_frames=2)
+    half = clip / ".images_01_01_c0001_every2.k2_x91ab"
+    half.mkdir()
+    (half / "frame_000000.jpg").write_bytes(b"half a picture")
+    surreal(convert, frame_step=2, extract=True)
+    names = ["01_01_c0001.mp4", "01_01_c0001_info.mat", "images_01_01_c0001_every2"]
+    assert sorted(path.name for path in clip.iterdir()) == names
+
+
 def test_frames_where_joints2d_and_joints3d_disagree_are_left_out(convert, run0):
     content = write_surreal_clip(run0 / "01_01", "01_01_c0001", 1, num_frames=3)
     content["joints2D"][0, 5, 1] += 30

@@ -69,7 +69,7 @@ def test_a_killed_run_goes_on(people, tmp_path, monkeypatch):
         finally:
             os._exit(0)  # alive: the test fails
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-    (tmp_path / "pieces" / ".00000004.x.npz").write_bytes(b"half a piece")
+    (tmp_path / "pieces" / ".00000004.k2_x91ab.npz").write_bytes(b"half a piece")
     estimate = Corners()
     found = run(people, tmp_path, estimate)
     assert estimate.batches == [2, 1]  # of seven people four were done

@@ -7,7 +7,7 @@ from mmengine.runner.checkpoint import load_checkpoint, save_checkpoint
 from support.smpl_files import Malicious
 
 from mion_plugin.engine import PlainCheckpointHook
-from mion_plugin.engine.checkpoints import load_local_checkpoint, prepare_checkpoints
+from mion_plugin.engine.checkpoints import load_local_checkpoint, prepare_checkpoints, remove_partial_checkpoints
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +37,15 @@ def test_a_runner_checkpoint_round_trips_with_weights_only(tmp_path):
     expected = MessageHub.get_instance("test_checkpoints").get_scalar("train/loss")
     np.testing.assert_array_equal(history.data, expected.data)
     assert history.current() == 0.5
+
+
+def test_half_a_checkpoint_of_a_killed_training_is_removed(tmp_path):
+    whole = ("epoch_1.pth", "last_checkpoint", ".notes.pth")
+    for name in (*whole, ".epoch_2.k2_x91ab.pth", ".last_checkpoint.k2_x91ab"):
+        (tmp_path / name).touch()
+    remove_partial_checkpoints(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == set(whole)
+    remove_partial_checkpoints(tmp_path / "a new folder")
 
 
 def test_mmengine_reads_through_the_safe_loader(tmp_path):

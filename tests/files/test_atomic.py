@@ -1,6 +1,9 @@
+import os
+import signal
+
 import pytest
 
-from mion_plugin.files import atomic_path
+from mion_plugin.files import atomic_path, remove_leftovers
 
 
 def test_the_file_appears_whole_with_the_usual_permissions(tmp_path):
@@ -29,3 +32,32 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
         fail()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def killed_while_writing(path):
+    """A process that dies as by ``kill -9`` before the file is whole."""
+    child = os.fork()
+    if child == 0:
+        with atomic_path(path) as temporary:
+            temporary.write_text("half")
+            os.kill(os.getpid(), signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+def test_what_a_killed_run_left_is_removed_and_nothing_else(tmp_path):
+    names = ("a[1].npz", "a1.npz", "b.npz", "last")
+    for name in names:
+        killed_while_writing(tmp_path / name)
+    (tmp_path / ".a[1].notes.npz").write_text("the user's")
+    assert len(list(tmp_path.iterdir())) == 5
+
+    def left():
+        return sorted(path.name.split(".")[1] for path in tmp_path.iterdir())
+
+    remove_leftovers(tmp_path / "a[1].npz")
+    assert left() == ["a1", "a[1]", "b", "last"]  # the user's stays
+    remove_leftovers(tmp_path / "last")
+    assert left() == ["a1", "a[1]", "b"]
+    remove_leftovers(tmp_path / "*.npz")
+    assert [path.name for path in tmp_path.iterdir()] == [".a[1].notes.npz"]
+    remove_leftovers(tmp_path / "no folder" / "a.npz")

@@ -85,11 +85,25 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_files(settings, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         write_set(settings, tmp_path / "stopped", progress=stop_after_first_piece)
     assert not (tmp_path / "stopped" / "train.npz").exists()
-    (tmp_path / "stopped" / "images" / "train" / "0000" / ".0000005.x.jpg").write_bytes(b"half a file")
+    (tmp_path / "stopped" / "images" / "train" / "0000" / ".0000005.k2_x91ab.jpg").write_bytes(b"half a file")
     seen = []
     write_set(settings, tmp_path / "stopped", progress=seen.append)
     assert seen == [4, 8, 10]
     assert files(tmp_path / "stopped") == files(tmp_path / "whole")
+
+
+def test_a_run_killed_between_the_annotations_and_tidying_up_is_tidied_up(settings, tmp_path, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as context:
+        context.setattr(writing.shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            write_set(settings, tmp_path)
+    assert (tmp_path / "train.npz").exists()
+    assert (tmp_path / ".train_pieces").is_dir()
+    write_set(settings, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "train.npz"]
 
 
 def test_workers_write_the_same_files(settings, tmp_path):

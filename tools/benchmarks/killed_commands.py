@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,8 +33,8 @@ from mion_plugin.detection.person_boxes import read_coco
 from mion_plugin.engine.checkpoints import load_local_checkpoint
 from mion_plugin.files.json_files import read_json
 
-TOOLS = Path(__file__).parents[1]
-TRAINING_CONFIG = TOOLS.parent / "configs/mion/mrt_tiny_synthetic.py"
+REPOSITORY = Path(__file__).parents[2]
+TRAINING_CONFIG = REPOSITORY / "configs/mion/mrt_tiny_synthetic.py"
 _EPOCHS, _STEPS, _BATCH_SIZE = 3, 4, 2
 _TRAINING = (
     f"train_dataloader.batch_size={_BATCH_SIZE}",
@@ -43,7 +46,7 @@ _TRAINING = (
     "val_cfg=None",
     "val_evaluator=None",
 )
-_PEOPLE = 400  # four pieces of detection
+_IMAGES = _PEOPLE = 260  # three pieces
 
 
 @dataclass(frozen=True)
@@ -51,22 +54,36 @@ class KilledCommand:
     """A small run of a tool.
 
     Attributes:
-        command: ``(inputs, out)`` to program and arguments.
+        tool: Name of its module.
+        options: ``(inputs, out)`` to its command line.
         readers: How to read what it leaves in ``out``.
         prepare: Writes the inputs into an empty folder.
         set_up: ``(inputs, out)``: puts into ``out`` what the tool finds there.
         again: Options of the start after the kill.
         result: ``out`` to the result; None for the bytes of all files that are not temporary.
         first: Pattern of the file that begins the work.
+        imports: What the tool imports at first use.
     """
 
-    command: Callable[[Path, Path], list[str]]
+    tool: str
+    options: Callable[[Path, Path], list[Any]]
     readers: Readers
     prepare: Callable[[Path], None] = lambda inputs: None
     set_up: Callable[[Path, Path], None] = lambda inputs, out: None
     again: tuple[str, ...] = ()
     result: Callable[[Path], dict[str, bytes]] | None = None
     first: str = "*"
+    imports: tuple[str, ...] = ()
+
+    def main(self) -> Callable[[list[str]], int]:
+        """The tool's ``main``, with all that it imports at its first use imported."""
+        for name in self.imports:
+            importlib.import_module(name)
+        return importlib.import_module(self.tool).main
+
+    def arguments(self, inputs: Path, out: Path) -> list[str]:
+        """The command line."""
+        return [str(option) for option in self.options(inputs, out)]
 
     def read_result(self, out: Path) -> dict[str, bytes]:
         """What is compared with an uninterrupted run."""
@@ -75,37 +92,30 @@ class KilledCommand:
         return contents(out, [name for name in files_in(out) if not is_temporary(name)])
 
 
-def tool(name: str, *arguments: object) -> list[str]:
-    """A command line of one of the tools."""
-    return [sys.executable, str(TOOLS / name), *map(str, arguments)]
+def _train(inputs: Path, out: Path) -> list[Any]:
+    return [TRAINING_CONFIG, "--work-dir", out, "--cfg-options", *_TRAINING]
 
 
-def _train(inputs: Path, out: Path) -> list[str]:
-    return tool("train.py", TRAINING_CONFIG, "--work-dir", out, "--cfg-options", *_TRAINING)
+def _build_pool(inputs: Path, out: Path) -> list[Any]:
+    return ["--source", inputs, "--out", out / "pool.npz", "--num-poses", 1000, "--num-orientations", 30]
 
 
-def _build_pool(inputs: Path, out: Path) -> list[str]:
-    options = ("--num-poses", 300, "--num-orientations", 10)
-    return tool("build_candidate_pool.py", "--source", inputs, "--out", out / "pool.npz", *options)
+def _synthesize(inputs: Path, out: Path) -> list[Any]:
+    return ["--out", out, "--num-images", _IMAGES, "--image-size", 48]
 
 
-def _synthesize(inputs: Path, out: Path) -> list[str]:
-    return tool("synthesize.py", "--out", out, "--num-images", 520, "--image-size", 48)
+def _detect(inputs: Path, out: Path) -> list[Any]:
+    network = ["--config", inputs / "network.py", "--checkpoint", inputs / "network.pth", "--device", "cpu"]
+    return ["--images", inputs / "images", "--out", out / "people.json", *network]
 
 
-def _detect(inputs: Path, out: Path) -> list[str]:
-    network = ("--config", inputs / "network.py", "--checkpoint", inputs / "network.pth", "--device", "cpu")
-    return tool("detect_keypoints.py", "--images", inputs / "images", "--out", out / "people.json", *network)
-
-
-def _convert(inputs: Path, out: Path) -> list[str]:
-    options = ("--split", "train_run0", "--data-root", out, "--extract-frames", "--frame-step", 1)
-    return tool("convert_dataset.py", "surreal", *options)
+def _convert(inputs: Path, out: Path) -> list[Any]:
+    return ["surreal", "--split", "train_run0", "--data-root", out, "--extract-frames", "--frame-step", 1]
 
 
 def _write_motion(inputs: Path) -> None:
     for seed in range(4):
-        _tests_module("mocap_files").write_body_bvh(inputs / f"{seed}.bvh", num_frames=150, seed=seed)
+        _tests_module("mocap_files").write_body_bvh(inputs / f"{seed}.bvh", num_frames=300, seed=seed)
 
 
 def _write_network_and_images(inputs: Path) -> None:
@@ -132,11 +142,9 @@ def _copy_archive(inputs: Path, out: Path) -> None:
     shutil.copytree(inputs, out, dirs_exist_ok=True)  # the tool writes the frames beside the videos
 
 
-def _tests_module(name: str):  # noqa: ANN202  # a module
+def _tests_module(name: str) -> ModuleType:
     """The tests' writers of miniature inputs."""
-    import importlib
-
-    folder = str(TOOLS.parent / "tests")
+    folder = str(REPOSITORY / "tests")
     if folder not in sys.path:
         sys.path.append(folder)
     return importlib.import_module(f"support.{name}")
@@ -174,6 +182,7 @@ def _read_events(path: Path) -> None:
 _PIECES: Readers = {"*_pieces/settings.json": read_json, "*_pieces/*.npz": _read_arrays}
 COMMANDS: dict[str, KilledCommand] = {
     "training": KilledCommand(
+        "train",
         _train,
         {
             "*.pth": lambda path: load_local_checkpoint(str(path)),
@@ -187,13 +196,14 @@ COMMANDS: dict[str, KilledCommand] = {
         result=lambda out: training_state(out / f"epoch_{_EPOCHS}.pth"),
         first="*.pth",
     ),
-    "pool building": KilledCommand(_build_pool, {"pool.npz": load_pool}, _write_motion),
-    "synthesis": KilledCommand(_synthesize, {**_PIECES, "*.jpg": read_image, "train.npz": read_human_data_with_images}),
-    "detection": KilledCommand(_detect, {**_PIECES, "people.json": read_coco}, _write_network_and_images),
+    "pool building": KilledCommand("build_candidate_pool", _build_pool, {"pool.npz": load_pool}, _write_motion),
+    "synthesis": KilledCommand(
+        "synthesize", _synthesize, {**_PIECES, "*.jpg": read_image, "train.npz": read_human_data_with_images}
+    ),
+    "detection": KilledCommand(
+        "detect_keypoints", _detect, {**_PIECES, "people.json": read_coco}, _write_network_and_images
+    ),
     "dataset conversion": KilledCommand(
-        _convert,
-        {"*.jpg": read_image, "*.npz": load_human_data},
-        _write_archive,
-        _copy_archive,
+        "convert_dataset", _convert, {"*.jpg": read_image, "*.npz": load_human_data}, _write_archive, _copy_archive
     ),
 }

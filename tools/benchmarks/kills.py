@@ -1,7 +1,8 @@
 """Kill commands at random moments, read every file that they leave, start them again, and compare the results.
 
-Half of the kills come at any moment of a run, half between its first file and its end. What was measured is kept in the
-work folder and not repeated, so that an interrupted measurement goes on where it was.
+Half of the kills come at any moment of a run, half between its first file and its end. The runs are forked from a
+process that has imported the libraries, so that few of the moments fall into importing. What was measured is kept in
+the work folder and not repeated, so that an interrupted measurement goes on where it was.
 """
 
 from __future__ import annotations
@@ -9,17 +10,17 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import subprocess
 import time
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 import numpy as np
 from benchmarks.killed_commands import COMMANDS, KilledCommand
 from benchmarks.left_files import difference, files_in, find_damage, is_temporary
 from benchmarks.markdown import table, write_section
-from benchmarks.processes import kill_group, last_lines, start
+from benchmarks.processes import check_success, cpu_seconds, kill_group, start
 
 from mion_plugin.files import atomic_path
 from mion_plugin.files.json_files import read_json
@@ -43,7 +44,7 @@ class Uninterrupted:
     """A run that nothing disturbs.
 
     Attributes:
-        seconds: How long it takes.
+        seconds: Time on processors that it takes.
         seconds_after_first_file: How much of that is left when its first file appears.
         given: Files that were there before.
         result: Name -> content.
@@ -60,7 +61,7 @@ class Kill:
     """One kill and what came after.
 
     Attributes:
-        seconds: From the start to the kill.
+        seconds: Time on processors from the start to the kill.
         before_first_file: Whether nothing was written yet.
         found: Files that were left and are not temporary.
         temporary: Files that were being written.
@@ -124,9 +125,9 @@ def measure(args: argparse.Namespace, name: str) -> list[Kill]:
 
 
 def prepare(command: KilledCommand, folder: Path) -> None:
-    """Write what a command reads into ``folder/inputs``."""
+    """Write what a command reads into ``folder/inputs``, in a process whose threads the command does not inherit."""
     _empty(folder / "inputs")
-    command.prepare(folder / "inputs")
+    _finish(start(lambda _: command.prepare(folder / "inputs"), [], folder / "log.txt"), folder)
 
 
 def run_whole(command: KilledCommand, folder: Path) -> Uninterrupted:
@@ -141,13 +142,15 @@ def run_whole(command: KilledCommand, folder: Path) -> Uninterrupted:
     """
     out = _set_up(command, folder)
     given = frozenset(files_in(out))
-    began = time.monotonic()
     process = _start(command, folder)
-    _wait_for_first_file(command, out, given, process)
-    first = time.monotonic()
-    _finish(process, folder)
-    ended = time.monotonic()
-    return Uninterrupted(ended - began, ended - first, given, command.read_result(out))
+    used, first = 0.0, None
+    while process.is_alive():
+        used = max(used, cpu_seconds(process))
+        if first is None and _has_begun(command, out, given):
+            first = used
+        time.sleep(_POLL)
+    check_success(process, folder / "log.txt")
+    return Uninterrupted(used, used - (first or 0.0), given, command.read_result(out))
 
 
 def kill_at_random(
@@ -163,22 +166,24 @@ def kill_at_random(
         after_first_file: Whether that lies between the first file and the end, or anywhere.
 
     Returns:
-        Seconds from the start to the kill.
+        Seconds on processors from the start to the kill.
 
     Raises:
         RuntimeError: It failed, or ended before the kill too often.
     """
     for _ in range(_TRIES):
         out = _set_up(command, folder)
-        began = time.monotonic()
+        moment = rng.uniform(0, whole.seconds_after_first_file if after_first_file else whole.seconds)
         process = _start(command, folder)
-        if after_first_file:
-            _wait_for_first_file(command, out, whole.given, process)
-        _wait(process, rng.uniform(0, whole.seconds_after_first_file if after_first_file else whole.seconds))
-        seconds = time.monotonic() - began
+        while after_first_file and process.is_alive() and not _has_begun(command, out, whole.given):
+            time.sleep(_POLL)
+        began = cpu_seconds(process) if after_first_file else 0.0
+        while process.is_alive() and cpu_seconds(process) - began < moment:
+            time.sleep(_POLL)
+        seconds = cpu_seconds(process)
         if kill_group(process):
             return seconds
-        _check_success(process, folder)
+        check_success(process, folder / "log.txt")
     raise RuntimeError(f"in {folder} the command ended before the kill, {_TRIES} times")
 
 
@@ -189,7 +194,7 @@ def inspect_and_restart(command: KilledCommand, folder: Path, whole: Uninterrupt
         command: What was killed.
         folder: As of ``run_whole``.
         whole: The uninterrupted run.
-        seconds: From the start to the kill.
+        seconds: On processors, from the start to the kill.
 
     Raises:
         RuntimeError: The second start failed.
@@ -215,7 +220,7 @@ def report(measured: dict[str, list[Kill]]) -> str:
     """The section in Markdown."""
     rows = [_row(name, kills) for name, kills in measured.items()]
     failures = [
-        f"- {name}, killed after {kill.seconds} s: {problem}"
+        f"- {name}, killed after {kill.seconds} s on processors: {problem}"
         for name, kills in measured.items()
         for kill in kills
         for problem in [*(f"{file}: {why}" for file, why in kill.damaged.items()), kill.difference]
@@ -237,8 +242,9 @@ def _row(name: str, kills: list[Kill]) -> list[str]:
     return [name, *map(str, numbers)]
 
 
-def _start(command: KilledCommand, folder: Path, *options: str) -> subprocess.Popen[bytes]:
-    return start([*command.command(folder / "inputs", folder / "out"), *options], folder / "log.txt")
+def _start(command: KilledCommand, folder: Path, *options: str) -> ForkProcess:
+    arguments = [*command.arguments(folder / "inputs", folder / "out"), *options]
+    return start(command.main(), arguments, folder / "log.txt")
 
 
 def _set_up(command: KilledCommand, folder: Path) -> Path:
@@ -259,27 +265,6 @@ def _has_begun(command: KilledCommand, out: Path, given: frozenset[str]) -> bool
     return any(name not in given and fnmatch(Path(name).name, command.first) for name in files_in(out))
 
 
-def _wait_for_first_file(
-    command: KilledCommand, out: Path, given: frozenset[str], process: subprocess.Popen[bytes]
-) -> None:
-    while process.poll() is None and not _has_begun(command, out, given):
-        time.sleep(_POLL)
-
-
-def _wait(process: subprocess.Popen[bytes], seconds: float) -> None:
-    """Wait so long, or until the process ends."""
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        pass
-
-
-def _finish(process: subprocess.Popen[bytes], folder: Path) -> None:
-    process.wait()
-    _check_success(process, folder)
-
-
-def _check_success(process: subprocess.Popen[bytes], folder: Path) -> None:
-    if process.returncode != 0:
-        log = folder / "log.txt"
-        raise RuntimeError(f"{process.args} ended with {process.returncode}:\n{last_lines(log)}")
+def _finish(process: ForkProcess, folder: Path) -> None:
+    process.join()
+    check_success(process, folder / "log.txt")
