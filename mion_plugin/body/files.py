@@ -13,6 +13,7 @@ from mion_plugin.body.arrays import NUM_BETAS, NUM_JOINTS, BodyArrays
 from mion_plugin.body.export import REGRESSOR_FILES
 from mion_plugin.body.stand_in import load_stand_in
 from mion_plugin.body.unpickling import load_smpl_pickle
+from mion_plugin.files.npz import read_npy, read_npz
 
 GENDERS = ("neutral", "male", "female")
 WHERE_TO_GET_SMPL = (
@@ -41,7 +42,7 @@ def load_body(model_path: str | os.PathLike[str] | None = None, gender: str = "n
     if model_path is None:
         return load_stand_in(gender)
     path = _find_model_file(Path(model_path), gender)
-    content = load_smpl_pickle(path) if path.suffix == ".pkl" else _load_npz(path)
+    content = load_smpl_pickle(path) if path.suffix == ".pkl" else read_npz(path, "body model", only=_REQUIRED)
     return _to_body_arrays(content, path)
 
 
@@ -57,14 +58,6 @@ def _find_model_file(path: Path, gender: str) -> Path:
     if path.suffix not in (".pkl", ".npz"):
         raise ValueError(f"body model {path} has suffix {path.suffix!r}, expected .pkl or .npz")
     return path
-
-
-def _load_npz(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files if key in _REQUIRED}
-    except Exception as error:  # numpy and zipfile fail on damaged files in many ways
-        raise ValueError(f"{path} is not a readable body model: {error}") from error
 
 
 def _to_body_arrays(content: Mapping[str, Any], path: Path) -> BodyArrays:
@@ -89,8 +82,8 @@ def _load_regressors(folder: Path) -> dict[str, np.ndarray]:
     regressors = {}
     for field, name in REGRESSOR_FILES.items():
         if (folder / name).is_file():
-            try:
-                regressors[field] = np.load(folder / name, allow_pickle=False).astype(np.float32)
-            except (ValueError, OSError, EOFError) as error:
-                raise ValueError(f"{folder / name} is not a readable regressor: {error}") from error
+            regressor = read_npy(folder / name, "regressor")
+            if regressor.dtype.kind != "f":
+                raise ValueError(f"{folder / name} holds {regressor.dtype}, expected floating point numbers")
+            regressors[field] = regressor.astype(np.float32)
     return regressors

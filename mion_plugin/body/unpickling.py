@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import pickle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mion_plugin.files import RestrictedUnpickler
-from mion_plugin.files.array_constructors import SealedType
+from mion_plugin.files import RestrictedUnpickler, UnsafePickleError
+from mion_plugin.files.array_constructors import SealedType, plain
+from mion_plugin.files.npz import one_line
 
 
 class _SavedObject(metaclass=SealedType):
@@ -18,7 +18,7 @@ class _SavedObject(metaclass=SealedType):
 
     def __setstate__(self, state: Any) -> None:
         if not isinstance(state, dict):
-            raise pickle.UnpicklingError(f"{type(self).__name__} saved as {type(state).__name__}, expected a dict")
+            raise ValueError(f"{type(self).__name__} saved as {type(state).__name__}, expected a dict")
         self.__dict__["saved"] = state
 
     def to_array(self) -> np.ndarray:
@@ -30,7 +30,7 @@ class _ChumpyArray(_SavedObject):
     """``chumpy.ch.Ch``: an array in the attribute ``x``."""
 
     def to_array(self) -> np.ndarray:
-        return np.asarray(_field(self, "x"))
+        return np.asarray(plain(_field(self, "x")))
 
 
 class _ChumpySelection(_SavedObject):
@@ -66,7 +66,7 @@ _STAND_INS: dict[tuple[str, str], Any] = {
 def _field(obj: _SavedObject, name: str) -> Any:
     saved = obj.__dict__.get("saved", {})
     if name not in saved:
-        raise pickle.UnpicklingError(f"{type(obj).__name__} without its field {name!r}")
+        raise ValueError(f"{type(obj).__name__} without its field {name!r}")
     return saved[name]
 
 
@@ -95,9 +95,7 @@ def load_smpl_pickle(path: str | os.PathLike[str]) -> dict[str, Any]:
             if not isinstance(content, dict):
                 raise ValueError(f"it holds a {type(content).__name__}, expected a dict of arrays")
             return {str(key): _plain(value) for key, value in content.items()}
-        except pickle.UnpicklingError as error:
-            raise type(error)(f"{path}: {error}") from None
-        except MemoryError:
-            raise
+        except UnsafePickleError as error:
+            raise UnsafePickleError(f"{path}: {error}") from None
         except Exception as error:  # a damaged pickle fails in the reader in any way it likes
-            raise ValueError(f"{path} is not a readable SMPL pickle: {error}") from error
+            raise ValueError(f"{path} is not a readable SMPL pickle: {one_line(error)}") from error

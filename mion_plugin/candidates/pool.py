@@ -14,11 +14,17 @@ import torch
 
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.files import atomic_path
+from mion_plugin.files.npz import one_line, read_npz
 from mion_plugin.geometry.keypoints import keypoint_names
 
 DEFAULT_POOL = Path(__file__).parent / "data" / "default_pool.npz"
 _BODY_JOINTS = 23
 _FORMAT_VERSION = 1
+# array -> kinds of numbers that a file may hold, and what they become
+_KINDS = {
+    **dict.fromkeys(("body_pose", "global_orient", "keypoints3d", "root_offset"), ("fiu", np.float32)),
+    "clip_index": ("iu", np.int16),
+}
 
 
 @dataclass(frozen=True)
@@ -156,18 +162,27 @@ def load_pool(path: str | os.PathLike[str]) -> CandidatePool:
             f"candidate pool {path} does not exist; build one with tools/build_candidate_pool.py, or leave the path "
             "out for the one that comes with the package"
         )
+    arrays = read_npz(path, "candidate pool")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
         version = int(arrays.pop("format_version"))
         if version != _FORMAT_VERSION:
             raise ValueError(f"format version {version}, this release reads {_FORMAT_VERSION}")
         arrays["convention"] = str(arrays["convention"])
         arrays["metadata"] = json.loads(str(arrays["metadata"]))
-        arrays["body_pose"] = arrays["body_pose"].astype(np.float32)
-        return CandidatePool(**arrays)
-    except Exception as error:  # numpy and zipfile fail on damaged files in many ways
-        raise ValueError(f"{path} is not a readable candidate pool: {error}") from error
+        return CandidatePool(**{name: _in_native_type(name, value) for name, value in arrays.items()})
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ValueError(f"{path} is not a readable candidate pool: {one_line(error)}") from error
+
+
+def _in_native_type(name: str, value: Any) -> Any:
+    """Arrays as ``CandidatePool`` has them, whatever size and order of bytes the file has."""
+    if name not in _KINDS:
+        return value
+    kinds, dtype = _KINDS[name]
+    if value.dtype.kind not in kinds:
+        raise ValueError(f"{name} holds {value.dtype}, expected numbers")
+    with np.errstate(over="ignore"):  # infinite numbers are told of next
+        return value.astype(dtype)
 
 
 @cache

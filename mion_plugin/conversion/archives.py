@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mion_plugin.files import RestrictedUnpickler, UnsafePickleError
 from mion_plugin.files.json_files import read_json
+from mion_plugin.files.npz import one_line
+from mion_plugin.files.relative_paths import leads_out
 
 
 def require_file(path: Path) -> Path:
@@ -46,10 +48,8 @@ def load_mat(path: Path, *keys: str, **options: Any) -> dict[str, Any]:
     require_file(path)
     try:
         content = loadmat(path, variable_names=list(keys), **options)
-    except MemoryError:
-        raise
     except Exception as error:  # damaged files fail in scipy in many ways
-        raise ValueError(f"{path} is not a readable MATLAB file: {error}") from error
+        raise ValueError(f"{path} is not a readable MATLAB file: {one_line(error)}") from error
     missing = [key for key in keys if key not in content]
     if missing:
         raise ValueError(f"{path} lacks the variables {', '.join(missing)}")
@@ -69,10 +69,8 @@ def load_pickle(path: Path) -> dict[str, Any]:
             content = RestrictedUnpickler(file).load()
         except UnsafePickleError as error:
             raise UnsafePickleError(f"{path}: {error}") from None
-        except MemoryError:
-            raise
         except Exception as error:  # a damaged pickle fails in the reader in any way it likes
-            raise ValueError(f"{path} is not a readable pickle: {error}") from error
+            raise ValueError(f"{path} is not a readable pickle: {one_line(error)}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds a {type(content).__name__}, expected a dict")
     return content
@@ -107,7 +105,9 @@ def fields(content: dict[str, Any], path: Path, **shapes: tuple[int, ...]) -> li
             raise ValueError(f"{path}: {name} is not an array of numbers") from None
         if not _has_shape(array, shape):
             raise ValueError(f"{path}: {name} has shape {array.shape}, expected {shape}")
-        if not np.isfinite(array).all():
+        with np.errstate(over="ignore"):
+            single = array.astype(np.float32)  # what is written
+        if not np.isfinite(single).all():
             raise ValueError(f"{path}: {name} holds NaN or infinite values")
         arrays.append(array.reshape(shape))
     return arrays
@@ -130,6 +130,6 @@ def safe_relative(path: str, source: Path) -> str:
     Raises:
         ValueError: The path is absolute or leads out of its folder.
     """
-    if not path or path.startswith(("/", "\\")) or ".." in PurePosixPath(path.replace("\\", "/")).parts or "\0" in path:
+    if leads_out(path):
         raise ValueError(f"{source} names {path!r}, expected a path below the data set's folder")
     return path

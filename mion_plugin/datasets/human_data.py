@@ -8,8 +8,6 @@ by ``RestrictedUnpickler``, which rebuilds arrays and plain containers only.
 from __future__ import annotations
 
 import os
-import pickle
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import IO, Any
 import numpy as np
 
 from mion_plugin.files import RestrictedUnpickler, atomic_path
+from mion_plugin.files.npz import read_npz
 from mion_plugin.geometry.keypoints import keypoint_mapping, keypoint_names
 
 _LIST_KEYS = ("image_path", "image_id")  # what mmhuman3d hands out as lists
@@ -68,10 +67,7 @@ class HumanData:
         Raises:
             ValueError: Not numbers, another number of rows, or rows of another size.
         """
-        try:
-            array = np.asarray(value, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise self.error(key, "is not an array of numbers") from None
+        array = self._numbers(key, value)
         if array.ndim == 0 or len(array) != len(self):
             count = len(array) if array.ndim else "no"
             raise self.error(key, f"has {count} rows but image_path has {len(self)}; cut both to the same people")
@@ -117,7 +113,9 @@ class HumanData:
 
     def check_finite(self, key: str, array: np.ndarray, rows: np.ndarray | None = None) -> None:
         """Raise ValueError naming the first row of ``array`` with NaN or infinite values; ``rows`` (N,) bool limits."""
-        bad = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
+        with np.errstate(over="ignore"):
+            single = array.astype(np.float32)  # what samples hold
+        bad = ~np.isfinite(single).reshape(len(array), -1).all(axis=1)
         if rows is not None:
             bad &= rows
         if bad.any():
@@ -131,6 +129,15 @@ class HumanData:
     def error(self, key: str, message: str) -> ValueError:
         """A ValueError naming the file and the key."""
         return ValueError(f"{self.path}: key {key!r} {message}")
+
+    def _numbers(self, key: str, value: Any) -> np.ndarray:
+        try:
+            array = np.asarray(value)
+            if array.dtype.kind in "biufO":  # not text, complex numbers or dates, which numpy would turn into numbers
+                return array.astype(np.float64)
+        except (TypeError, ValueError, OverflowError):
+            pass
+        raise self.error(key, "is not an array of numbers")
 
     def _mask(self, key: str, convention: str) -> np.ndarray:
         try:
@@ -159,20 +166,8 @@ def load_human_data(path: str | os.PathLike[str]) -> HumanData:
         ValueError: Not a readable ``.npz``.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"annotation file {path} does not exist")
-    content: dict[str, Any] = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for member in archive.namelist():
-                key = member.removesuffix(".npy")
-                content[key] = _as_mmhuman3d(key, _read_member(archive, member))
-    except pickle.UnpicklingError as error:
-        raise type(error)(f"{path}: {error}") from None
-    except MemoryError:
-        raise
-    except Exception as error:  # damaged archives fail in zipfile, zlib, numpy and pickle in many ways
-        raise ValueError(f"{path} is not a readable HumanData file: {error}") from error
+    arrays = read_npz(path, "HumanData file", read_objects=_read_objects)
+    content = {key: _as_mmhuman3d(key, value) for key, value in arrays.items()}
     compressed = bool(content.get("__keypoints_compressed__", False))
     kept = {key: value for key, value in content.items() if value is not None and key not in _ATTRIBUTES}
     return HumanData(path, kept, compressed)
@@ -200,25 +195,14 @@ def save_human_data(path: str | os.PathLike[str], content: Mapping[str, Any]) ->
     return path
 
 
-def _read_member(archive: zipfile.ZipFile, member: str) -> np.ndarray:
-    with archive.open(member) as file:
-        if not _header_dtype(file).hasobject:
-            file.seek(0)
-            return np.lib.format.read_array(file, allow_pickle=False)
-        return RestrictedUnpickler(file).load()  # type: ignore[arg-type]
+def _read_objects(file: IO[bytes]) -> Any:
+    return RestrictedUnpickler(file).load()  # type: ignore[arg-type]  # typeshed's IO is none
 
 
-def _header_dtype(file: IO[bytes]) -> np.dtype:
-    """Read the ``.npy`` header; the file is left at the start of the data."""
-    version = np.lib.format.read_magic(file)
-    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    if version not in read_header:  # 3.0 is for field names outside latin-1, which no HumanData file has
-        raise ValueError(f".npy format {version}, expected 1.0 or 2.0")
-    return read_header[version](file)[2]
-
-
-def _as_mmhuman3d(key: str, value: np.ndarray) -> Any:
+def _as_mmhuman3d(key: str, value: Any) -> Any:
     """What ``HumanData.load`` makes of a stored array."""
+    if not isinstance(value, np.ndarray):  # what a pickle holds instead of an array
+        return value
     if value.ndim == 0:
         return value.item()
     if key in _LIST_KEYS:

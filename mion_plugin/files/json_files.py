@@ -22,5 +22,5 @@ def read_json(path: Path, kind: str = "file") -> Any:
         raise FileNotFoundError(f"{kind} {path} does not exist")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not a JSON file: {error}") from None

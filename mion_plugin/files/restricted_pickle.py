@@ -12,11 +12,7 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
-from mion_plugin.files.array_constructors import ARRAY_CONSTRUCTORS, SealedType, plain
-
-
-class UnsafePickleError(pickle.UnpicklingError):
-    """The pickle names something other than arrays and plain containers."""
+from mion_plugin.files.array_constructors import ARRAY_CONSTRUCTORS, SealedType, UnsafePickleError, plain
 
 
 def _encode(text: str, encoding: str = "latin1") -> bytes:
@@ -45,7 +41,9 @@ _HARMLESS: dict[tuple[str, str], Callable[..., Any]] = {
 }
 
 
-class RestrictedUnpickler(pickle.Unpickler):
+# Python's own unpickler, not the one in C: that one keeps a table as long as the largest number by which a pickle names
+# an earlier value, so eleven bytes can ask it for 32 GB.
+class RestrictedUnpickler(pickle._Unpickler):
     """Unpickler for numpy arrays, numbers, text and containers.
 
     Args:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import numpy as np
-
 from mion_plugin.candidates.building.motion import PoseSequence
 from mion_plugin.candidates.building.smpl_arrays import smpl_poses
+from mion_plugin.files.npz import npz_names, read_npz
 
 _WIDTHS = (156, 165)  # SMPL+H, SMPL-X
 _FPS_KEYS = ("mocap_framerate", "mocap_frame_rate")  # AMASS's SMPL+H and SMPL-X releases
@@ -27,11 +26,11 @@ def read_amass(path: str | os.PathLike[str], name: str | None = None) -> PoseSeq
         ValueError: No ``poses``, a wrong shape, or values that are no rotations.
     """
     path = Path(path)
-    with np.load(path, allow_pickle=False) as archive:
-        if "poses" not in archive.files:
-            raise ValueError(f"no array 'poses' (it holds {', '.join(archive.files) or 'nothing'})")
-        poses = archive["poses"]
-        fps = next((float(archive[key]) for key in _FPS_KEYS if key in archive.files), None)
+    arrays = read_npz(path, "AMASS file", only=("poses", *_FPS_KEYS))
+    if "poses" not in arrays:
+        raise ValueError(f"no array 'poses' (it holds {', '.join(npz_names(path, 'AMASS file')) or 'nothing'})")
+    poses = arrays["poses"]
+    fps = next((float(arrays[key]) for key in _FPS_KEYS if key in arrays), None)
     if poses.ndim != 2 or poses.shape[1] not in _WIDTHS:
         raise ValueError(f"poses have shape {poses.shape}, expected (T, 156) or (T, 165)")
     if fps is not None and not fps > 0:

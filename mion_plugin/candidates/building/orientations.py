@@ -7,6 +7,7 @@ SMPL's rest pose stands along +y and faces +z, so an upright person who faces th
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,11 @@ import numpy as np
 from mion_plugin.candidates.building.clustering import kmeans_medoids, leans_to_one_side
 from mion_plugin.candidates.building.rotations import rotmat_to_rotvec, rotvec_to_rotmat
 from mion_plugin.candidates.building.smpl_skeleton import mirror_orientations
+from mion_plugin.files.npz import npz_names, read_npy, read_npz
 
 DEFAULT_NUM_ORIENTATIONS = 30
 _TILT = np.radians(30)
+_KIND = "file of orientations"
 _KEYS = ("global_orient", "root_orient", "orientations", "poses", "pose")
 _X, _Y, _Z = np.eye(3)
 
@@ -152,11 +155,10 @@ def _matrices(global_orient: np.ndarray) -> np.ndarray:
 
 
 def _read_array(path: Path) -> np.ndarray:
-    loaded = np.load(path, allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
-        return loaded
-    with loaded as archive:
-        key = next((key for key in _KEYS if key in archive.files), None)
-        if key is None:
-            raise ValueError(f"none of the keys {', '.join(_KEYS)} among {', '.join(archive.files) or 'none'}")
-        return archive[key]
+    if not zipfile.is_zipfile(path):
+        return read_npy(path, _KIND)
+    names = npz_names(path, _KIND)
+    key = next((key for key in _KEYS if key in names), None)
+    if key is None:
+        raise ValueError(f"none of the keys {', '.join(_KEYS)} among {', '.join(names) or 'none'}")
+    return read_npz(path, _KIND, only=(key,))[key]

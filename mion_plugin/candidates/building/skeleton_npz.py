@@ -9,6 +9,7 @@ import numpy as np
 
 from mion_plugin.candidates.building.motion import Motion, global_rotations
 from mion_plugin.candidates.building.rotations import euler_to_rotmat
+from mion_plugin.files.npz import read_npz
 
 REQUIRED_KEYS = ("names", "parents", "pre_rot_deg", "rest_rot_deg", "rest_pos", "rot_deg", "fps")
 
@@ -27,8 +28,7 @@ def read_skeleton_npz(path: str | os.PathLike[str], name: str | None = None) -> 
         ValueError: Damaged, or with rotation orders or post-rotations, which are not supported.
     """
     path = Path(path)
-    with np.load(path, allow_pickle=False) as archive:
-        arrays = {key: archive[key] for key in archive.files}
+    arrays = read_npz(path, "skeletal animation")
     missing = [key for key in REQUIRED_KEYS if key not in arrays]
     if missing:
         raise ValueError(f"no skeletal animation: {', '.join(missing)} missing")

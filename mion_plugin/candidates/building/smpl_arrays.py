@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from mion_plugin.candidates.building.motion import NUM_SMPL_JOINTS, PoseSequence
 from mion_plugin.candidates.building.rotations import rotmat_to_rotvec
+from mion_plugin.files.npz import npz_names, read_npy, read_npz
 
+_KIND = "file of poses"
 POSE_KEYS = ("poses", "pose", "fullpose", "smpl_pose")
 _BODY_KEYS = ("body_pose", "pose_body")
 _ROOT_KEYS = ("global_orient", "root_orient")
@@ -30,19 +33,18 @@ def read_smpl_array(path: str | os.PathLike[str], name: str | None = None) -> Po
         ValueError: No pose array, a wrong shape, or values that are no rotations.
     """
     path = Path(path)
-    loaded = np.load(path, allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
-        return PoseSequence(name=name or str(path), poses=smpl_poses(loaded))
-    with loaded as archive:
-        key = next((key for key in POSE_KEYS if key in archive.files), None)
-        if key is not None:
-            poses = smpl_poses(archive[key])
-        else:
-            body_key = next((key for key in _BODY_KEYS if key in archive.files), None)
-            if body_key is None:
-                raise ValueError(f"no pose array among its keys ({', '.join(archive.files) or 'none'})")
-            root_key = next((key for key in _ROOT_KEYS if key in archive.files), None)
-            poses = _join(archive[body_key], None if root_key is None else archive[root_key])
+    if not zipfile.is_zipfile(path):
+        return PoseSequence(name=name or str(path), poses=smpl_poses(read_npy(path, _KIND)))
+    arrays = read_npz(path, _KIND, only=(*POSE_KEYS, *_BODY_KEYS, *_ROOT_KEYS))
+    key = next((key for key in POSE_KEYS if key in arrays), None)
+    if key is not None:
+        poses = smpl_poses(arrays[key])
+    else:
+        body_key = next((key for key in _BODY_KEYS if key in arrays), None)
+        if body_key is None:
+            raise ValueError(f"no pose array among its keys ({', '.join(npz_names(path, _KIND)) or 'none'})")
+        root_key = next((key for key in _ROOT_KEYS if key in arrays), None)
+        poses = _join(arrays[body_key], None if root_key is None else arrays[root_key])
     return PoseSequence(name=name or str(path), poses=poses)
 
 

@@ -25,6 +25,7 @@ from mion_plugin.candidates.building.retarget import retarget
 from mion_plugin.candidates.building.skeleton_npz import read_skeleton_npz
 from mion_plugin.candidates.building.skeletons import map_body
 from mion_plugin.candidates.building.smpl_arrays import read_smpl_array
+from mion_plugin.files.npz import npz_names
 
 Reader = Callable[[Path, str], "Motion | PoseSequence"]
 _SKELETON_SUFFIX = ".asf"  # read together with the .amc files beside it
@@ -192,8 +193,7 @@ def _npz_reader(path: Path) -> Reader:
     with path.open("rb") as file:
         if file.read(2) != b"PK":
             raise ValueError("not an .npz file")
-    with np.load(path, allow_pickle=False) as archive:
-        keys = set(archive.files)
+    keys = set(npz_names(path, "file of poses"))
     if {"rot_deg", "parents"} <= keys:
         return read_skeleton_npz
     if "poses" in keys and {"trans", "mocap_framerate", "mocap_frame_rate"} & keys:
