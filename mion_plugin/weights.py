@@ -53,7 +53,8 @@ def load_weights(path: str | os.PathLike[str], part: str | None = None) -> dict[
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Not a checkpoint that loads with ``weights_only=True``, or one without weights.
+        ValueError: Not a checkpoint that loads with ``weights_only=True``, one without weights, or weights that are NaN
+            or infinite.
     """
     # at first use: mmengine's checkpoint module imports half of mmengine
     from mion_plugin.engine.checkpoints import load_local_checkpoint
@@ -66,6 +67,8 @@ def load_weights(path: str | os.PathLike[str], part: str | None = None) -> dict[
         or not all(isinstance(value, Tensor) for value in weights.values())
     ):
         raise ValueError(f"{path} holds no weights, expected a state_dict of names and tensors")
+    for name, value in weights.items():
+        _check_tensor(path, name, value)
     prefix = f"{part}."
     if part is not None and any(name.startswith(prefix) for name in weights):
         weights = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
@@ -104,6 +107,19 @@ def check_weights(module: nn.Module, weights: Mapping[str, Tensor], source: str)
     told = [f"{kind} {_name_some(names)}" for kind, names in differences.items() if names]
     if told:
         raise ValueError(f"{source} is not a checkpoint of this {type(module).__name__}: it {'; '.join(told)}")
+
+
+def _check_tensor(path: str | os.PathLike[str], name: Any, value: Tensor) -> None:
+    """Raise ValueError if a tensor is not one of finite real numbers, all of which are in the file."""
+    if not isinstance(name, str):
+        raise ValueError(f"{path} holds weights under {name!r}, expected a name")
+    plain = value.layout is torch.strided and not (value.is_quantized or value.is_complex() or value.is_meta)
+    if not plain:
+        raise ValueError(f"{path}: {name} is {value.dtype} in {value.layout} on {value.device}, expected real numbers")
+    if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        raise ValueError(f"{path}: {name} has shape {tuple(value.shape)}, but the file holds fewer numbers")
+    if not value.isfinite().all():
+        raise ValueError(f"{path}: {name} holds NaN or infinite values")
 
 
 def _to_half(name: str, value: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import argparse
 import difflib
 import functools
 import inspect
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -60,8 +61,8 @@ def load_config(args: argparse.Namespace) -> Config:
         if args.cfg_options:
             _check_options(cfg, args.cfg_options)
             cfg.merge_from_dict(args.cfg_options)
-    except (SyntaxError, NameError, KeyError, TypeError, AttributeError, IndexError, OSError) as error:
-        raise ValueError(f"config {path}: {error}") from error
+    except Exception as error:  # a config is a program, which fails in any way it likes
+        raise ValueError(f"config {path}: {str(error) or type(error).__name__}") from error
     _check_keys(cfg, path)
     cfg.launcher = args.launcher
     if args.launcher != "none" and not torch.cuda.is_available():
@@ -120,6 +121,8 @@ def report_errors(tool: str) -> Callable[[Callable[..., int]], Callable[..., int
     def decorate(main: Callable[..., int]) -> Callable[..., int]:
         @functools.wraps(main)
         def wrapped(arguments: list[str] | None = None) -> int:
+            if isinstance(sys.stdout, io.TextIOWrapper):  # names of files may be no text
+                sys.stdout.reconfigure(errors="backslashreplace")
             try:
                 return main(arguments)
             except (OSError, ValueError, KeyError, TypeError, ImportError, UnsafePickleError) as error:

@@ -140,8 +140,11 @@ class CandidateSelector(nn.Module):
                 absent; confidences weigh the fit.
 
         Raises:
+            TypeError: Not a tensor.
             ValueError: Not of that shape.
         """
+        if not isinstance(keypoints2d, Tensor):
+            raise TypeError(f"keypoints2d is a {type(keypoints2d).__name__}, expected a tensor (B, K, 3)")
         num_keypoints = self.keypoints3d.shape[1]
         if keypoints2d.ndim != 3 or keypoints2d.shape[1:] != (num_keypoints, 3):
             raise ValueError(

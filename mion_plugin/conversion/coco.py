@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
-from mion_plugin.conversion.archives import load_json, safe_relative
+from mion_plugin.conversion.archives import fields, load_json, safe_relative
 from mion_plugin.conversion.people import BOX_SCALE, People
+from mion_plugin.datasets.coco import require_ids
 from mion_plugin.geometry.boxes import scale_boxes
 
 
@@ -32,16 +31,18 @@ def convert_coco(archive: Path, split: str, progress: Callable[[int, int], None]
     content = load_json(path)
     try:
         names = {image["id"]: safe_relative(str(image["file_name"]), path) for image in content["images"]}
-        annotations = sorted(content["annotations"], key=lambda annotation: int(annotation["image_id"]))
+        require_ids(content["images"], content["annotations"], path)
+        annotations = sorted(content["annotations"], key=lambda annotation: annotation["image_id"])
         for done, annotation in enumerate(annotations, start=1):
-            keypoints2d = np.array(annotation["keypoints"], dtype=np.float64).reshape(17, 3)
+            keypoints2d, bbox = fields(annotation, path, keypoints=(51,), bbox=(4,))
+            keypoints2d = keypoints2d.reshape(17, 3)
             keypoints2d[:, 2] = keypoints2d[:, 2] > 0  # 1 is hidden, 2 visible; both are annotated
             if keypoints2d[5:, 2].all():
-                box = scale_boxes(np.array(annotation["bbox"], dtype=np.float64).reshape(4), BOX_SCALE)
-                people.add(f"{folder}/{names[annotation['image_id']]}", box, keypoints2d)
+                name = f"{folder}/{names[annotation['image_id']]}"
+                people.add(name, scale_boxes(bbox, BOX_SCALE), keypoints2d)
             else:
                 people.skip("people with a joint of the body not annotated")
             progress(done, len(annotations))
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is not a COCO keypoint file: {error!r} is missing or of another type") from None
     return people

@@ -65,7 +65,10 @@ def _add_person(people: People, sequence: dict[str, Any], person: int, path: Pat
     )
     if len({len(rows) for rows in (poses, keypoints, valid, cameras)}) > 1 or len(betas) < 10:
         raise ValueError(f"{path}: person {person} has different numbers of poses, keypoints and cameras")
-    orientations = Rotation.from_matrix(cameras[:, :3, :3]) * Rotation.from_rotvec(poses[:, :3])
+    try:
+        orientations = Rotation.from_matrix(cameras[:, :3, :3]) * Rotation.from_rotvec(poses[:, :3])
+    except ValueError as error:
+        raise ValueError(f"{path}: cam_poses are no cameras: {error}") from None
     for frame in np.flatnonzero(valid):
         box = keypoint_box(keypoints[frame].T)
         if box is None:

@@ -77,12 +77,16 @@ class CocoKeypointFile:
         self._path = Path(path)
         content = read_json(self._path, "keypoint file")
         images, annotations = (_entries(content, key, self._path) for key in ("images", "annotations"))
+        require_ids(images, annotations, self._path)
         self._num_images = len(images)
         self._image_ids, self._by_image = defaultdict(list), defaultdict(list)
         for image in images:
             self._image_ids[Path(str(image.get("file_name"))).name].append(image.get("id"))
         for entry in annotations:
-            if any(entry.get("keypoints") or []):
+            keypoints = entry.get("keypoints")
+            if not isinstance(keypoints, list | None):
+                raise ValueError(f"{path}: annotation {entry.get('id', '?')}: keypoints must be a list of numbers")
+            if any(keypoints or []):
                 self._by_image[entry.get("image_id")].append(entry)
 
     def __len__(self) -> int:
@@ -102,6 +106,14 @@ class CocoKeypointFile:
             entry for image_id in self._image_ids.get(image_name, []) for entry in self._by_image.get(image_id, [])
         ]
         return [_to_person(entry, f"{self._path}: annotation {entry.get('id', '?')}") for entry in entries]
+
+
+def require_ids(images: Iterable[dict[str, Any]], annotations: Iterable[dict[str, Any]], path: Path) -> None:
+    """Raise ValueError if an ``id`` of images, or ``image_id`` of annotations, is not a number or text."""
+    for key, entries in (("id", images), ("image_id", annotations)):
+        for entry in entries:
+            if not isinstance(entry.get(key), int | str):
+                raise ValueError(f"{path}: {key} is {entry.get(key)!r}, expected the number of an image")
 
 
 def _entries(content: Any, key: str, path: Path) -> list[dict[str, Any]]:

@@ -65,6 +65,8 @@ def build_table(
     Raises:
         ValueError: A key is missing, has a wrong length, or holds NaN; the message names file, key and remedy.
     """
+    if not len(data):
+        raise data.error("image_path", "holds no rows: nothing to learn or test from")
     columns = {
         **_boxes(data),
         **_keypoints(data, keypoints2d_convention, keypoints3d_convention, keypoints2d_source),
@@ -79,6 +81,9 @@ def build_table(
         columns["smpl_pelvis"] = pelvis + columns["smpl_betas"] @ directions.T
     if columns["keypoints2d_input"] is columns["keypoints2d"]:  # stays one array
         columns["keypoints2d"] = columns["keypoints2d_input"] = _compact(columns["keypoints2d"])
+    for name, column in columns.items():
+        if column.dtype.kind == "f":
+            data.check_finite(name, column)
     return SampleTable({name: _compact(column) for name, column in columns.items()})
 
 

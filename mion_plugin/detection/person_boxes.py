@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from mion_plugin.datasets.coco import NUM_KEYPOINTS, with_confidence
+from mion_plugin.datasets.coco import NUM_KEYPOINTS, require_ids, with_confidence
 from mion_plugin.datasets.human_data import load_human_data
 from mion_plugin.datasets.transforms.loading import list_images
 from mion_plugin.files.json_files import read_json
+from mion_plugin.files.relative_paths import leads_out
 from mion_plugin.geometry.boxes import scale_boxes
 
 
@@ -70,7 +71,10 @@ def boxes_of_human_data(path: str | os.PathLike[str]) -> PersonBoxes:
     data = load_human_data(path)
     boxes = data.rows("bbox_xywh", data.require("bbox_xywh"), (5,))[:, :4]
     data.check_finite("bbox_xywh", boxes)
+    if not len(data):
+        raise data.error("image_path", "holds no rows")
     paths = tuple(str(name) for name in data.require("image_path"))
+    _check_paths(paths, f"{path}: image_path")
     _check_sizes(boxes, f"{path}: bbox_xywh", [f"row {row}" for row in range(len(boxes))])
     return PersonBoxes(paths, boxes)
 
@@ -96,9 +100,11 @@ def boxes_of_coco(path: str | os.PathLike[str]) -> PersonBoxes:
         boxes = np.array([entry["bbox"] for entry in entries], dtype=np.float64).reshape(len(entries), 4)
     except (TypeError, ValueError):
         raise ValueError(f"{path}: a bbox is not four numbers x, y, width, height") from None
+    paths = tuple(names[entry["image_id"]] for entry in entries)
+    _check_paths(paths, f"{path}: file_name")
     _check_sizes(boxes, f"{path}: bbox", labels)
     return PersonBoxes(
-        tuple(names[entry["image_id"]] for entry in entries),
+        paths,
         boxes,
         tuple(entry["image_id"] for entry in entries),
         tuple(entry.get("id", number) for number, entry in enumerate(entries, 1)),
@@ -128,6 +134,7 @@ def read_coco(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} has no lists 'images' and 'annotations', expected COCO annotations") from None
     if not all(isinstance(entries, list) and all(isinstance(e, dict) for e in entries) for entries in lists):
         raise ValueError(f"{path}: 'images' and 'annotations' must be lists of objects, as in COCO annotations")
+    require_ids(content["images"], content["annotations"], path)
     return content
 
 
@@ -143,6 +150,12 @@ def _annotated_keypoints(entries: Sequence[dict[str, Any]], labels: Sequence[str
     if not np.isfinite(keypoints2d).all():
         raise ValueError(f"{path}: keypoints hold NaN or infinite values")
     return with_confidence(keypoints2d) if (keypoints2d[..., 2] > 0).any() else None
+
+
+def _check_paths(paths: Sequence[str], where: str) -> None:
+    for path in paths:
+        if leads_out(path):
+            raise ValueError(f"{where} is {path!r}, expected a path below the image folder")
 
 
 def _check_sizes(boxes: np.ndarray, where: str, labels: Sequence[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -58,16 +57,28 @@ def load_local_checkpoint(filename: str, map_location: Any = None) -> dict[str, 
     path = Path(os.path.expanduser(filename))
     if not path.is_file():
         raise FileNotFoundError(f"checkpoint {path} does not exist")
+    _refuse_packed(path)
     damaged = _damaged_member(path)
     if damaged is not None:
         raise ValueError(f"{path} is damaged: the checksum of {damaged} does not match; copy or install it again")
     try:
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # what is damaged, or no checkpoint, fails in torch in many ways
         raise ValueError(f"{path} is not a checkpoint that can be read safely: {_reason(error)}") from error
     if not isinstance(checkpoint, dict):
         raise ValueError(f"{path} holds a {type(checkpoint).__name__}, expected a checkpoint (a dict)")
     return checkpoint
+
+
+def _refuse_packed(path: Path) -> None:
+    """Raise ValueError for an archive with compressed parts: torch writes none, and they may unpack to any size."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            packed = [member.filename for member in archive.infolist() if member.file_size != member.compress_size]
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError):
+        return  # which ``torch.load`` judges
+    if packed:
+        raise ValueError(f"{path} is not a checkpoint: {packed[0]} in it is compressed")
 
 
 def _damaged_member(path: Path) -> str | None:

@@ -12,6 +12,7 @@ from mion_plugin.datasets.transforms.geometric import crop_matrix, warp
 # Side of the crop over the longer side of the box. Keypoints: SPIN's preprocessing, and what the synthetic people of
 # training are cut by (BodySettings); annotated boxes, which reach to fingertips and hair: mmhuman3d's demo.
 BOX_SCALES = {"keypoints": 1.2, "bbox": 1.25}
+_LARGEST = 1e7  # pixels; beyond, single precision no longer tells neighbouring pixels apart
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,15 @@ def place_crop(person: CocoPerson, box: str = "keypoints", scale: float | None =
         scale: Side of the crop over the longer side of the box; None for that of ``BOX_SCALES``.
 
     Raises:
-        ValueError: An unknown box, a scale that is not positive, or keypoints without extent.
+        ValueError: An unknown box, a scale that is not positive, keypoints without extent, or a crop that is in no
+            image.
     """
     scale = check_box(box, scale)
     x, y, width, height = keypoint_box(person.keypoints2d) if box == "keypoints" else person.bbox
-    return CropPlace(np.array([x + width / 2, y + height / 2]), float(scale * max(width, height)))
+    place = CropPlace(np.array([x + width / 2, y + height / 2]), float(scale * max(width, height)))
+    if not max(place.side, *np.abs(place.center)) < _LARGEST:
+        raise ValueError(f"the crop's middle is {place.center.tolist()} and its side {place.side} pixels: in no image")
+    return place
 
 
 def check_box(box: str, scale: float | None) -> float:

@@ -89,7 +89,8 @@ def find_people(keypoints2d: Any, photographs: Sequence[Photograph], single: boo
 
 
 def _checked_pixels(entry: Any) -> np.ndarray:
-    if not isinstance(entry, np.ndarray) or entry.ndim != 3 or entry.shape[2] != 3 or entry.dtype != np.uint8:
+    sound = isinstance(entry, np.ndarray) and entry.ndim == 3 and entry.shape[2] == 3 and entry.dtype == np.uint8
+    if not sound or not entry.size:
         told = f"{entry.dtype} {entry.shape}" if isinstance(entry, np.ndarray) else type(entry).__name__
         raise ValueError(f"an image is {told}, expected a path or an RGB array (H, W, 3) of uint8")
     return entry
@@ -98,10 +99,15 @@ def _checked_pixels(entry: Any) -> np.ndarray:
 def _people(entry: Any, name: str) -> list[CocoPerson]:
     if isinstance(entry, (list, tuple)) and all(isinstance(person, CocoPerson) for person in entry):
         return list(entry)
-    values = np.asarray(entry, dtype=np.float64)
+    try:
+        values = np.asarray(entry, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: keypoints2d is not an array of numbers: {error}") from None
     values = values[None] if values.ndim == 2 else values
     if values.ndim != 3 or values.shape[1:] != (NUM_KEYPOINTS, 3):
         raise ValueError(f"{name}: keypoints2d has shape {values.shape}, expected (17, 3) or (P, 17, 3) in COCO order")
+    if not np.isfinite(values[..., 2]).all():
+        raise ValueError(f"{name}: keypoints2d holds a confidence that is NaN or infinite")
     if not np.isfinite(values[values[..., 2] > 0]).all():
         raise ValueError(f"{name}: keypoints2d holds NaN or infinite values where the confidence is above 0")
     values = np.where(values[..., 2:] > 0, values, 0.0)

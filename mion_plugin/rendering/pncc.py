@@ -89,8 +89,11 @@ class PNCCRenderer(nn.Module):
             (B, 3, height, width) in 0..1, in the NCC's dtype.
 
         Raises:
+            TypeError: `vertices` is not a tensor.
             ValueError: Another number of vertices than the body has; or as ``rasterize``.
         """
+        if not isinstance(vertices, Tensor):
+            raise TypeError(f"vertices are a {type(vertices).__name__}, expected a tensor (B, V, 3)")
         if vertices.dim() != 3 or vertices.shape[1:] != self.ncc.shape:
             raise ValueError(f"vertices must be (B, {len(self.ncc)}, 3), got {tuple(vertices.shape)}")
         crop_height, crop_width = parse_image_size(image_size)
