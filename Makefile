@@ -11,7 +11,10 @@ UV := $(shell command -v uv 2>/dev/null || echo $(UV_BOOTSTRAP)/bin/uv)
 VENV2 := .venv-mmcv2
 STAMP2 := $(VENV2)/.installed
 
-.PHONY: demo test test-mmcv2 lint audit format lock body install benchmark tables ablations docs clean
+# Not to wait long where there is no network.
+APT_OPTIONS := -qq -o Acquire::Retries=1 -o Acquire::http::Timeout=20
+
+.PHONY: demo browser test test-mmcv2 lint audit format lock body install benchmark tables ablations docs clean
 
 install: $(STAMP)
 
@@ -33,6 +36,13 @@ $(UV_BOOTSTRAP)/bin/uv:
 
 demo: $(STAMP)  ## all three stages on a photograph: pictures and numbers in outputs/
 	$(BIN)/python tools/demo.py
+
+browser:  ## Debian's Chromium for the web page's test, where it is missing and can be installed; never fails
+	@if command -v chromium >/dev/null; then :; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get $(APT_OPTIONS) update && apt-get $(APT_OPTIONS) install -y --no-install-recommends chromium || true; \
+	fi >/dev/null
+	@command -v chromium || echo "no Chromium: the web page's test in a browser will be skipped"
 
 test: $(STAMP)  ## all tests
 	$(BIN)/python -m pytest

@@ -1,0 +1,245 @@
+"""tools/app.py in a real browser, as a user sees it; and what of it needs no browser."""
+
+from __future__ import annotations
+
+import io
+import signal
+import sys
+
+import app as tool
+import numpy as np
+import pytest
+from demos.uploads import MAX_SIDE, read_upload
+from PIL import Image
+from support.web_page import Visitor, chromium, served
+
+from mion_plugin.datasets.transforms.loading import read_image
+from mion_plugin.demo_data import PHOTO
+from mion_plugin.detection.mediapipe_detector import MediaPipeDetector
+from mion_plugin.inference import MIONInferencer
+from mion_plugin.models import load_model_config
+
+pytest.importorskip("gradio", reason="gradio is not installed: pip install 'mion-plugin[app]'")
+pytest.importorskip("mediapipe")
+
+NUM_PATHS = 3
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def server(browser, tmp_path_factory):
+    with served(tmp_path_factory.mktemp("served"), "--num-candidates", str(NUM_PATHS)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def visitor(browser, server):
+    return Visitor.open(browser, server.url)
+
+
+@pytest.fixture(scope="module")
+def uploaded(visitor):
+    """A page with the results of the demo's photograph, whose people the detector finds."""
+    visitor.upload(PHOTO)
+    visitor.wait_for_results()
+    return visitor
+
+
+@pytest.fixture(scope="module")
+def expected():
+    """What the Python interface finds."""
+    config = load_model_config()
+    config.model.num_candidates = NUM_PATHS
+    people = MediaPipeDetector()(read_image(PHOTO))
+    return MIONInferencer(config, device="cpu")(PHOTO, keypoints2d=people)["predictions"][0][0]
+
+
+def test_the_overlay_is_the_photograph_with_a_body(uploaded):
+    source = uploaded.page.locator("#overlay img").get_attribute("src")
+    overlay = np.asarray(Image.open(io.BytesIO(uploaded.page.request.get(source).body()))).astype(int)
+    photograph = read_image(PHOTO)
+    assert overlay.shape == photograph.shape
+    assert uploaded.page.locator("#overlay img").evaluate("image => [image.naturalWidth, image.naturalHeight]") == [
+        photograph.shape[1],
+        photograph.shape[0],
+    ]
+    changed = np.abs(overlay - photograph).max(axis=-1) > 40
+    assert changed[150:350, 350:450].mean() > 0.2  # the skier
+    assert changed[:, :200].mean() < 0.01
+
+
+def test_paths_and_scores_are_those_of_the_inferencer(uploaded, expected):
+    paths, rows = expected.describe()["paths"], uploaded.table()
+    order = np.argsort(expected.selection_scores).tolist()
+    assert [row[0] for row in rows] == [f"{order[0] + 1}, chosen", *(str(path + 1) for path in order[1:])]
+    for row, path in zip(rows, order, strict=True):
+        keys = ("selection_score", "score", "reprojection_rms_px", "distance_to_selected_mm")
+        shown, found = [float(cell) for cell in row[1:]], [paths[path][key] for key in keys]
+        assert shown == pytest.approx(found, rel=1e-2, abs=1e-3)
+    captions = uploaded.captions()
+    assert [caption.split(":")[0] for caption in captions] == [row[0] for row in rows]
+    assert [float(caption.split(":")[1]) for caption in captions] == pytest.approx(
+        [float(row[1]) for row in rows], abs=1e-3
+    )
+    assert uploaded.page.locator("#pictures img").count() == NUM_PATHS
+
+
+def test_the_body_turns_under_the_mouse(uploaded):
+    canvas = uploaded.page.locator("#mesh canvas")
+    canvas.scroll_into_view_if_needed()
+    pictures = [wait_for_body(uploaded.page, canvas)]
+    box = canvas.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    uploaded.page.mouse.move(x, y)
+    uploaded.page.mouse.down()
+    uploaded.page.mouse.move(x + 120, y, steps=8)
+    uploaded.page.mouse.up()
+    uploaded.page.wait_for_timeout(500)
+    pictures.append(wait_for_body(uploaded.page, canvas))
+    assert (np.abs(pictures[0] - pictures[1]).max(axis=-1) > 30).mean() > 0.02
+
+
+def wait_for_body(page, canvas):
+    """The canvas (H, W, 3), once there is something on its ground."""
+    for _ in range(100):
+        picture = np.asarray(Image.open(io.BytesIO(canvas.screenshot())).convert("RGB")).astype(int)
+        if (np.abs(picture - picture[-20, 20]).max(axis=-1) > 30).mean() > 0.03:
+            return picture
+        page.wait_for_timeout(200)
+    pytest.fail("the canvas shows nothing")
+
+
+def test_another_path_in_3d(uploaded, expected):
+    second = np.argsort(expected.selection_scores)[1]
+    uploaded.page.locator("#pictures button").nth(1).click()
+    uploaded.page.get_by_text(f"3D: path {second + 1}; drag to turn").wait_for()
+
+
+def test_the_mesh_and_the_parameters_can_be_downloaded(uploaded, expected, tmp_path):
+    trimesh = pytest.importorskip("trimesh")
+    chosen = expected.vertices[expected.selected] - expected.transl[expected.selected]
+    for suffix in (".glb", ".obj"):
+        path = uploaded.download(suffix, tmp_path)
+        assert path.name == f"{PHOTO.stem}_person0{suffix}"
+        loaded = trimesh.load(path, process=False, force="mesh")
+        np.testing.assert_allclose(loaded.vertices, chosen * [1, -1, -1], atol=1e-3)
+    with np.load(uploaded.download(".npz", tmp_path), allow_pickle=False) as arrays:
+        assert set(arrays) == set(expected.arrays())
+        np.testing.assert_allclose(arrays["pose"], expected.pose, atol=1e-3)
+
+
+def test_nothing_is_asked_of_other_machines(uploaded, server):
+    asked = {address for address in uploaded.requests if not address.startswith(("data:", "blob:"))}
+    assert len(asked) > 10
+    assert [address for address in asked if not address.startswith(server.url)] == []
+    assert uploaded.faults == []
+
+
+@pytest.fixture(scope="module")
+def bad(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bad")
+    (folder / "<b>text.jpg").write_text("not an image")
+    (folder / "cut.jpg").write_bytes(PHOTO.read_bytes()[:40_000])
+    (folder / "empty.png").write_bytes(b"")
+    Image.new("RGB", (320, 200), (120, 130, 90)).save(folder / "meadow.png")
+    Image.new("1", (MAX_SIDE + 1, 3)).save(folder / "wide.png")
+    Image.new("1", (40_000, 40_000)).save(folder / "bomb.png")  # a few kilobytes
+    return folder
+
+
+BAD = {
+    "<b>text.jpg": "text.jpg is not an image that can be read; expected JPEG, PNG, WebP, TIFF or BMP",
+    "cut.jpg": "cut.jpg is damaged: image file is truncated",
+    "empty.png": "empty.png is not an image that can be read",
+    "wide.png": "wide.png has 10001 x 3 pixels; expected at most 10000 a side",
+    "bomb.png": "bomb.png is too large; expected at most 10000 pixels a side",
+}
+
+
+def test_bad_photographs_end_in_a_message(uploaded, bad):
+    """Comes after the tests of the results, which it clears."""
+    shown = {name: message for name, message in BAD.items() if name != "bomb.png"}  # the browser would decode it, too
+    for name, message in {**shown, "meadow.png": "meadow.png: nobody was found in it"}.items():
+        uploaded.upload(bad / name)
+        assert message in uploaded.message()
+        assert uploaded.page.locator("#overlay img").count() == 0  # not that of the photograph before
+        assert not uploaded.page.locator("#rows").is_visible()
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_reading_bad_photographs(bad, name):
+    with pytest.raises(ValueError, match=r"expected|damaged") as error:
+        read_upload(bad / name, name)
+    assert BAD[name] in str(error.value)
+    assert str(bad) not in str(error.value)
+
+
+def test_the_example_and_several_people(browser, server, tmp_path):
+    visitor = Visitor.open(browser, server.url)
+    visitor.page.locator("#example button, #example img").first.click()
+    visitor.wait_for_results()
+    assert len(visitor.captions()) == NUM_PATHS
+    assert not visitor.page.locator("#person").is_visible()
+    skier = read_image(PHOTO)[:, 200:]
+    Image.fromarray(np.hstack([skier, skier])).save(tmp_path / "two.png")
+    visitor.upload(tmp_path / "two.png")
+    visitor.page.locator("#files a[download='two_person0.glb']").wait_for()
+    visitor.page.locator("#person label").nth(1).click()
+    visitor.page.locator("#files a[download='two_person1.glb']").wait_for()
+    assert visitor.page.locator("#person label").count() == 2
+    assert visitor.download("_person1.glb", tmp_path).stat().st_size > 100_000
+
+
+def test_its_files_are_gone_when_it_ends(server):
+    """Comes last: it ends the server."""
+    assert list(server.folder.glob("mion_app_*/**/*.glb"))
+    assert server.stop() == 0
+    assert not list(server.folder.iterdir())
+
+
+@pytest.fixture(autouse=True)
+def same_environment(monkeypatch):
+    """Let what the tool sets for itself end with the test."""
+    for name in (*tool.SILENT, "GRADIO_TEMP_DIR"):
+        monkeypatch.setenv(name, "")
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.fixture
+def no_gradio(monkeypatch):
+    monkeypatch.delitem(sys.modules, "demos.page", raising=False)
+    monkeypatch.setitem(sys.modules, "gradio", None)
+
+
+def test_without_gradio_one_line_names_the_extra(no_gradio, capsys):
+    assert tool.main([]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("app.py: error: the web page needs gradio")
+    assert line.endswith("pip install 'mion-plugin[app]'")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--port", "0"], "--port is 0, expected 1 to 65535"),
+        (["--checkpoint", "a.pth"], "--checkpoint a.pth needs --config"),
+        (["--config", "none.py"], "config none.py does not exist"),
+        (["--keypoints", "none.json"], "keypoint file none.json does not exist"),
+        (["--num-candidates", "0"], "num_candidates is 0"),
+    ],
+)
+def test_bad_options_end_with_one_line(arguments, message, capsys):
+    try:
+        status = tool.main(arguments)
+    except SystemExit as exit:  # of the parser
+        status = exit.code
+    assert status == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert message in line

@@ -1,0 +1,208 @@
+"""The web page: its parts, and what happens when one of them is used. All of it is served from this machine."""
+
+from __future__ import annotations
+
+import functools
+import html
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from demos.uploads import COLUMNS, Found, find_bodies
+
+from mion_plugin.demo_data import KEYPOINTS, PHOTO
+from mion_plugin.inference import MIONInferencer, find_in_file
+from mion_plugin.inference.frames import PeopleFinder
+
+INTRODUCTION = """# MION: several bodies for one photograph
+Drop a photograph of people: each gets several 3D bodies that explain the same 2D keypoints, and the best is chosen.
+Nothing leaves this machine."""
+ONE_AT_A_TIME = {"concurrency_id": "model", "concurrency_limit": 1}  # the model and the detector
+SWEEP_SECONDS, KEEP_SECONDS = 600, 3600  # how often what Gradio stored is looked through, and how long it stays
+THEME = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+CSS = """
+.gradio-container {max-width: 1500px !important; margin: 0 auto}
+#pictures .grid-wrap {min-height: 0}
+#pictures .thumbnail-lg {aspect-ratio: 1 / 2}
+#pictures .caption-label {max-width: 100%}
+"""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The page's components that show results."""
+
+    found: gr.State
+    overlay: gr.Image
+    person: gr.Radio
+    pictures: gr.Gallery
+    rows: gr.Dataframe
+    mesh: gr.Model3D
+    files: gr.File
+    details: gr.Column
+
+    @property
+    def of_person(self) -> list[Any]:
+        """Those that show one person."""
+        return [self.pictures, self.rows, self.mesh, self.files]
+
+    @property
+    def all(self) -> list[Any]:
+        """All of them."""
+        return [self.found, self.overlay, self.person, self.details, *self.of_person]
+
+
+def build_page(inferencer: MIONInferencer, find: PeopleFinder, folder: Path) -> gr.Blocks:
+    """The page.
+
+    Args:
+        inferencer: Finds the bodies.
+        find: Finds the people.
+        folder: For files; they are removed an hour after they were last used.
+    """
+    look = functools.partial(find_bodies, inferencer=inferencer, root=folder)
+    with gr.Blocks(title="mion_plugin", analytics_enabled=False, delete_cache=(SWEEP_SECONDS, KEEP_SECONDS)) as page:
+        gr.Markdown(INTRODUCTION)
+        with gr.Row():
+            with gr.Column(scale=1, min_width=280):
+                photograph, example = _lay_out_input()
+            with gr.Column(scale=3):
+                parts = _lay_out_results()
+        _connect(photograph, example, parts, look, find)
+    return page
+
+
+def _lay_out_input() -> tuple[gr.Image, gr.Examples]:
+    photograph = gr.Image(
+        type="filepath",
+        image_mode=None,  # the file as it is
+        sources=["upload", "clipboard"],
+        label="Photograph",
+        height=360,
+        elem_id="photograph",
+    )
+    example = gr.Examples([[str(PHOTO)]], photograph, label="No photograph at hand? Click this one.", elem_id="example")
+    return photograph, example
+
+
+def _lay_out_results() -> Parts:
+    found = gr.State(time_to_live=KEEP_SECONDS, delete_callback=_delete)
+    person = gr.Radio(label="Person", visible=False, elem_id="person")
+    with gr.Row():
+        overlay = gr.Image(
+            label="Chosen bodies", interactive=False, height=420, buttons=["download", "fullscreen"], elem_id="overlay"
+        )
+        mesh = gr.Model3D(label="3D", interactive=False, height=420, clear_color=(0.97, 0.97, 0.97, 1), elem_id="mesh")
+    with gr.Column(visible=False) as details:
+        gr.Markdown(
+            "**Paths**: the chosen one first, above in the image, below from the side. Click one to turn it in 3D."
+        )
+        pictures = gr.Gallery(
+            label="Paths",
+            show_label=False,
+            columns=5,
+            height="auto",
+            object_fit="contain",
+            interactive=False,
+            preview=False,
+            allow_preview=False,
+            buttons=[],
+            elem_id="pictures",
+        )
+        rows = gr.Dataframe(
+            headers=list(COLUMNS), label="Scores; the lowest is chosen", interactive=False, elem_id="rows"
+        )
+        files = gr.File(
+            label="The chosen body as a mesh; all paths' numbers and parameters", interactive=False, elem_id="files"
+        )
+    return Parts(found, overlay, person, pictures, rows, mesh, files, details)
+
+
+def _connect(
+    photograph: gr.Image, example: gr.Examples, parts: Parts, look: Callable[..., Found], find: PeopleFinder
+) -> None:
+    """Say what follows what a user does; results of the photograph before go first."""
+    example_find = find_in_file(KEYPOINTS)
+
+    @_reported
+    def show_upload(upload: dict[str, Any] | None) -> list[Any]:
+        return _results(look(Path(upload["path"]), upload["orig_name"] or "photograph", find=find)) if upload else []
+
+    @_reported
+    def show_example() -> list[Any]:
+        return _results(look(PHOTO, PHOTO.name, find=example_find))
+
+    clear = {"fn": _clear, "inputs": parts.found, "outputs": parts.all, "show_progress": "hidden"}
+    # preprocess=False: Gradio would decode the file by itself and fail on a bad one with a traceback
+    photograph.upload(**clear).then(show_upload, photograph, parts.all, preprocess=False, **ONE_AT_A_TIME)
+    example.load_input_event.then(**clear).then(show_example, None, parts.all, **ONE_AT_A_TIME)
+    photograph.clear(**clear)
+    parts.person.input(_show_person, [parts.found, parts.person], parts.of_person)
+    parts.pictures.select(_show_mesh, [parts.found, parts.person], parts.mesh)
+
+
+def _reported(show: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
+    """Let bad input end in a message on the page."""
+
+    @functools.wraps(show)
+    def wrapped(*arguments: Any) -> list[Any]:
+        try:
+            return show(*arguments)
+        except (OSError, ValueError) as error:
+            raise gr.Error(html.escape(str(error)), duration=None, print_exception=False) from None
+
+    return wrapped
+
+
+def _results(found: Found) -> list[Any]:
+    """The values of ``Parts.all``; those who were left out are named in a warning."""
+    for problem in found.result.problems:
+        gr.Warning(html.escape(problem))
+    numbers = found.numbers
+    people = gr.Radio(numbers, value=numbers[0], visible=len(numbers) > 1)
+    return [found, found.overlay(), people, gr.Column(visible=True), *_show_person(found, numbers[0])]
+
+
+def _show_person(found: Found | None, number: int) -> list[Any]:
+    """The values of ``Parts.of_person``."""
+    if found is None:
+        raise _gone()
+    files = [str(path) for path in found.files(number)]
+    return [found.pictures(number), found.rows(number), _mesh_view(found, number, 0), files]
+
+
+def _show_mesh(found: Found | None, number: int, event: gr.SelectData) -> gr.Model3D:
+    if found is None:
+        raise _gone()
+    return _mesh_view(found, number, event.index)
+
+
+def _mesh_view(found: Found, number: int, place: int) -> gr.Model3D:
+    mesh, name = found.mesh(number, place)
+    return gr.Model3D(str(mesh), label=f"3D: path {name}; drag to turn")
+
+
+def _clear(found: Found | None) -> list[Any]:
+    """Empty values of ``Parts.all``."""
+    _delete(found)
+    return [
+        None,
+        None,
+        gr.Radio(visible=False),
+        gr.Column(visible=False),
+        None,
+        None,
+        gr.Model3D(None, label="3D"),
+        None,
+    ]
+
+
+def _delete(found: Found | None) -> None:
+    if found is not None:
+        found.delete()
+
+
+def _gone() -> gr.Error:
+    return gr.Error("The results were kept for an hour; drop the photograph again.", print_exception=False)

@@ -1,0 +1,149 @@
+"""What the web page shows of one photograph, without the page: found, drawn, listed, written."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+
+from mion_plugin.datasets.transforms.loading import BrokenImageError, read_image
+from mion_plugin.inference import (
+    Frame,
+    FramePeople,
+    MIONInferencer,
+    PersonBodies,
+    draw_paths,
+    draw_people,
+    infer_frames,
+    save_mesh,
+    save_person,
+)
+from mion_plugin.inference.frames import PeopleFinder
+from mion_plugin.visualization.pictures import save_picture
+
+MAX_SIDE = 10_000  # pixels; the detector's windows are squares of the longer side
+DOWNLOADS = ("glb", "obj")
+COLUMNS = ("path", "score", "network's score", "2D error, px of the crop", "from the chosen, mm")
+
+
+@dataclass(frozen=True)
+class Found:
+    """The people of a photograph, and a folder of their own for files.
+
+    Attributes:
+        result: The photograph with at least one person.
+        faces: (F, 3).
+        folder: Where files go.
+    """
+
+    result: FramePeople
+    faces: torch.Tensor
+    folder: Path
+
+    @property
+    def stem(self) -> str:
+        """The photograph's name without ending."""
+        return Path(self.result.frame.name).stem
+
+    @property
+    def numbers(self) -> list[int]:
+        """The people's numbers."""
+        return [person.person for person in self.result.people]
+
+    def overlay(self) -> Path:
+        """The photograph with everyone's chosen body over it."""
+        picture = draw_people(self.pixels, self.result.people, self.faces)
+        return save_picture(picture, self.folder / f"{self.stem}_overlay.jpg")
+
+    def pictures(self, number: int) -> list[tuple[np.ndarray, str]]:
+        """A person's paths, the chosen one first: over the crop and below from the side; with captions."""
+        person = self._person(number)
+        pictures, rows = draw_paths(self.pixels, person, self.faces), self.rows(number)
+        return [(np.vstack(pictures[path]), _caption(row)) for path, row in zip(person.ranked_paths, rows, strict=True)]
+
+    def rows(self, number: int) -> list[list[str | float | None]]:
+        """The numbers of ``COLUMNS``, in the order of ``pictures``."""
+        person = self._person(number)
+        paths = person.describe()["paths"]
+        keys = ("selection_score", "score", "reprojection_rms_px", "distance_to_selected_mm")
+        return [[_name(person, path), *(paths[path][key] for key in keys)] for path in person.ranked_paths]
+
+    def mesh(self, number: int, place: int = 0) -> tuple[Path, str]:
+        """A file with the surface of the path at a place of ``pictures``, and the path's name."""
+        person = self._person(number)
+        path = person.ranked_paths[place]
+        file = self.folder / f"{self.stem}_person{number}_path{path + 1}.glb"
+        save_mesh(file, person.vertices[path] - person.transl[path], self.faces.numpy())
+        return file, _name(person, path)
+
+    def files(self, number: int) -> list[Path]:
+        """The chosen body's meshes, then the parameters and the numbers of all paths."""
+        stem = self.folder / f"{self.stem}_person{number}"
+        return save_person(self._person(number), stem, self.faces.numpy(), DOWNLOADS)[::-1]
+
+    def delete(self) -> None:
+        """Remove the files."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """The photograph (H, W, 3)."""
+        assert self.result.frame.pixels is not None
+        return self.result.frame.pixels
+
+    def _person(self, number: int) -> PersonBodies:
+        return self.result.people[self.numbers.index(number)]
+
+
+def find_bodies(path: Path, name: str, inferencer: MIONInferencer, find: PeopleFinder, root: Path) -> Found:
+    """Find the people of a photograph and their bodies.
+
+    Args:
+        path: The file.
+        name: What the user calls it.
+        inferencer: Finds the bodies.
+        find: Finds the people.
+        root: Folder in which the result gets one of its own.
+
+    Raises:
+        ValueError: No image, too large a one, or nobody in it.
+    """
+    (result,) = infer_frames(inferencer, [Frame(0, name, read_upload(path, name))], find)
+    if not result.people:
+        raise ValueError(result.problems[0])
+    return Found(result, inferencer.model.body.faces.cpu(), Path(tempfile.mkdtemp(dir=root)))
+
+
+def read_upload(path: Path, name: str) -> np.ndarray:
+    """The pixels (H, W, 3) uint8 RGB of a file whose path means nothing to the user; ``name`` does.
+
+    Raises:
+        ValueError: No image, a damaged one, or one of more than ``MAX_SIDE`` pixels a side.
+    """
+    try:
+        with Image.open(path) as file:  # reads the header alone
+            width, height = file.size
+    except Image.DecompressionBombError:
+        raise ValueError(f"{name} is too large; expected at most {MAX_SIDE} pixels a side") from None
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+        raise ValueError(f"{name} is not an image that can be read; expected JPEG, PNG, WebP, TIFF or BMP") from error
+    if max(width, height) > MAX_SIDE:
+        raise ValueError(f"{name} has {width} x {height} pixels; expected at most {MAX_SIDE} a side")
+    try:
+        return read_image(path)
+    except BrokenImageError as error:
+        raise ValueError(f"{name} is damaged: {error.__cause__}") from error
+
+
+def _name(person: PersonBodies, path: int) -> str:
+    return f"{path + 1}, chosen" if path == person.selected else f"{path + 1}"
+
+
+def _caption(row: list[str | float | None]) -> str:
+    name, score = row[:2]
+    return str(name) if score is None else f"{name}: {score:.3f}"
