@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 
-from mion_plugin.datasets.transforms.loading import BrokenImageError, read_image
+from mion_plugin.datasets.transforms.loading import IMAGE_FORMATS, BrokenImageError, read_image
 from mion_plugin.inference import (
     Frame,
     FramePeople,
@@ -126,7 +126,7 @@ def read_upload(path: Path, name: str) -> np.ndarray:
         ValueError: No image, a damaged one, or one of more than ``MAX_SIDE`` pixels a side.
     """
     try:
-        with Image.open(path) as file:  # reads the header alone
+        with Image.open(path, formats=IMAGE_FORMATS) as file:  # reads the header alone
             width, height = file.size
     except Image.DecompressionBombError:
         raise ValueError(f"{name} is too large; expected at most {MAX_SIDE} pixels a side") from None

@@ -12,7 +12,7 @@ from mion_plugin.registry import TRANSFORMS
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 # What files of those suffixes hold (JPEG includes MPO): Pillow also knows formats that are programs,
 # such as PostScript, and starts an interpreter for them.
-_FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")
+IMAGE_FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")
 
 
 class BrokenImageError(OSError):
@@ -45,7 +45,7 @@ def read_image(path: str | Path) -> np.ndarray:
     if not path.is_file():
         raise FileNotFoundError(f"image {path} does not exist; check data_root, data_prefix and image_path")
     try:
-        with Image.open(path, formats=_FORMATS) as file:
+        with Image.open(path, formats=IMAGE_FORMATS) as file:
             upright = file if file.getexif().get(ExifTags.Base.Orientation, 1) == 1 else ImageOps.exif_transpose(file)
             return np.asarray(upright if upright.mode == "RGB" else upright.convert("RGB"))
     except (OSError, ValueError, SyntaxError, EOFError, UnidentifiedImageError, Image.DecompressionBombError) as error:
