@@ -1,3 +1,5 @@
+import zipfile
+
 import pytest
 import torch
 from torch import nn
@@ -86,3 +88,34 @@ def test_files_that_cannot_be_read(tmp_path):
     torch.save(nn.Linear(1, 1), tmp_path / "module.pth")  # a pickled object, which could run code
     with pytest.raises(ValueError, match="can be read safely"):
         load_weights(tmp_path / "module.pth")
+
+
+class TestHostileTensors:
+    @pytest.mark.parametrize("value", [torch.nan, torch.inf])
+    def test_weights_that_are_not_finite(self, tmp_path, value):
+        torch.save({"a": torch.tensor([1.0, value])}, tmp_path / "weights.pth")
+        with pytest.raises(ValueError, match=r"weights\.pth: a holds NaN or infinite values"):
+            load_weights(tmp_path / "weights.pth")
+
+    def test_a_tensor_larger_than_its_numbers(self, tmp_path):
+        torch.save({"a": torch.zeros(1).expand(10**12)}, tmp_path / "weights.pth")
+        with pytest.raises(ValueError, match=r"a has shape \(1000000000000,\), but the file holds fewer numbers"):
+            load_weights(tmp_path / "weights.pth")
+
+    @pytest.mark.parametrize(
+        "tensor",
+        [torch.ones(2) * 1j, torch.sparse_coo_tensor(torch.zeros(1, 1).long(), torch.ones(1), (10**12,))],
+    )
+    def test_no_real_numbers(self, tmp_path, tensor):
+        torch.save({"a": tensor}, tmp_path / "weights.pth")
+        with pytest.raises(ValueError, match=r"weights\.pth: a is torch.*expected real numbers"):
+            load_weights(tmp_path / "weights.pth")
+
+    def test_a_packed_archive(self, tmp_path):
+        torch.save({"a": torch.zeros(1000)}, tmp_path / "sound.pth")
+        packed = zipfile.ZipFile(tmp_path / "packed.pth", "w", zipfile.ZIP_DEFLATED)
+        with zipfile.ZipFile(tmp_path / "sound.pth") as sound, packed:
+            for name in sound.namelist():
+                packed.writestr(name, sound.read(name))
+        with pytest.raises(ValueError, match=r"packed\.pth is not a checkpoint: .* in it is compressed"):
+            load_weights(tmp_path / "packed.pth")

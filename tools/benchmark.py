@@ -1,6 +1,6 @@
 """Measure the parts of MION against named alternatives in the same run.
 
-    python tools/benchmark.py {selection,rasterizer,synthesis,pncc,ablations,tables,methods,kills} [options]
+    python tools/benchmark.py {selection,rasterizer,synthesis,pncc,ablations,tables,methods,faults,kills} [options]
 
 Timings are the median of several runs; machines are noisy, so the ratios are what to quote.
 """
@@ -8,7 +8,7 @@ Timings are the median of several runs; machines are noisy, so the ratios are wh
 from __future__ import annotations
 
 import torch
-from benchmarks import ablations, kills, methods, pncc, rasterizer, selection, synthesis, tables
+from benchmarks import ablations, faults, kills, methods, pncc, rasterizer, selection, synthesis, tables
 from cli import OneLineParser
 
 BENCHMARKS = {
@@ -19,6 +19,7 @@ BENCHMARKS = {
     "ablations": ablations,
     "tables": tables,
     "methods": methods,
+    "faults": faults,
     "kills": kills,
 }
 

@@ -265,3 +265,46 @@ def test_bad_arguments_are_named(stick_pool, options, message):
 def test_bad_input_shape_is_named(stick_pool):
     with pytest.raises(ValueError, match=r"keypoints2d has shape \(2, 14, 3\), expected \(B, 17, 3\)"):
         CandidateSelector(stick_pool)(torch.zeros(2, 14, 3))
+
+
+@pytest.mark.parametrize("keypoints2d", [None, 3.0, np.zeros((1, 17, 3)), [[1.0, 2.0, 3.0]] * 17])
+def test_what_is_no_tensor_is_named(stick_pool, keypoints2d):
+    with pytest.raises(TypeError, match=r"keypoints2d is a \w+, expected a tensor \(B, K, 3\)"):
+        CandidateSelector(stick_pool)(keypoints2d)
+
+
+anything = st.one_of(st.floats(), st.sampled_from([0.0, 1.0, 112.0, 1e-300, 1e300, float("nan"), float("inf")]))
+
+
+@settings(deadline=None, max_examples=50)
+@given(values=st.lists(anything, min_size=9, max_size=9), place=st.integers(0, 14), others=st.booleans())
+def test_any_numbers_give_a_sound_selection_and_disturb_no_other(values, place, others):
+    """Three keypoints of the second of three samples hold anything; its others are sound, or absent."""
+    pool = make_stick_pool(num_poses=25, num_orientations=8)
+    keypoints2d = make_keypoints(pool, 3)
+    selector = CandidateSelector(pool, num_candidates=4)
+    sound = selector(keypoints2d)
+    hostile = keypoints2d.clone()
+    if not others:
+        hostile[1] = 0
+    hostile[1, place : place + 3] = torch.tensor(values, dtype=hostile.dtype).view(3, 3)
+    found = selector(hostile)
+    for field in dataclasses.fields(found):
+        value = getattr(found, field.name)
+        assert torch.isfinite(value.double()).all(), field.name
+        assert torch.equal(value[[0, 2]], getattr(sound, field.name)[[0, 2]]), field.name
+    assert (found.fit_loss[1, 1:] >= found.fit_loss[1, :1]).all()
+    assert (found.transl[1, :, 2] > 0).all()
+    assert found.valid[1] or (found.index[1] == -1).all()
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 1000), factor=st.floats(0.1, 10.0))
+def test_confidences_scale_the_losses_and_change_no_choice(seed, factor):
+    pool = make_stick_pool(num_poses=25, num_orientations=8)
+    keypoints2d = make_keypoints(pool, 2, seed=seed, noise=4.0)
+    scaled = keypoints2d * torch.tensor([1.0, 1.0, factor])
+    found = CandidateSelector(pool, max_fit_loss=2000.0)(keypoints2d)
+    again = CandidateSelector(pool, max_fit_loss=2000.0 * factor)(scaled)
+    assert torch.equal(found.index, again.index)
+    torch.testing.assert_close(again.fit_loss, factor * found.fit_loss, rtol=1e-4, atol=1e-6)

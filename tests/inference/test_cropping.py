@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mion_plugin.datasets.coco import CocoPerson
 from mion_plugin.datasets.transforms.geometric import MeshAffine
@@ -49,6 +51,8 @@ def test_a_point_by_hand():
         ((), {}, "0 keypoints are visible, expected at least two, apart"),
         (((3, 4),), {}, "1 keypoints are visible"),
         (((3, 4), (3, 4)), {}, "2 keypoints are visible, expected at least two, apart"),
+        (((3, 4), (3, 1e300)), {}, "1.2e.300 pixels: in no image"),
+        (((3e9, 4), (3e9 + 9, 4)), {}, "the crop's middle is .*: in no image"),
         (((3, 4), (5, 6)), {"box": "face"}, "box is 'face', expected one of keypoints, bbox"),
         (((3, 4), (5, 6)), {"scale": 0.0}, "box_scale is 0.0, expected a positive number"),
     ],
@@ -56,3 +60,22 @@ def test_a_point_by_hand():
 def test_bad_input(points, options, message):
     with pytest.raises(ValueError, match=message):
         place_crop(make_person(points), **options)
+
+
+pixels = st.floats(-1e5, 1e5)
+
+
+@settings(deadline=None)
+@given(points=st.lists(st.tuples(pixels, pixels), min_size=2, max_size=17), size=st.sampled_from([56, 224, 448]))
+def test_the_crop_by_keypoints_holds_them_and_leads_back(points, size):
+    person = make_person(points)
+    if np.ptp(np.array(points), axis=0).max() < 1e-3:
+        return  # without extent
+    place = place_crop(person)
+    visible = person.keypoints2d[person.keypoints2d[:, 2] > 0]
+    moved = place.to_crop(visible, size)
+    assert (moved[:, :2] > -1e-3 * size).all()
+    assert (moved[:, :2] < 1.001 * size).all()
+    homogeneous = np.column_stack([moved[:, :2], np.ones(len(moved))])
+    back = homogeneous @ np.linalg.inv(place.matrix(size)).T
+    np.testing.assert_allclose(back[:, :2], visible[:, :2], rtol=1e-6, atol=1e-5 * place.side)

@@ -45,6 +45,7 @@ def test_photographs_of_every_form(folder):
         (ARRAY.astype(float), r"an image is float64 \(6, 8, 3\), expected a path or an RGB array"),
         (ARRAY[..., 0], r"an image is uint8 \(6, 8\), expected"),
         ([3], "an image is int, expected a path"),
+        (ARRAY[:0], r"an image is uint8 \(0, 8, 3\), expected"),
     ],
 )
 def test_bad_photographs(inputs, message):
@@ -100,11 +101,14 @@ def test_people_of_a_file(folder):
         (np.zeros((16, 3)), r"image_0: keypoints2d has shape \(1, 16, 3\), expected \(17, 3\) or \(P, 17, 3\)"),
         (np.zeros((17, 2)), r"keypoints2d has shape \(1, 17, 2\)"),
         (np.full((17, 3), np.nan) * [1, 1, 0] + [0, 0, 1], "holds NaN or infinite values where the confidence"),
+        ([[1.0], [1.0, 2.0]], "image_0: keypoints2d is not an array of numbers"),
+        ({"nose": 1}, "image_0: keypoints2d is not an array of numbers"),
+        ([[1.0, 2.0, float("inf")]] * 17, "keypoints2d holds a confidence that is NaN or infinite"),
         (np.zeros((2, 17, 3)), "image_0, person 0: 0 keypoints are visible"),
     ],
 )
 def test_bad_keypoints(value, message):
-    if value is not None and np.isnan(value).any():
+    if isinstance(value, np.ndarray) and np.isnan(value).any():
         value = np.where(np.isnan(value), [np.nan, np.nan, 1.0], value)
     with pytest.raises(ValueError, match=message):
         find_people(value, list_photographs(ARRAY), single=True)

@@ -1,0 +1,1 @@
+"""Hostile input through the public doors; see ``tools/benchmark.py faults``."""

@@ -1,0 +1,147 @@
+"""Small sound inputs of every kind, from which the hostile ones are made."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from scipy.io import savemat
+from torch import nn
+
+from mion_plugin.body import SMPLBody
+from mion_plugin.body.export import export_body
+from mion_plugin.candidates.pool import make_pool, save_pool
+from mion_plugin.demo_data import KEYPOINTS, PHOTO
+from mion_plugin.inference.videos import VideoWriter
+from mion_plugin.synthesis.writing import SetSettings, write_set
+from mion_plugin.weights import save_weights
+
+NUM_PEOPLE = 3
+_UPRIGHT = np.array([np.pi, 0.0, 0.0])
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """The folder of sound inputs, and the seed of what is done to them."""
+
+    folder: Path
+    seed: int = 0
+
+    def path(self, name: str) -> Path:
+        """A file, or folder, of it."""
+        return self.folder / name
+
+    def read(self, name: str) -> bytes:
+        """The content of a file of it."""
+        return self.path(name).read_bytes()
+
+
+def small_network() -> nn.Module:
+    """The network that ``weights.pth`` belongs to."""
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+
+
+def write_seeds(folder: Path, seed: int = 0) -> Seeds:
+    """Write the sound inputs."""
+    rng = np.random.default_rng(seed)
+    shutil.copy(PHOTO, folder / "photo.jpg")
+    keypoints = json.loads(KEYPOINTS.read_text())
+    keypoints["images"][0]["file_name"] = "photo.jpg"
+    (folder / "keypoints.json").write_text(json.dumps(keypoints))
+    for suffix in ("png", "jpg", "bmp", "tif", "webp"):
+        Image.fromarray(rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)).save(folder / f"small.{suffix}")
+    write_set(SetSettings(NUM_PEOPLE, image_size=64), folder / "people")
+    pool = make_pool(rng.normal(scale=0.2, size=(20, 23, 3)), _UPRIGHT + rng.normal(scale=0.3, size=(4, 3)))
+    save_pool(pool, folder / "pool.npz")
+    export_body(SMPLBody().arrays, folder / "body", "neutral")
+    _write_npz_body(folder / "body" / "SMPL_NEUTRAL.pkl", folder / "body.npz")
+    save_weights(small_network().state_dict(), folder / "weights.pth", meta={"epoch": 1})
+    _write_video(folder / "video.mp4", rng)
+    _write_motion(folder, rng)
+    for write in (_write_coco, _write_lspet, _write_pw3d):
+        write(folder, rng)
+    return Seeds(folder, seed)
+
+
+def _write_npz_body(source: Path, path: Path) -> None:
+    content = pickle.loads(source.read_bytes())
+    np.savez(path, **{key: value for key, value in content.items() if isinstance(value, np.ndarray)})
+
+
+def _write_video(path: Path, rng: np.random.Generator) -> None:
+    with VideoWriter(path, 10.0, (64, 48)) as writer:
+        for _ in range(6):
+            writer.write(rng.integers(0, 256, (48, 64, 3), dtype=np.uint8))
+
+
+def _write_motion(folder: Path, rng: np.random.Generator) -> None:
+    """AMASS: poses of SMPL-H, of which the body's are the first 66 numbers."""
+    poses = np.zeros((12, 156))
+    poses[:, 3:66] = rng.normal(scale=0.15, size=(12, 63))
+    content = {"poses": poses, "trans": np.zeros((12, 3)), "mocap_framerate": 30.0, "gender": "neutral"}
+    np.savez(folder / "motion.npz", **content)
+    joint = "{\n OFFSET 0 10 0\n CHANNELS 3 Zrotation Xrotation Yrotation\n End Site\n {\n  OFFSET 0 5 0\n }\n}\n"
+    channels = "CHANNELS 6 Xposition Yposition Zposition Zrotation Xrotation Yrotation"
+    text = f"HIERARCHY\nROOT Hips\n{{\nOFFSET 0 0 0\n{channels}\nJOINT Spine\n{joint}}}\n"
+    frames = "\n".join(" ".join(f"{value:.3f}" for value in rng.normal(size=9)) for _ in range(3))
+    (folder / "motion.bvh").write_text(f"{text}MOTION\nFrames: 3\nFrame Time: 0.033\n{frames}\n")
+
+
+def _write_coco(folder: Path, rng: np.random.Generator) -> None:
+    archive = folder / "coco"
+    names = [f"COCO_train2014_{index:012d}.jpg" for index in range(NUM_PEOPLE)]
+    images = [{"id": index, "file_name": name} for index, name in enumerate(names)]
+    annotations = []
+    for index, name in enumerate(names):
+        keypoints = np.column_stack([rng.integers(5, 45, (17, 2)), np.full(17, 2)])
+        person = {
+            "id": index,
+            "image_id": index,
+            "keypoints": keypoints.ravel().tolist(),
+            "bbox": [4.0, 4.0, 40.0, 40.0],
+        }
+        annotations.append(person)
+        _copy(folder / "small.jpg", archive / "train2014" / name)
+    path = archive / "annotations" / "person_keypoints_train2014.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps({"images": images, "annotations": annotations}))
+
+
+def _write_lspet(folder: Path, rng: np.random.Generator) -> None:
+    archive = folder / "lspet"
+    joints = np.concatenate([rng.uniform(5, 45, (14, 2, NUM_PEOPLE)), np.ones((14, 1, NUM_PEOPLE))], axis=1)
+    for index in range(NUM_PEOPLE):
+        _copy(folder / "small.jpg", archive / "images" / f"im{index + 1:05d}.jpg")
+    savemat(archive / "joints.mat", {"joints": joints})
+
+
+def _write_pw3d(folder: Path, rng: np.random.Generator) -> None:
+    archive, frames = folder / "pw3d", 2
+    keypoints = np.concatenate([rng.uniform(5, 45, (frames, 2, 18)), np.ones((frames, 1, 18))], axis=1)
+    sequence = {
+        "poses": [rng.normal(scale=0.2, size=(frames, 72))],
+        "betas": [rng.normal(size=10)],
+        "poses2d": [keypoints],
+        "campose_valid": [np.ones(frames, np.int64)],
+        "genders": ["m"],
+        "cam_poses": np.tile(np.eye(4), (frames, 1, 1)),
+        "cam_intrinsics": np.eye(3),
+        "sequence": "office_00",
+    }
+    path = archive / "sequenceFiles" / "test" / "office_00.pkl"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(pickle.dumps(sequence, protocol=2))
+    for frame in range(frames):
+        _copy(folder / "small.jpg", archive / "imageFiles" / "office_00" / f"image_{frame:05d}.jpg")
+
+
+def _copy(source: Path, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source, path)
