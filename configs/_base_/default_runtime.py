@@ -11,7 +11,12 @@ default_hooks = dict(
 )
 # Dropout and the choice of training candidates depend on the epoch alone: a resumed run equals an uninterrupted one.
 # Checkpoints hold tensors and plain values only, so that they load with weights_only=True.
-custom_hooks = [dict(type="mion.EpochSeedHook"), dict(type="mion.PlainCheckpointHook")]
+# A loss that is NaN or infinite ends the training.
+custom_hooks = [
+    dict(type="mion.EpochSeedHook"),
+    dict(type="mion.PlainCheckpointHook"),
+    dict(type="mion.StopOnInvalidLossHook"),
+]
 
 vis_backends = [dict(type="LocalVisBackend"), dict(type="TensorboardVisBackend")]
 visualizer = dict(type="Visualizer", vis_backends=vis_backends)

@@ -60,7 +60,13 @@ train_cfg = dict(by_epoch=True, max_epochs=60, val_interval=10)
 val_cfg = dict()
 test_cfg = dict()
 
-# checkpoints of tensors and plain values, which load with weights_only=True; drops that depend on the epoch alone
-custom_hooks = [*_base_.custom_hooks, dict(type="mion.EpochSeedHook"), dict(type="mion.PlainCheckpointHook")]
+# checkpoints of tensors and plain values, which load with weights_only=True; drops that depend on the epoch alone; an
+# end when the loss is no number
+custom_hooks = [
+    *_base_.custom_hooks,
+    dict(type="mion.EpochSeedHook"),
+    dict(type="mion.PlainCheckpointHook"),
+    dict(type="mion.StopOnInvalidLossHook"),
+]
 # mmpose's visualizer draws its own data samples; pictures of bodies come from tools/test.py --show-dir
 visualizer = dict(_delete_=True, type="mmengine.Visualizer", vis_backends=[dict(type="LocalVisBackend")])

@@ -3,5 +3,6 @@
 from mion_plugin.engine.epoch_seed_hook import EpochSeedHook
 from mion_plugin.engine.fitting_checkpoint_hook import FittingCheckpointHook
 from mion_plugin.engine.plain_checkpoint_hook import PlainCheckpointHook
+from mion_plugin.engine.stop_on_invalid_loss_hook import StopOnInvalidLossHook
 
-__all__ = ["EpochSeedHook", "FittingCheckpointHook", "PlainCheckpointHook"]
+__all__ = ["EpochSeedHook", "FittingCheckpointHook", "PlainCheckpointHook", "StopOnInvalidLossHook"]

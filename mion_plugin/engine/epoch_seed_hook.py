@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -30,8 +30,21 @@ class EpochSeedHook(Hook):
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Seed the generators."""
-        sequence = np.random.SeedSequence([runner.seed, runner.epoch, get_rank()])
-        seed = int(sequence.generate_state(1)[0])
-        random.seed(seed)
-        np.random.seed(seed)  # noqa: NPY002  # libraries draw from the global generator
-        torch.manual_seed(seed)
+        _seed(runner)
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """Seed them again before the first step.
+
+        A data loader that starts workers draws a number for them. In a resumed run that is every loader; in an
+        uninterrupted one with ``persistent_workers`` only that of the first epoch.
+        """
+        if batch_idx == 0:
+            _seed(runner)
+
+
+def _seed(runner: Runner) -> None:
+    sequence = np.random.SeedSequence([runner.seed, runner.epoch, get_rank()])
+    seed = int(sequence.generate_state(1)[0])
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  # libraries draw from the global generator
+    torch.manual_seed(seed)

@@ -1,0 +1,69 @@
+"""What a model draws in an epoch depends on the epoch alone: not on a resume, nor on the data loader's workers."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
+
+EPOCHS, STEPS = 3, 2
+
+
+class Drawing(BaseModel):
+    """Notes what it draws in each step."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1))
+        self.drawn = []
+
+    def forward(self, inputs, mode="loss"):
+        self.drawn.append((torch.rand(()).item(), np.random.random(), random.random()))  # noqa: NPY002
+        return {"loss": (self.weight * inputs).sum()}
+
+
+def drawn(folder, num_workers, resume_from=None):
+    """(epochs run, STEPS, 3)."""
+    runner = Runner(
+        model=Drawing(),
+        work_dir=str(folder),
+        train_dataloader=DataLoader(
+            [{"inputs": 1.0}] * STEPS, num_workers=num_workers, persistent_workers=num_workers > 0
+        ),
+        train_cfg=dict(by_epoch=True, max_epochs=EPOCHS),
+        optim_wrapper=dict(optimizer=dict(type="SGD", lr=0.01)),
+        custom_hooks=[dict(type="mion.EpochSeedHook")],
+        randomness=dict(seed=5),
+        load_from=resume_from,
+        resume=resume_from is not None,
+        experiment_name=f"{folder} {num_workers} {resume_from}",
+        log_level="ERROR",
+    )
+    runner.train()
+    return np.array(runner.model.drawn).reshape(-1, STEPS, 3)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    return folder, drawn(folder, num_workers=1)
+
+
+def test_every_step_draws_something_else(uninterrupted):
+    assert len(np.unique(uninterrupted[1])) == EPOCHS * STEPS * 3
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_a_resumed_run_draws_what_an_uninterrupted_one_does(num_workers, uninterrupted, tmp_path, monkeypatch):
+    folder, expected = uninterrupted
+    # mmengine's checkpoints pickle its log; ours do not, with mion.PlainCheckpointHook
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
+    resumed = drawn(tmp_path, num_workers, str(folder / "epoch_1.pth"))
+    np.testing.assert_array_equal(resumed, expected[1:])
+
+
+def test_the_number_of_workers_does_not_matter(uninterrupted, tmp_path):
+    np.testing.assert_array_equal(drawn(tmp_path, num_workers=0), uninterrupted[1])
