@@ -1,6 +1,6 @@
 """Measure the parts of MION against named alternatives in the same run.
 
-    python tools/benchmark.py {selection,rasterizer,synthesis,pncc,ablations,tables,methods,faults,kills} [options]
+    python tools/benchmark.py NAME [options]    (--help lists the names)
 
 Timings are the median of several runs; machines are noisy, so the ratios are what to quote.
 """
@@ -8,7 +8,7 @@ Timings are the median of several runs; machines are noisy, so the ratios are wh
 from __future__ import annotations
 
 import torch
-from benchmarks import ablations, faults, kills, methods, pncc, rasterizer, selection, synthesis, tables
+from benchmarks import ablations, faults, kills, memory, methods, pncc, rasterizer, selection, synthesis, tables
 from cli import OneLineParser
 
 BENCHMARKS = {
@@ -21,6 +21,7 @@ BENCHMARKS = {
     "methods": methods,
     "faults": faults,
     "kills": kills,
+    "memory": memory,
 }
 
 

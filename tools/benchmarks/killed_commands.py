@@ -22,6 +22,7 @@ from benchmarks.left_files import (
     read_human_data_with_images,
     training_state,
 )
+from benchmarks.small_training import small_training
 from mmengine.config import Config
 from PIL import Image
 
@@ -34,18 +35,7 @@ from mion_plugin.engine.checkpoints import load_local_checkpoint
 from mion_plugin.files.json_files import read_json
 
 REPOSITORY = Path(__file__).parents[2]
-TRAINING_CONFIG = REPOSITORY / "configs/mion/mrt_tiny_synthetic.py"
-_EPOCHS, _STEPS, _BATCH_SIZE = 3, 4, 2
-_TRAINING = (
-    f"train_dataloader.batch_size={_BATCH_SIZE}",
-    f"train_dataloader.dataset.num_samples={_STEPS * _BATCH_SIZE}",
-    f"train_cfg.max_epochs={_EPOCHS}",
-    f"param_scheduler.1.T_max={_EPOCHS}",
-    "default_hooks.logger.interval=1",
-    "val_dataloader=None",
-    "val_cfg=None",
-    "val_evaluator=None",
-)
+_EPOCHS, _STEPS = 3, 4
 _IMAGES = _PEOPLE = 260  # three pieces
 
 
@@ -62,7 +52,6 @@ class KilledCommand:
         again: Options of the start after the kill.
         result: ``out`` to the result; None for the bytes of all files that are not temporary.
         first: Pattern of the file that begins the work.
-        imports: What the tool imports at first use.
     """
 
     tool: str
@@ -73,12 +62,9 @@ class KilledCommand:
     again: tuple[str, ...] = ()
     result: Callable[[Path], dict[str, bytes]] | None = None
     first: str = "*"
-    imports: tuple[str, ...] = ()
 
     def main(self) -> Callable[[list[str]], int]:
-        """The tool's ``main``, with all that it imports at its first use imported."""
-        for name in self.imports:
-            importlib.import_module(name)
+        """The tool's ``main``."""
         return importlib.import_module(self.tool).main
 
     def arguments(self, inputs: Path, out: Path) -> list[str]:
@@ -93,7 +79,7 @@ class KilledCommand:
 
 
 def _train(inputs: Path, out: Path) -> list[Any]:
-    return [TRAINING_CONFIG, "--work-dir", out, "--cfg-options", *_TRAINING]
+    return small_training(out, _EPOCHS, _STEPS, log_interval=1)
 
 
 def _build_pool(inputs: Path, out: Path) -> list[Any]:

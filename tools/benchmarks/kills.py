@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.killed_commands import COMMANDS, KilledCommand
 from benchmarks.left_files import difference, files_in, find_damage, is_temporary
 from benchmarks.markdown import table, write_section
-from benchmarks.processes import check_success, cpu_seconds, kill_group, start
+from benchmarks.processes import check_success, cpu_seconds, finish, kill_group, start
 
 from mion_plugin.files import atomic_path
 from mion_plugin.files.json_files import read_json
@@ -127,7 +127,8 @@ def measure(args: argparse.Namespace, name: str) -> list[Kill]:
 def prepare(command: KilledCommand, folder: Path) -> None:
     """Write what a command reads into ``folder/inputs``, in a process whose threads the command does not inherit."""
     _empty(folder / "inputs")
-    _finish(start(lambda _: command.prepare(folder / "inputs"), [], folder / "log.txt"), folder)
+    log = folder / "log.txt"
+    finish(start(lambda _: command.prepare(folder / "inputs"), [], log), log)
 
 
 def run_whole(command: KilledCommand, folder: Path) -> Uninterrupted:
@@ -204,7 +205,7 @@ def inspect_and_restart(command: KilledCommand, folder: Path, whole: Uninterrupt
     left = [name for name in files_in(out) if name not in whole.given]
     kept = [name for name in left if not is_temporary(name)]
     damaged = find_damage(out, kept, command.readers)
-    _finish(_start(command, folder, *command.again), folder)
+    finish(_start(command, folder, *command.again), folder / "log.txt")
     return Kill(
         seconds=round(seconds, 3),
         before_first_file=not begun,
@@ -263,8 +264,3 @@ def _empty(folder: Path) -> None:
 
 def _has_begun(command: KilledCommand, out: Path, given: frozenset[str]) -> bool:
     return any(name not in given and fnmatch(Path(name).name, command.first) for name in files_in(out))
-
-
-def _finish(process: ForkProcess, folder: Path) -> None:
-    process.join()
-    check_success(process, folder / "log.txt")

@@ -51,7 +51,7 @@ def kill_group(process: ForkProcess) -> bool:
         os.killpg(group, signal.SIGKILL)
     process.join()
     end = time.monotonic() + _GONE_WITHIN
-    while _stats_of_group(group):
+    while stats_of_group(group):
         if time.monotonic() > end:
             raise TimeoutError(f"processes of group {group} are alive {_GONE_WITHIN:.0f} s after SIGKILL")
         time.sleep(0.01)
@@ -61,7 +61,7 @@ def kill_group(process: ForkProcess) -> bool:
 def resident_memory(process: ForkProcess) -> int:
     """Bytes in memory of a process of ``start`` and its workers; pages that they share count for each."""
     assert process.pid is not None
-    return PAGE_SIZE * sum(int(fields[_RESIDENT]) for fields in _stats_of_group(process.pid))
+    return PAGE_SIZE * sum(int(fields[_RESIDENT]) for fields in stats_of_group(process.pid))
 
 
 def cpu_seconds(process: ForkProcess) -> float:
@@ -72,6 +72,27 @@ def cpu_seconds(process: ForkProcess) -> float:
         for pid in (process.pid, *children):
             ticks += sum(map(int, _fields(Path(f"/proc/{pid}/stat"))[_TIMES]))
     return ticks / TICKS_PER_SECOND
+
+
+def stats_of_group(group: int) -> list[list[str]]:
+    """Fields of ``/proc/PID/stat`` after the name, for each process of a group that has not ended."""
+    found = []
+    for folder in os.scandir("/proc"):
+        if not folder.name.isdigit():
+            continue
+        try:
+            fields = _fields(Path(folder.path, "stat"))
+        except (FileNotFoundError, ProcessLookupError):  # it ended while we looked
+            continue
+        if int(fields[_GROUP]) == group and fields[_STATE] not in "ZX":
+            found.append(fields)
+    return found
+
+
+def finish(process: ForkProcess, log: Path) -> None:
+    """Wait for a process; raises as ``check_success``."""
+    process.join()
+    check_success(process, log)
 
 
 def check_success(process: ForkProcess, log: Path) -> None:
@@ -91,21 +112,6 @@ def _run(main: Callable[[list[str]], int | None], arguments: list[str], log: Pat
     sys.stdout, sys.stderr = (os.fdopen(descriptor, "w", buffering=1, closefd=False) for descriptor in (1, 2))
     torch.set_num_threads(1)
     sys.exit(main(arguments) or 0)
-
-
-def _stats_of_group(group: int) -> list[list[str]]:
-    """Fields of ``/proc/PID/stat`` after the name, for each process of a group that has not ended."""
-    found = []
-    for folder in os.scandir("/proc"):
-        if not folder.name.isdigit():
-            continue
-        try:
-            fields = _fields(Path(folder.path, "stat"))
-        except (FileNotFoundError, ProcessLookupError):  # it ended while we looked
-            continue
-        if int(fields[_GROUP]) == group and fields[_STATE] not in "ZX":
-            found.append(fields)
-    return found
 
 
 def _fields(stat: Path) -> list[str]:
