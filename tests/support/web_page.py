@@ -20,7 +20,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 # As root there is no sandbox, and the machine need not have a GPU. The rest is what would ask other machines.
 FLAGS = """--no-sandbox --disable-gpu --use-gl=angle --use-angle=swiftshader --enable-unsafe-swiftshader --disable-quic
     --no-first-run --disable-background-networking --disable-component-update --disable-sync""".split()
-SECONDS = 120  # until a page that does not answer fails the test
+SECONDS = 300  # until a page that does not answer fails the test
 
 
 @dataclass
