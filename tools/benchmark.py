@@ -8,7 +8,7 @@ Timings are the median of several runs; machines are noisy, so the ratios are wh
 from __future__ import annotations
 
 import torch
-from benchmarks import ablations, faults, kills, memory, methods, pncc, rasterizer, selection, synthesis, tables
+from benchmarks import ablations, combining, faults, kills, memory, methods, pncc, rasterizer, selection, synthesis, tables
 from cli import OneLineParser
 
 BENCHMARKS = {
@@ -18,6 +18,7 @@ BENCHMARKS = {
     "pncc": pncc,
     "ablations": ablations,
     "tables": tables,
+    "combining": combining,
     "methods": methods,
     "faults": faults,
     "kills": kills,

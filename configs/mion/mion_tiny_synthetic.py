@@ -3,7 +3,7 @@
 #   python tools/test.py configs/mion/mion_tiny_synthetic.py --out metrics.json
 #   python tools/test.py configs/mion/mion_tiny_synthetic.py --cfg-options \
 #       model.refiner_checkpoint=work_dirs/mrt_tiny_synthetic/epoch_8.pth \
-#       model.cen_checkpoint=work_dirs/cen_tiny_synthetic/epoch_12.pth
+#       model.cen_checkpoint=work_dirs/cen_tiny_synthetic/epoch_8.pth
 # Ablations: model.num_candidates=3, model.selection=cen+reprojection, model.cen=None model.cen_checkpoint=None
 #   model.selection=first (stages 1 and 2 alone).
 _base_ = [

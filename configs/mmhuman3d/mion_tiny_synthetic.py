@@ -42,7 +42,7 @@ model = dict(
     cen=dict(
         type="CEN",
         backbone=dict(type="mion.TorchvisionResNet", depth=18, num_stages=2),
-        output="low_rank",
+        output="local",
         num_anchors=128,
         pooling="body",
     ),

@@ -30,10 +30,10 @@ def run_tool(tool: str, *arguments: object) -> None:
     subprocess.run([sys.executable, str(_TOOLS / tool), *map(str, arguments)], check=True, env=environment)
 
 
-def load_test_images(cfg: Config, seed: int, num_samples: int) -> torch.utils.data.DataLoader:
-    """The test images of a config, drawn from another seed."""
+def load_test_images(cfg: Config, seed: int, num_samples: int, **options: object) -> torch.utils.data.DataLoader:
+    """The test images of a config, drawn from another seed, with other options of the data set on request."""
     loader = cfg.test_dataloader.to_dict() | {"num_workers": 1}
-    loader["dataset"] |= {"seed": seed, "num_samples": num_samples}
+    loader["dataset"] |= {"seed": seed, "num_samples": num_samples, **options}
     return Runner.build_dataloader(loader, seed=0)
 
 

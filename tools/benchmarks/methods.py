@@ -63,7 +63,7 @@ METHODS = {
     "mion-shipped": Method(
         "configs/mion/mion_tiny_synthetic.py",
         {"MION as shipped, CEN": "scores", "MION as shipped, CEN + 2D error": "combined_scores"},
-        budget="4,000 (stage 2), 2,400 (stage 3)",
+        budget="4,000 (stage 2), 1,600 (stage 3)",
     ),
 }
 HUMAN36M, PW3D = "Human3.6M, MPJPE / PA-MPJPE", "3DPW, MPJPE / PA-MPJPE"
