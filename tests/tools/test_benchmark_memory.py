@@ -19,7 +19,7 @@ def work(arguments):
         kept.append(np.ones(size, dtype=np.uint8))
         with open(path, "w") as file:
             file.write(str(step))
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 def read_number(out):

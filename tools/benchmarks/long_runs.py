@@ -23,6 +23,7 @@ from mion_plugin.synthesis.writing import SetSettings
 
 _EPOCHS = 10  # a checkpoint after each
 _LOG_INTERVAL = 5  # steps between two lines that tell the progress
+_PATHS = 2  # a chosen and a rejected one: drawing more takes most of the time
 _PICTURES, _PICTURE_SIZE = 50, 112  # different ones; copies of them make up the folder
 
 
@@ -62,7 +63,8 @@ def _steps_logged(out: Path) -> int:
 
 
 def _demo(inputs: Path, out: Path, steps: int) -> list[Any]:
-    return [inputs / "images", "--keypoints", inputs / "people.json", "--out", out, "--device", "cpu"]
+    people = ["--keypoints", inputs / "people.json", "--num-candidates", _PATHS]
+    return [inputs / "images", *people, "--out", out, "--device", "cpu"]
 
 
 def _pictures_written(out: Path) -> int:

@@ -25,7 +25,7 @@ from mion_plugin.files.json_files import read_json
 _WARM_UP = 0.1  # of the steps
 _ENDS = 0.05  # of the steps: memory at the start and at the end are medians over so many
 _MAX_RISE, _MAX_RISE_MIB = 0.02, 20.0  # over the second half
-_POLL = 0.05  # seconds
+_POLL = 0.2  # seconds; shorter than a step of most runs
 MIB = 1 << 20
 HEADING = (
     "run",
