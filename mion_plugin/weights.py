@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,6 +33,7 @@ def save_weights(
 
     Raises:
         ValueError: A number is too large for half precision.
+        OSError: The file cannot be written.
     """
     stored = {name: value.detach().cpu().contiguous().clone() for name, value in state_dict.items()}
     if half:
@@ -39,8 +41,10 @@ def save_weights(
     content: dict[str, Any] = {"state_dict": stored}
     if meta is not None:
         content["meta"] = dict(meta)
+    file = io.BytesIO()  # torch's own writer tells of a full disk in its own terms
+    torch.save(content, file)
     with atomic_path(path) as temporary:
-        torch.save(content, temporary)
+        temporary.write_bytes(file.getbuffer())
 
 
 def load_weights(path: str | os.PathLike[str], part: str | None = None) -> dict[str, Tensor]:

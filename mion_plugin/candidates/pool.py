@@ -13,8 +13,7 @@ import numpy as np
 import torch
 
 from mion_plugin.body.smpl import SMPLBody
-from mion_plugin.files import atomic_path
-from mion_plugin.files.npz import one_line, read_npz
+from mion_plugin.files.npz import one_line, read_npz, write_npz
 from mion_plugin.geometry.keypoints import keypoint_names
 
 DEFAULT_POOL = Path(__file__).parent / "data" / "default_pool.npz"
@@ -145,8 +144,7 @@ def save_pool(pool: CandidatePool, path: str | os.PathLike[str]) -> None:
     }
     if pool.clip_index is not None:
         arrays["clip_index"] = pool.clip_index
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+    write_npz(path, arrays)
 
 
 def load_pool(path: str | os.PathLike[str]) -> CandidatePool:
@@ -169,6 +167,8 @@ def load_pool(path: str | os.PathLike[str]) -> CandidatePool:
             raise ValueError(f"format version {version}, this release reads {_FORMAT_VERSION}")
         arrays["convention"] = str(arrays["convention"])
         arrays["metadata"] = json.loads(str(arrays["metadata"]))
+        if not isinstance(arrays["metadata"], dict):
+            raise ValueError("metadata is no JSON object")
         return CandidatePool(**{name: _in_native_type(name, value) for name, value in arrays.items()})
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path} is not a readable candidate pool: {one_line(error)}") from error

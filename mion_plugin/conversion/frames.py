@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from mion_plugin.conversion.archives import require_file
+from mion_plugin.files.images import write_image
 
 _JPEG_QUALITY = 95
 
@@ -41,7 +42,7 @@ def extract_frames(video: Path, folder: Path, name_of: Callable[[int], str | Non
         for index, frame in enumerate(_decode(video)):
             name = name_of(index)
             if name is not None:
-                Image.fromarray(frame).save(temporary / name, quality=_JPEG_QUALITY)
+                write_image(Image.fromarray(frame), temporary / name, quality=_JPEG_QUALITY)
         temporary.chmod(0o755)  # mkdtemp's 0700 would hide the images from the user's group
         temporary.rename(folder)
     finally:

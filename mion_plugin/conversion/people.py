@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mion_plugin.files import atomic_path
+from mion_plugin.files.npz import write_npz
 from mion_plugin.geometry.boxes import scale_boxes
 from mion_plugin.geometry.keypoints import keypoint_mapping, keypoint_names
 
@@ -180,5 +180,4 @@ def write_people(path: str | os.PathLike[str], content: Mapping[str, Any]) -> No
         "__data_len__": len(content["image_path"]),
         "__keypoints_compressed__": True,
     }
-    with atomic_path(path) as temporary:
-        np.savez_compressed(temporary, **attributes, **content)
+    write_npz(path, {**attributes, **content})

@@ -14,6 +14,7 @@ from mion_plugin.datasets.transforms.loading import read_image
 from mion_plugin.detection.mmpose_estimator import KeypointEstimator
 from mion_plugin.detection.person_boxes import PersonBoxes
 from mion_plugin.files import atomic_path, remove_leftovers
+from mion_plugin.files.npz import write_npz
 
 PIECE = 128  # people that a killed run loses at most
 
@@ -31,6 +32,12 @@ class Detections:
     keypoints2d: np.ndarray
     boxes: np.ndarray
     image_sizes: np.ndarray
+
+
+def check_pace(batch_size: int, workers: int) -> None:
+    """Raise ValueError for what ``detect_people`` does not take."""
+    if not 1 <= batch_size <= PIECE or workers < 1:
+        raise ValueError(f"batch size {batch_size} and {workers} workers, expected 1 to {PIECE} and at least 1")
 
 
 def detect_people(
@@ -60,8 +67,7 @@ def detect_people(
         ValueError: ``pieces`` is from other settings, a batch size or a number of workers out of range.
         FileNotFoundError, BrokenImageError: An image is lost.
     """
-    if not 1 <= batch_size <= PIECE or workers < 1:
-        raise ValueError(f"batch size {batch_size} and {workers} workers, expected 1 to {PIECE} and at least 1")
+    check_pace(batch_size, workers)
     _claim(pieces, settings)
     parts = []
     with ThreadPoolExecutor(workers) as readers:
@@ -76,8 +82,8 @@ def detect_people(
                     rows = range(row, min(row + batch_size, stop))
                     found.append(_detect_batch(people, rows, image_root, estimate, readers))
                     progress(rows.stop)
-                with atomic_path(path) as temporary:
-                    np.savez(temporary, **{key: np.concatenate([one[key] for one in found]) for key in found[0]})
+                piece = {key: np.concatenate([one[key] for one in found]) for key in found[0]}
+                write_npz(path, piece, compress=False)
             with np.load(path, allow_pickle=False) as piece:
                 parts.append({key: piece[key] for key in piece.files})
     return Detections(**{key: np.concatenate([part[key] for part in parts]) for key in parts[0]})

@@ -1,4 +1,4 @@
-"""Reading ``.npy`` and ``.npz`` files of others: an array is made only where its bytes are there.
+"""Reading ``.npy`` and ``.npz`` files of others, and writing them: an array is made only where its bytes are there.
 
 numpy allocates what a header claims before it reads, and an archive of a few megabytes may unpack to many gigabytes.
 Here the header is held against the number of bytes that follow it, and an archive that unpacks to far more than it is
@@ -7,9 +7,10 @@ long is refused.
 
 from __future__ import annotations
 
+import io
 import os
 import zipfile
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -17,6 +18,7 @@ from typing import IO, Any
 import numpy as np
 
 from mion_plugin.files.array_constructors import UnsafePickleError
+from mion_plugin.files.atomic import atomic_path
 
 MAX_UNPACKED = 1 << 28  # bytes; below, an archive may be packed as tightly as can be
 MAX_RATIO = 100  # of unpacked to packed bytes above that; poses, keypoints and their masks reach 10
@@ -48,6 +50,20 @@ def read_npz(
             for name, member in _members(archive).items()
             if only is None or name in only
         }
+
+
+def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, Any], compress: bool = True) -> None:
+    """Write an ``.npz`` file, whole or not at all; values are arrays, or what numpy pickles.
+
+    It is made in memory: where a disk is full, numpy's archive prints a traceback of its own when it is forgotten.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    file = io.BytesIO()
+    (np.savez_compressed if compress else np.savez)(file, **arrays)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(file.getbuffer())
 
 
 def npz_names(path: str | os.PathLike[str], kind: str) -> list[str]:

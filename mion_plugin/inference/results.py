@@ -15,6 +15,7 @@ import roma
 import torch
 
 from mion_plugin.files import atomic_path
+from mion_plugin.files.npz import write_npz
 from mion_plugin.inference.cropping import CropPlace
 from mion_plugin.inference.image_camera import PinholeCamera
 from mion_plugin.inference.meshes import save_mesh
@@ -204,8 +205,7 @@ def save_person(
     files = [stem.with_name(f"{stem.name}.{ending}") for ending in ("json", "npz")]
     with atomic_path(files[0]) as temporary:
         temporary.write_text(json.dumps(person.describe(), indent=1))
-    with atomic_path(files[1]) as temporary:
-        np.savez_compressed(temporary, **person.arrays())
+    write_npz(files[1], person.arrays())
     for ending in [mesh_format] if isinstance(mesh_format, str) else mesh_format or ():
         if faces is None:
             raise ValueError("faces is None, expected (F, 3): a mesh is to be written")

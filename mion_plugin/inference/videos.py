@@ -81,12 +81,12 @@ class VideoWriter:
 
     Raises:
         ImportError: OpenCV is not installed.
-        OSError: The file cannot be written.
+        OSError: The file cannot be written; at the end also where it was not written whole.
     """
 
     def __init__(self, path: str | os.PathLike[str], frame_rate: float, size: tuple[int, int]) -> None:
         cv2 = _opencv()
-        self._size = size
+        self._path, self._size, self._count = os.fspath(path), size, 0
         self._writer = cv2.VideoWriter(os.fspath(path), cv2.VideoWriter_fourcc(*_CODEC), frame_rate, size)
         if not self._writer.isOpened():
             raise OSError(f"video {path} cannot be written at {size[0]} x {size[1]} pixels, {frame_rate} per second")
@@ -101,6 +101,7 @@ class VideoWriter:
         if (width, height) != self._size:
             raise ValueError(f"a frame of {width} x {height} pixels in a video of {self._size[0]} x {self._size[1]}")
         self._writer.write(np.ascontiguousarray(frame[..., ::-1]))
+        self._count += 1
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -109,6 +110,18 @@ class VideoWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._writer.release()
+        if kind is None:
+            self._require_whole()
+
+    def _require_whole(self) -> None:
+        """OpenCV says nothing of a full disk."""
+        written = _opencv().VideoCapture(self._path)
+        try:
+            count = int(written.get(_opencv().CAP_PROP_FRAME_COUNT))
+        finally:
+            written.release()
+        if count != self._count:
+            raise OSError(f"video {self._path} holds {count} of {self._count} frames: No space left on the device?")
 
 
 @functools.cache

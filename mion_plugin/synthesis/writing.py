@@ -18,6 +18,8 @@ from PIL import Image
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.candidates.splits import TEST_FRACTION
 from mion_plugin.files import atomic_path, remove_leftovers
+from mion_plugin.files.images import write_image
+from mion_plugin.files.npz import write_npz
 from mion_plugin.geometry.camera import IMAGE_SIZE
 from mion_plugin.geometry.keypoints import keypoint_mapping, keypoint_names
 from mion_plugin.synthesis.backgrounds import FolderBackground
@@ -97,6 +99,8 @@ def write_set(
         ValueError: ``out`` holds a set of other settings under this split's name; a setting is out of range.
         FileNotFoundError, OSError: A file is missing, or ``out`` cannot be written.
     """
+    if workers < 0:
+        raise ValueError(f"{workers} workers, expected at least 0")
     out = Path(out)
     annotation_file, pieces = out / f"{settings.split}.npz", out / f".{settings.split}_pieces"
     if annotation_file.exists():
@@ -198,12 +202,13 @@ def _write_piece(settings: SetSettings, synthesizer: Synthesizer, out: Path, pie
     rows = []
     for index in _piece_rows(settings, start):
         sample = synthesizer.sample(index)
-        with atomic_path(out / image_name(settings.split, index)) as temporary:
-            Image.fromarray(sample.pop("image")).save(temporary, quality=_JPEG_QUALITY)
+        image = Image.fromarray(sample.pop("image"))
+        write_image(image, out / image_name(settings.split, index), quality=_JPEG_QUALITY)
         del sample["mask"]
         rows.append(sample)
-    with atomic_path(_piece_path(pieces, start)) as temporary:
-        np.savez(temporary, **{key: np.stack([row[key] for row in rows]) for key in rows[0]})
+    write_npz(
+        _piece_path(pieces, start), {key: np.stack([row[key] for row in rows]) for key in rows[0]}, compress=False
+    )
     return start
 
 
@@ -222,8 +227,7 @@ def _read_piece(path: Path) -> dict[str, np.ndarray]:
 
 def _write_annotations(settings: SetSettings, path: Path, pieces: list[dict[str, np.ndarray]]) -> None:
     columns = {key: np.concatenate([piece[key] for piece in pieces]) for key in pieces[0]}
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **human_data_arrays(settings, columns))
+    write_npz(path, human_data_arrays(settings, columns))
 
 
 def human_data_arrays(settings: SetSettings, columns: dict[str, np.ndarray]) -> dict[str, Any]:

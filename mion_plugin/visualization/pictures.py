@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mion_plugin.files import atomic_path
+from mion_plugin.files.images import write_image
 
 
 def save_picture(picture: np.ndarray, path: str | os.PathLike[str]) -> Path:
     """Write a picture (H, W, 3) uint8 RGB, whole or not at all, in the format that the path ends in; the path."""
     path = Path(path)
-    with atomic_path(path) as temporary:
-        Image.fromarray(picture).save(temporary, quality=92)  # of JPEG
+    write_image(Image.fromarray(picture), path, quality=92)  # of JPEG
     return path

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mion_plugin.files import atomic_path
+from mion_plugin.files.images import write_image
 from mion_plugin.rendering.shading import composite, shade
 
 _BACKGROUND = 248  # grey value
@@ -66,5 +66,4 @@ def save_gif(path: str | os.PathLike[str], pictures: Sequence[np.ndarray], secon
         raise ValueError(f"{len(pictures)} pictures in {seconds} seconds, expected one at least and a positive time")
     images = [Image.fromarray(picture) for picture in pictures]
     duration = max(20, round(1000.0 * seconds / len(images)))  # browsers slow down what is faster than 20 ms
-    with atomic_path(path) as temporary:
-        images[0].save(temporary, format="GIF", save_all=True, append_images=images[1:], duration=duration, loop=0)
+    write_image(images[0], path, save_all=True, append_images=images[1:], duration=duration, loop=0)
