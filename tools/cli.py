@@ -7,6 +7,8 @@ import difflib
 import functools
 import inspect
 import io
+import logging
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -17,19 +19,53 @@ import torch
 from mmengine.config import Config, DictAction
 
 from mion_plugin.files import UnsafePickleError
+from mion_plugin.files.configs import read_config
 
 # What the runner reads of a config's top level besides its arguments (mmengine 0.10).
 _MORE_KEYS = """custom_imports model_wrapper_cfg sync_bn find_unused_parameters activation_checkpointing
     efficient_conv_bn_eval compile""".split()
+_LOADERS = [f"{part}_dataloader" for part in ("train", "val", "test")]
+_SECTIONS = ["model", "optim_wrapper", "train_cfg", "val_cfg", "test_cfg", "default_hooks", "randomness", *_LOADERS]
+# key -> the least that it may be
+_NUMBERS = {
+    "train_cfg.max_epochs": 1,
+    "train_cfg.max_iters": 1,
+    "optim_wrapper.optimizer.lr": 0,
+    "randomness.seed": 0,
+    **{f"{loader}.batch_size": 1 for loader in _LOADERS},
+    **{f"{loader}.num_workers": 0 for loader in _LOADERS},
+}
 _SIMILAR = 0.85  # of difflib: a letter or two of a key differ
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """A parser whose errors are one line: argparse's usage text would bury what is wrong."""
+    """A parser whose errors are one line: argparse's usage text would bury what is wrong.
+
+    Numbers are finite, and whole ones fit into 64 bits.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.register("type", int, _whole_number)
+        self.register("type", float, _finite_number)
 
     def error(self, message: str) -> NoReturn:
         """Print the error and end with exit code 2."""
         self.exit(2, f"{self.prog}: error: {message} (see --help)\n")
+
+
+def _whole_number(text: str) -> int:
+    number = int(text)
+    if abs(number) > sys.maxsize:
+        raise argparse.ArgumentTypeError(f"{text[:20]}... is too large")
+    return number
+
+
+def _finite_number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"{text[:20]} is no finite number")
+    return number
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,16 +90,15 @@ def load_config(args: argparse.Namespace) -> Config:
             is misspelt: mmengine would take it for a variable and go on without.
     """
     path = Path(args.config)
-    if not path.is_file():
-        raise FileNotFoundError(f"config {path} does not exist")
-    try:
-        cfg = Config.fromfile(path)
-        if args.cfg_options:
+    cfg = read_config(path)
+    if args.cfg_options:
+        try:
             _check_options(cfg, args.cfg_options)
             cfg.merge_from_dict(args.cfg_options)
-    except Exception as error:  # a config is a program, which fails in any way it likes
-        raise ValueError(f"config {path}: {str(error) or type(error).__name__}") from error
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            raise ValueError(f"config {path}: {error}") from error
     _check_keys(cfg, path)
+    _check_values(cfg, path)
     cfg.launcher = args.launcher
     if args.launcher != "none" and not torch.cuda.is_available():
         # mmengine's own wrapping asks for a GPU by number
@@ -100,6 +135,21 @@ def _check_keys(cfg: Config, path: Path) -> None:
             raise ValueError(f"config {path}: {key} is nothing that the runner reads; did you mean {similar[0]}?")
 
 
+def _check_values(cfg: Config, path: Path) -> None:
+    """mmengine fails on some of these in words that name neither key nor value."""
+    if cfg.get("model") is None:
+        raise ValueError(f"config {path} has no model")
+    for key in _SECTIONS:
+        if not isinstance(cfg.get(key, {}), dict | None):
+            raise ValueError(f"config {path}: {key} is {cfg[key]!r}, expected a dict")
+    for key, least in _NUMBERS.items():
+        value: Any = cfg
+        for name in key.split("."):
+            value = value.get(name) if isinstance(value, (dict, Config)) else None
+        if value is not None and not (isinstance(value, int | float) and value >= least):
+            raise ValueError(f"config {path}: {key} is {value!r}, expected a number of at least {least}")
+
+
 def add_hook(cfg: Config, hook: str, **arguments: Any) -> None:
     """Add a custom hook to a config."""
     cfg.custom_hooks = [*(cfg.get("custom_hooks") or []), dict(type=hook, **arguments)]
@@ -123,6 +173,7 @@ def report_errors(tool: str) -> Callable[[Callable[..., int]], Callable[..., int
         def wrapped(arguments: list[str] | None = None) -> int:
             if isinstance(sys.stdout, io.TextIOWrapper):  # names of files may be no text
                 sys.stdout.reconfigure(errors="backslashreplace")
+            logging.raiseExceptions = False  # a log that cannot be written would print a traceback for every line
             try:
                 return main(arguments)
             except (OSError, ValueError, KeyError, TypeError, ImportError, UnsafePickleError) as error:

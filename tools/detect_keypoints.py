@@ -23,7 +23,7 @@ import torch
 from cli import OneLineParser, report_errors
 from mmengine.utils import ProgressBar
 
-from mion_plugin.detection.detection_run import Detections, check_same, detect_people
+from mion_plugin.detection.detection_run import Detections, check_pace, check_same, detect_people
 from mion_plugin.detection.keypoint_files import (
     SUFFIXES,
     add_to_human_data,
@@ -70,7 +70,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 def read_people(args: argparse.Namespace) -> tuple[PersonBoxes, Path]:
     """Whose keypoints to detect, and the folder of the images."""
     if args.images is not None:
-        return boxes_of_images(args.images), args.images
+        return boxes_of_images(args.images).scaled(args.box_scale), args.images
     read, file = (boxes_of_coco, args.coco) if args.coco is not None else (boxes_of_human_data, args.human_data)
     return read(file).scaled(args.box_scale), args.image_root or file.parent
 
@@ -142,6 +142,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = parse_args(arguments)
     if args.out.suffix not in SUFFIXES:
         raise ValueError(f"--out {args.out}, expected a name that ends in {' or '.join(SUFFIXES)}")
+    check_pace(args.batch_size, args.workers)
     people, image_root = read_people(args)
     written = detect(people, image_root, args)
     print(f"{'wrote' if written else 'already complete:'} {args.out}: {len(people)} people")

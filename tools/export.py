@@ -50,6 +50,8 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(arguments)
     if args.checkpoint is not None and args.config is None:
         parser.error(f"--checkpoint {args.checkpoint} needs --config, which says of what model")
+    if args.tolerance <= 0:
+        parser.error(f"--tolerance {args.tolerance}, expected a positive number")
     return args
 
 
@@ -91,6 +93,7 @@ def describe(network: Exportable, inputs: dict[str, Tensor], differences: dict[s
 def main(arguments: list[str] | None = None) -> int:
     """Export; 2 on bad input or where a file does not give what the network gives."""
     args = parse_args(arguments)
+    args.out.mkdir(parents=True, exist_ok=True)  # before minutes of work
     warnings.filterwarnings("ignore", module=r"torch|onnx|copyreg")  # of the exporters about themselves
     config = None if args.config is None else str(args.config)
     inferencer = MIONInferencer(config, args.checkpoint, device="cpu")

@@ -63,7 +63,10 @@ def make_config(args: argparse.Namespace) -> Config:
 
 def _check_optimizer(cfg: Config) -> None:
     """mmengine looks at the class before it asks whether there is one."""
-    name = cfg.get("optim_wrapper", {}).get("optimizer", {}).get("type")
+    optimizer = (cfg.get("optim_wrapper") or {}).get("optimizer", {})
+    if not isinstance(optimizer, dict):
+        raise ValueError(f"optim_wrapper.optimizer is {optimizer!r}, expected a dict")
+    name = optimizer.get("type")
     if isinstance(name, str) and OPTIMIZERS.get(name) is None:
         raise ValueError(f"optim_wrapper.optimizer.type {name}: no such optimizer is registered")
 

@@ -12,6 +12,7 @@ NUM_JOINTS = 24
 NUM_BETAS = 10
 SMPL_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
 NUM_POSE_FEATURES = 207  # 23 joints x 9 entries of (R - I)
+_LARGEST = 1e5  # metres, weights and numbers of vertices stay far below
 
 
 @dataclass(frozen=True)
@@ -63,3 +64,18 @@ class BodyArrays:
                 raise ValueError(f"{self.name}: {field} has shape {array.shape}, expected {shape}")
             if not np.isfinite(array).all():
                 raise ValueError(f"{self.name}: {field} holds NaN or infinite values")
+            if array.dtype.kind == "f" and np.abs(array).max() > _LARGEST:
+                raise ValueError(f"{self.name}: {field} holds numbers up to {np.abs(array).max():g}: of no body")
+        self._check_references()
+
+    def _check_references(self) -> None:
+        """Numbers of vertices and joints must be of some, and joints come after their parents."""
+        if self.faces.min() < 0 or self.faces.max() >= NUM_VERTICES:
+            raise ValueError(f"{self.name}: faces name vertex {self.faces.max()}, expected 0 to {NUM_VERTICES - 1}")
+        after = np.arange(1, NUM_JOINTS)
+        if self.parents[0] != -1 or not ((self.parents[1:] >= 0) & (self.parents[1:] < after)).all():
+            raise ValueError(
+                f"{self.name}: parents are {self.parents.tolist()}, expected a joint before each but the root"
+            )
+        if not np.allclose(self.weights.sum(axis=1), 1.0, atol=1e-3):
+            raise ValueError(f"{self.name}: weights do not sum to 1 for each vertex")

@@ -65,6 +65,9 @@ def _to_body_arrays(content: Mapping[str, Any], path: Path) -> BodyArrays:
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}: not a SMPL body model. {WHERE_TO_GET_SMPL}")
     try:
+        unreal = [key for key in _REQUIRED if np.asarray(content[key]).dtype.kind not in "fiu"]
+        if unreal:
+            raise ValueError(f"{', '.join(unreal)}: no real numbers")
         floats = {key: np.asarray(content[key], dtype=np.float32) for key in _REQUIRED[:5]}
         faces = np.asarray(content["f"]).astype(np.int64)
         # SMPL writes the root's parent as 2^32 - 1

@@ -15,8 +15,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from mion_plugin.files import RestrictedUnpickler, atomic_path
-from mion_plugin.files.npz import read_npz
+from mion_plugin.files import RestrictedUnpickler
+from mion_plugin.files.npz import read_npz, write_npz
 from mion_plugin.geometry.keypoints import keypoint_mapping, keypoint_names
 
 _LIST_KEYS = ("image_path", "image_id")  # what mmhuman3d hands out as lists
@@ -168,6 +168,10 @@ def load_human_data(path: str | os.PathLike[str]) -> HumanData:
     path = Path(path)
     arrays = read_npz(path, "HumanData file", read_objects=_read_objects)
     content = {key: _as_mmhuman3d(key, value) for key, value in arrays.items()}
+    for key in _LIST_KEYS:
+        names = content.get(key, [])
+        if not isinstance(names, list) or any(isinstance(name, list | np.ndarray) for name in names):
+            raise ValueError(f"{path}: key {key!r} is not a list of names")
     compressed = bool(content.get("__keypoints_compressed__", False))
     kept = {key: value for key, value in content.items() if value is not None and key not in _ATTRIBUTES}
     return HumanData(path, kept, compressed)
@@ -190,8 +194,7 @@ def save_human_data(path: str | os.PathLike[str], content: Mapping[str, Any]) ->
     if not len(content.get("image_path", ())):
         raise ValueError(f"nothing to write to {path}: image_path is empty or missing")
     attributes = (False, len(content["image_path"]), False)
-    with atomic_path(path) as temporary:
-        np.savez_compressed(temporary, **dict(zip(_ATTRIBUTES, attributes, strict=True)), **content)
+    write_npz(path, {**dict(zip(_ATTRIBUTES, attributes, strict=True)), **content})
     return path
 
 

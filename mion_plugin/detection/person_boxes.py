@@ -69,10 +69,10 @@ def boxes_of_human_data(path: str | os.PathLike[str]) -> PersonBoxes:
         ValueError: Not a HumanData file, or one whose boxes cannot be used.
     """
     data = load_human_data(path)
-    boxes = data.rows("bbox_xywh", data.require("bbox_xywh"), (5,))[:, :4]
-    data.check_finite("bbox_xywh", boxes)
     if not len(data):
         raise data.error("image_path", "holds no rows")
+    boxes = data.rows("bbox_xywh", data.require("bbox_xywh"), (5,))[:, :4]
+    data.check_finite("bbox_xywh", boxes)
     paths = tuple(str(name) for name in data.require("image_path"))
     _check_paths(paths, f"{path}: image_path")
     _check_sizes(boxes, f"{path}: bbox_xywh", [f"row {row}" for row in range(len(boxes))])

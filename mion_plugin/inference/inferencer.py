@@ -16,6 +16,7 @@ from mmengine.structures import BaseDataElement
 from torch import nn
 
 from mion_plugin.datasets.coco import CocoPerson
+from mion_plugin.files.configs import read_config
 from mion_plugin.geometry.keypoints import convert_keypoints
 from mion_plugin.inference.cropping import CropPlace, check_box, place_crop
 from mion_plugin.inference.image_camera import PinholeCamera, equivalent_camera, fit_to_camera, image_camera
@@ -81,6 +82,7 @@ class MIONInferencer(BaseInferencer):
         self.amp = amp
         self.box, self.box_scale, self.image_focal_length = box, box_scale, image_focal_length
         check_box(box, box_scale)  # before the model is built
+        _check_device(device)
         image_camera(1, 1, image_focal_length)
         config = _find_config(model)
         super().__init__(
@@ -294,6 +296,14 @@ class MIONInferencer(BaseInferencer):
         return None
 
 
+def _check_device(device: str | None) -> None:
+    """Raise ValueError for a device that torch does not know, or cannot use here."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+        raise ValueError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from None
+
+
 def _find_config(model: str | os.PathLike[str] | Mapping[str, Any] | None) -> Config:
     """The config of a name, file or mapping."""
     if model is None or (isinstance(model, str) and model in model_names()):
@@ -308,7 +318,7 @@ def _find_config(model: str | os.PathLike[str] | Mapping[str, Any] | None) -> Co
         raise FileNotFoundError(
             f"config {path} does not exist, and the package's models are {', '.join(model_names())}"
         )
-    return Config.fromfile(path)
+    return read_config(path)
 
 
 def _by_photograph(samples: Sequence[BaseDataElement], count: int) -> list[list[BaseDataElement]]:

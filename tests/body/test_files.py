@@ -153,6 +153,23 @@ class TestHostileFiles:
             load_body(tmp_path / "b.npz")
 
 
+@pytest.mark.parametrize(
+    ("key", "change", "message"),
+    [
+        ("f", lambda faces: np.where(faces == 0, 6890, faces), "faces name vertex 6890, expected 0 to 6889"),
+        ("f", lambda faces: np.where(faces == 0, -1, faces.astype(np.int64)), "faces name vertex"),
+        ("kintree_table", lambda table: np.where(table == 3, 20, table), "expected a joint before each"),
+        ("kintree_table", lambda table: table[:, ::-1], "expected a joint before each"),
+        ("weights", np.zeros_like, "weights do not sum to 1"),
+    ],
+)
+def test_numbers_that_refer_to_nothing(content, tmp_path, key, change, message):
+    path = tmp_path / "SMPL_NEUTRAL.pkl"
+    path.write_bytes(pickle.dumps({**content, key: change(content[key])}, protocol=2))
+    with pytest.raises(ValueError, match=rf"SMPL_NEUTRAL\.pkl: .*{message}"):
+        load_body(path)
+
+
 def test_missing_files_tell_where_to_get_them(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nowhere.pkl does not exist. The SMPL files need a licence"):
         load_body(tmp_path / "nowhere.pkl")

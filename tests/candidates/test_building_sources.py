@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 from support.mocap_files import (
@@ -117,3 +119,9 @@ def test_plausibility_knows_that_angles_wrap():
     poses[0, INDEX["left_ankle"], 0] = 2 * np.pi - 0.1
     poses[1, INDEX["left_ankle"], 0] = 2 * np.pi - 2.0
     assert plausible_frames(poses).tolist() == [True, False]
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "poses.npz")
+    with pytest.raises(ValueError, match=r"poses\.npz is neither a file nor a folder"):
+        find_files([tmp_path / "poses.npz"])

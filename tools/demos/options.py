@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from mion_plugin.files.configs import read_config
 from mion_plugin.inference import find_by_detector, find_in_file
 from mion_plugin.inference.detectors import choose_detector
 from mion_plugin.inference.frames import PeopleFinder
@@ -54,15 +55,10 @@ def make_config(args: argparse.Namespace, stage: int) -> Config:
 
     Raises:
         FileNotFoundError: No such config, or the package holds no weights for the stage.
-        ValueError: The config's model is no ``mion.MION``.
+        ValueError: The config cannot be read, or its model is no ``mion.MION``.
     """
-    if args.config is None:
-        cfg = load_model_config(stage=stage)
-    elif not args.config.is_file():
-        raise FileNotFoundError(f"config {args.config} does not exist")
-    else:
-        cfg = Config.fromfile(args.config)
-    if cfg.get("model", {}).get("type") != "mion.MION":
+    cfg = load_model_config(stage=stage) if args.config is None else read_config(args.config)
+    if not isinstance(cfg.get("model"), dict) or cfg.model.get("type") != "mion.MION":
         raise ValueError(f"config {args.config}: its model is no mion.MION")
     if stage == 2:
         cfg.model.update(cen=None, cen_checkpoint=None, selection="first")

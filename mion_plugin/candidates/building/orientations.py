@@ -155,6 +155,8 @@ def _matrices(global_orient: np.ndarray) -> np.ndarray:
 
 
 def _read_array(path: Path) -> np.ndarray:
+    if not path.is_file():
+        raise FileNotFoundError(f"{_KIND} {path} does not exist")
     if not zipfile.is_zipfile(path):
         return read_npy(path, _KIND)
     names = npz_names(path, _KIND)

@@ -137,6 +137,8 @@ def find_files(sources: Sequence[str | os.PathLike[str]]) -> tuple[list[tuple[Pa
     for source in map(Path, sources):
         if not source.exists():
             raise FileNotFoundError(f"source {source} does not exist")
+        if not (source.is_file() or source.is_dir()):  # a pipe would be waited for
+            raise ValueError(f"source {source} is neither a file nor a folder")
         top = source.resolve().parent
         for path in _files_below(source.resolve()):
             if path in found:
