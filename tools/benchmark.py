@@ -8,7 +8,19 @@ Timings are the median of several runs; machines are noisy, so the ratios are wh
 from __future__ import annotations
 
 import torch
-from benchmarks import ablations, combining, faults, kills, memory, methods, pncc, rasterizer, selection, synthesis, tables
+from benchmarks import (
+    ablations,
+    combining,
+    faults,
+    kills,
+    memory,
+    methods,
+    pncc,
+    rasterizer,
+    selection,
+    synthesis,
+    tables,
+)
 from cli import OneLineParser
 
 BENCHMARKS = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import itertools
-import os
 import sys
 import tempfile
 import time
@@ -49,7 +48,6 @@ def run(args: argparse.Namespace) -> None:
     doors = list(CHEAP) if args.cheap else args.doors
     results: Results = []
     with tempfile.TemporaryDirectory(prefix="fault_seeds_") as folder:
-        os.chmod(folder, 0o755)
         cases = itertools.islice(_cases(_seeds(Path(folder), args.seed), doors, args.only), 0, None, args.every)
         for case, verdict in run_cases(cases, args.jobs):
             results.append((case, verdict))

@@ -32,10 +32,10 @@ class Limits:
         seconds: Time.
         memory: Bytes of address space beyond what the process starts with.
         file_size: Bytes of a file that it writes; a disk that is full.
-        unprivileged: Run without the rights of root, which no permission binds.
+        unprivileged: Run without what lets root pass over permissions.
     """
 
-    seconds: float = 60.0
+    seconds: float = 120.0
     memory: int = 3 * GIBIBYTE
     file_size: int | None = None
     unprivileged: bool = False

@@ -53,13 +53,13 @@ def with_code() -> Iterator[tuple[str, bytes]]:
 
 def exhausting() -> Iterator[tuple[str, bytes]]:
     """Name and pickle that asks for memory or time out of all proportion."""
-    yield "memo entry 400,000,000", b"Nr" + struct.pack("<I", 400_000_000) + b"."
-    yield "memo entry 2^32 - 1", b"Nr" + struct.pack("<I", 2**32 - 1) + b"."
-    yield "memo entry 10^30", b"Np" + b"1" + b"0" * 30 + b"\n."
+    yield "memo entry 400,000,000", b"]r" + struct.pack("<I", 400_000_000) + b"."
+    yield "memo entry 2^32 - 1", b"]r" + struct.pack("<I", 2**32 - 1) + b"."
+    yield "memo entry 10^30", b"]p" + b"1" + b"0" * 30 + b"\n."
     yield "bytes of 2^62", b"\x80\x04\x8e" + struct.pack("<Q", 2**62) + b"abc."
     yield "bytes of 8 GiB", b"\x80\x04\x8e" + struct.pack("<Q", 2**33) + b"abc."
     yield "text of 2^62", b"\x80\x04\x8d" + struct.pack("<Q", 2**62) + b"abc."
-    yield "a frame of 2^62", b"\x80\x04\x95" + struct.pack("<Q", 2**62) + b"N."
+    yield "a frame of 2^62", b"\x80\x04\x95" + struct.pack("<Q", 2**62) + b"]."
     yield "bytearray of 8 GiB", b"\x80\x05\x96" + struct.pack("<Q", 2**33) + b"abc."
     yield "lists in lists, 100,000 deep", b"(l" * _DEPTH + b"a" * (_DEPTH - 1) + b"."
     yield "tuples in tuples, 100,000 deep", b")" + b"\x85" * _DEPTH + b"."

@@ -7,6 +7,7 @@ import pickle
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from mion_plugin.synthesis.writing import SetSettings, write_set
 from mion_plugin.weights import save_weights
 
 NUM_PEOPLE = 3
+_NUM_FRAMES, _SMALLER = 3, 4  # of the video; its sides are so many times smaller than the photograph's
 _UPRIGHT = np.array([np.pi, 0.0, 0.0])
 
 
@@ -63,7 +65,7 @@ def write_seeds(folder: Path, seed: int = 0) -> Seeds:
     export_body(SMPLBody().arrays, folder / "body", "neutral")
     _write_npz_body(folder / "body" / "SMPL_NEUTRAL.pkl", folder / "body.npz")
     save_weights(small_network().state_dict(), folder / "weights.pth", meta={"epoch": 1})
-    _write_video(folder / "video.mp4", rng)
+    _write_video(folder, keypoints)
     _write_motion(folder, rng)
     for write in (_write_coco, _write_lspet, _write_pw3d):
         write(folder, rng)
@@ -75,10 +77,19 @@ def _write_npz_body(source: Path, path: Path) -> None:
     np.savez(path, **{key: value for key, value in content.items() if isinstance(value, np.ndarray)})
 
 
-def _write_video(path: Path, rng: np.random.Generator) -> None:
-    with VideoWriter(path, 10.0, (64, 48)) as writer:
-        for _ in range(6):
-            writer.write(rng.integers(0, 256, (48, 64, 3), dtype=np.uint8))
+def _write_video(folder: Path, keypoints: dict[str, Any]) -> None:
+    """The photograph, small, as a video, and ``video.json`` with the keypoints of every frame."""
+    with Image.open(PHOTO) as photo:
+        small = photo.convert("RGB").resize((photo.width // _SMALLER, photo.height // _SMALLER))
+    with VideoWriter(folder / "video.mp4", 10.0, small.size) as writer:
+        for _ in range(_NUM_FRAMES):
+            writer.write(np.asarray(small))
+    images = [{"id": frame, "file_name": f"video_{frame:06d}.jpg"} for frame in range(_NUM_FRAMES)]
+    person = keypoints["annotations"][0]
+    points = np.array(person["keypoints"]).reshape(17, 3) / [_SMALLER, _SMALLER, 1]
+    scaled = {**person, "keypoints": points.ravel().tolist(), "bbox": [value / _SMALLER for value in person["bbox"]]}
+    people = [{**scaled, "id": frame, "image_id": frame} for frame in range(_NUM_FRAMES)]
+    (folder / "video.json").write_text(json.dumps({"images": images, "annotations": people}))
 
 
 def _write_motion(folder: Path, rng: np.random.Generator) -> None:

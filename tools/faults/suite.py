@@ -19,7 +19,6 @@ from faults.verdict import Verdict, judge, list_folder
 def run_cases(cases: Iterable[Case], jobs: int = 2) -> Iterator[tuple[Case, Verdict]]:
     """Run cases; yields each with its verdict, in the order in which they end."""
     with tempfile.TemporaryDirectory(prefix="faults_") as top:
-        os.chmod(top, 0o755)  # cases without the rights of root go through it
         inputs: dict[Path, dict[str, tuple]] = {}
         calls = (_prepare(case, Path(top) / f"{number:05d}", inputs) for number, case in enumerate(cases))
         for (case, folder), ending in run_isolated(calls, jobs):
@@ -39,9 +38,6 @@ def _prepare(
     if case.disk is not None:
         _mount(folder / "out", case.disk)
     given = case.make(folder / "in")
-    if case.limits.unprivileged:
-        for path in (folder, folder / "out", folder / "tmp"):
-            os.chmod(path, 0o777)
     inputs[folder] = list_folder(folder / "in")
     return (case, folder), lambda: case.enter(given, folder / "out"), folder, case.limits
 
@@ -53,7 +49,7 @@ def may_mount() -> bool:
             _mount(Path(folder), 1 << 20)
         except (OSError, subprocess.CalledProcessError):
             return False
-        subprocess.run(["umount", folder], check=True)
+        subprocess.run(["umount", "--lazy", folder], check=True)
     return True
 
 
@@ -64,7 +60,8 @@ def _mount(folder: Path, size: int) -> None:
 
 def _remove(folder: Path, case: Case) -> None:
     if case.disk is not None:
-        subprocess.run(["umount", str(folder / "out")], check=True)
+        # lazily: what was killed may not be gone yet
+        subprocess.run(["umount", "--lazy", str(folder / "out")], check=True)
     with contextlib.suppress(OSError):
         os.chmod(folder / "out", 0o755)
     shutil.rmtree(folder)

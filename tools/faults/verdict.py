@@ -123,11 +123,19 @@ def _trace(case: Case, outcome: str, folder: Path, inputs: dict[str, tuple]) -> 
     here = sorted(path.name for path in folder.iterdir() if path.name not in ("in", "out", "tmp"))
     left = sorted(path.relative_to(folder / "out").as_posix() for path in _files(folder / "out"))
     if outcome == "error":
-        left = [path for path in left if not any(fnmatch.fnmatch(path, one) for one in case.may_leave)]
+        left = [
+            path
+            for path in left
+            if _is_temporary(path) or not any(fnmatch.fnmatch(path, one) for one in case.may_leave)
+        ]
     else:
-        left = [path for path in left if Path(path).name.startswith(".")]
+        left = [path for path in left if _is_temporary(path)]
     left = here + left + [path.name for path in (folder / "tmp").iterdir()]
     return f"leaves {', '.join(left[:5])}" if left else ""
+
+
+def _is_temporary(path: str) -> bool:
+    return Path(path).name.startswith(".")
 
 
 def _files(folder: Path) -> list[Path]:

@@ -25,29 +25,25 @@ def cases(seeds: Seeds) -> Iterator[Case]:
     """All cases of this door."""
     sound = seeds.read(f"body/{_PICKLE}")
     content = pickle.loads(sound)
-    every = [*_damages(sound, seeds), *_pickles(), *_changed(content)]
+    every = [*damages(sound, seeds.seed), *_pickles(), *_changed(content)]
     yield from file_cases("body: pickle", _PICKLE, every, _pose)
     numbers = read_npz(seeds.path("body.npz"))
     every = [
-        *_damages(seeds.read("body.npz"), seeds),
+        *damages(seeds.read("body.npz"), seeds.seed),
         *arrays.damaged_arrays(numbers, "v_template"),
         *arrays.forged_headers(numbers, "weights"),
         *list(arrays.pickled_members(numbers, "f"))[::6],
         *arrays.traps(numbers, "weights"),
     ]
     yield from file_cases("body: archive", "body.npz", every, _pose)
-    regressor = _damages(seeds.read(f"body/{_REGRESSOR}"), seeds)
+    # a regressor that is not there is not missed
+    regressor = [damage for damage in damages(seeds.read(f"body/{_REGRESSOR}"), seeds.seed) if damage.kind != "no file"]
     beside = seeds.path("body")
     few = [*regressor, Damage("wrong shape", "one row", lambda path: np.save(path, np.zeros((1, 6890))))]
-    yield from file_cases("body: regressor", _REGRESSOR, few, _pose_folder, beside=beside)
+    yield from file_cases("body: regressor", _REGRESSOR, few, _pose_folder, beside=beside, mentions=("regressor_h36m",))
     options = {"tool": "synthesize: error: "}
-    few = [*list(_damages(sound, seeds))[::8], *list(_pickles())[::8]]
+    few = [*list(damages(sound, seeds.seed))[::8], *list(_pickles())[::8]]
     yield from file_cases("synthesize: body", _PICKLE, few, _synthesize, **options)
-
-
-def _damages(sound: bytes, seeds: Seeds) -> Iterator[Damage]:
-    """As ``damages``; a regressor that is not there is not missed, and raw numbers have no checksum."""
-    yield from damages(sound, seeds.seed)
 
 
 def _pickles() -> Iterator[Damage]:
@@ -95,17 +91,12 @@ def _changed(content: dict[str, Any]) -> Iterator[Damage]:
 
 
 def _pose(path: Path, out: Path) -> None:
-    _check(SMPLBody(path))
+    posed = SMPLBody(path)(torch.zeros(1, 24, 3) + 0.1)
+    require_finite([posed.vertices, posed.joints])
 
 
 def _pose_folder(path: Path, out: Path) -> None:
-    _check(SMPLBody(path.parent))
-
-
-def _check(body: SMPLBody) -> None:
-    posed = body(torch.zeros(1, 24, 3) + 0.1)
-    keypoints = body.pose_keypoints(torch.zeros(1, 24, 3) + 0.1, convention="coco")
-    require_finite([posed.vertices, posed.joints, keypoints])
+    require_finite([SMPLBody(path.parent).pose_keypoints(torch.zeros(1, 24, 3) + 0.1, convention="h36m")])
 
 
 def _synthesize(path: Path, out: Path) -> int:

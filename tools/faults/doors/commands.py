@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from faults.case import REFUSED, Case
 from faults.doors.files import tool
 from faults.seeds import Seeds
 
+# what messages call an option, where it is not its name
+_CALLED = {"--smooth": "strength", "--box-scale": "box scale"}
 _NUMBERS = ("-1", "0", "nan", "inf", "1e400", "a", "", "9" * 400, "0x10", "--")
 _LOGS = ("work/*/*.log", "work/*/vis_data/*", "work/*.py")
 
@@ -19,7 +22,7 @@ def cases(seeds: Seeds) -> Iterator[Case]:
     demo = [photo, "--keypoints", keypoints, "--out", "{out}"]
     synthesize = ["--out", "{out}", "--workers", "0", "--num-images", "1", "--image-size", "32"]
     export = ["--out", "{out}", "--formats", "onnx"]
-    detect = ["--images", str(seeds.folder), "--checkpoint", str(seeds.path("weights.pth")), "--out", "{out}/k.json"]
+    detect = ["--images", str(seeds.folder), "--checkpoint", "nothing.pth", "--out", "{out}/k.json"]
     pool = ["--source", str(seeds.path("motion.npz")), "--out", "{out}/pool.npz"]
     publish = [str(seeds.path("weights.pth"))]
     convert = ["lspet", "--split", "train", "--archive", str(seeds.path("lspet")), "--data-root", "{out}"]
@@ -32,7 +35,13 @@ def cases(seeds: Seeds) -> Iterator[Case]:
         for option in options:
             for number in _NUMBERS:
                 if not _legal(option, number):
-                    yield _case(name, "wrong number", f"{option} {number[:10]}", [*sound, option, number], option)
+                    yield _case(
+                        name,
+                        "wrong number",
+                        f"{option} {number[:10]}",
+                        [*sound, option, number],
+                        _CALLED.get(option, option),
+                    )
     for name, arguments, mention in (
         ("demo", [*demo, "--device", "tpu"], "tpu"),
         ("demo", [*demo, "--device", "cuda:99"], "cuda"),
@@ -88,11 +97,11 @@ def _legal(option: str, number: str) -> bool:
 
 def _case(name: str, kind: str, told: str, arguments: list[str], mention: str) -> Case:
     def enter(given: None, out: Path) -> int:
+        sys.argv[0] = prefix  # argparse's name of the program
         return tool(name).main([argument.replace("{out}", str(out)) for argument in arguments])
 
-    prefix = {"demo": "demo.py", "export": "export.py", "train": "train.py", "test": "test.py"}.get(name, name)
-    prefix = "publish_model.py" if name == "publish_model" else prefix
-    names = (mention, mention.lstrip("-").replace("-", "_"), mention.lstrip("-").replace("-", " "))
+    prefix = f"{name}.py" if name in ("demo", "export", "train", "test", "publish_model") else name
+    names = (told.split()[0], mention, mention.lstrip("-").replace("-", "_"), mention.lstrip("-").replace("-", " "))
     return Case(
         f"command: {name}", kind, told, lambda folder: None, enter, REFUSED, names, f"{prefix}: error: ", _LOGS
     )  # fmt: skip

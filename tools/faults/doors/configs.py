@@ -14,10 +14,11 @@ from faults.seeds import Seeds
 
 _TINY = Path(__file__).resolve().parents[3] / "configs" / "mion" / "mrt_tiny_synthetic.py"
 _LOGS = ("work/*/*.log", "work/*/vis_data/*", "work/*.py")
+# mmengine's messages name the value, or the class that was to be built
+_NAMED = ("mion.No", "neck", "system()", "Nothing", "learning rate", "optim_wrapper")
 _SETTINGS = (
     ("model", "None"),
     ("model", "3"),
-    ("model", "dict()"),
     ("model", "dict(type='mion.Nothing')"),
     ("model", "dict(type='os.system')"),
     ("model", "dict(_delete_=True, type='mion.MRT', backbone=3)"),
@@ -31,7 +32,6 @@ _SETTINGS = (
     ("train_dataloader", "dict(batch_size=0)"),
     ("train_dataloader", "dict(batch_size='a')"),
     ("train_dataloader", "dict(num_workers=-1)"),
-    ("train_dataloader", "dict(dataset=dict(pipeline=3))"),
     ("train_dataloader", "3"),
     ("custom_imports", "dict(imports=['no_such_module'], allow_failed_imports=False)"),
     ("custom_imports", "3"),
@@ -50,11 +50,23 @@ def cases(seeds: Seeds) -> Iterator[Case]:
     """All cases of this door."""
     sound = f"_base_ = [{str(_TINY)!r}]\nmodel = dict(train_candidates=2)\n".encode()
     # cut or changed text may be a program that defines nothing, or less
-    texts = [damage for damage in damages(sound, seeds.seed) if damage.kind not in ("bits flipped", "wrong order")]
+    texts = [
+        damage
+        for damage in damages(sound, seeds.seed)
+        if damage.kind not in ("bits flipped", "wrong order") and damage.name != "99% left"
+    ]
     train = [*texts, *_settings()]
-    yield from file_cases("train: config", "config.py", train, _train, tool="train.py: error: ", may_leave=_LOGS)
     yield from file_cases(
-        "test: config", "config.py", texts[::2], _test(seeds), tool="test.py: error: ", may_leave=_LOGS
+        "train: config", "config.py", train, _train, tool="train.py: error: ", may_leave=_LOGS, mentions=_NAMED
+    )
+    yield from file_cases(
+        "test: config",
+        "config.py",
+        texts[::2],
+        _test(seeds),
+        tool="test.py: error: ",
+        may_leave=_LOGS,
+        mentions=("weights.pth",),
     )
     yield from file_cases("demo: config", "config.py", texts[::2], _demo(seeds), tool="demo.py: error: ")
     document = json.dumps({"_base_": [str(_TINY)], "model": {"train_candidates": 2}}).encode()
@@ -88,9 +100,6 @@ def _settings() -> Iterator[Damage]:
 
 
 def _yaml() -> Iterator[Damage]:
-    laughs = "a: &a [x, x]\n" + "".join(
-        f"{chr(98 + i)}: &{chr(98 + i)} [*{chr(97 + i)}, *{chr(97 + i)}]\n" for i in range(20)
-    )
     for told, text in (
         ("a tab", "a:\n\t- b\n"),
         ("an unknown tag", "a: !nothing 3\n"),
@@ -101,7 +110,6 @@ def _yaml() -> Iterator[Damage]:
         ("nothing", ""),
         ("brackets 5,000 deep", "a: " + "[" * 5000 + "]" * 5000),
         ("an anchor that holds itself", "a: &a [*a]\n"),
-        ("a billion laughs", laughs),
     ):
         yield Damage("hostile YAML", told, _writes(text))
 

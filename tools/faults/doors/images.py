@@ -207,14 +207,14 @@ def _video_cases(seeds: Seeds) -> Iterator[Case]:
     sound = seeds.read("video.mp4")
     yield from file_cases("video", "video.mp4", damages(sound, seeds.seed, tolerant=True), _watch)
     few = list(damages(sound, seeds.seed, tolerant=True))[::5]
-    keypoints = str(seeds.path("keypoints.json"))
+    keypoints = str(seeds.path("video.json"))
     yield from file_cases(
         "demo: video",
         "video.mp4",
         few,
         lambda path, out: tool("demo").main([str(path), "--keypoints", keypoints, "--out", str(out)]),
         tool=_ERROR,
-        mentions=("keypoints.json",),
+        mentions=("video_0", "video.json"),
     )
     yield from file_cases("video", "video.avi", [Damage("wrong type", "a picture", _as_video)], _watch)
 

@@ -172,7 +172,7 @@ def _check_people(result: dict[str, Any]) -> None:
 def _render(vertices: Any) -> None:
     picture = PNCCRenderer(_SIZE)(vertices)
     require_finite([picture])
-    if picture.amin() < 0 or picture.amax() > 1:
+    if picture.lt(0).any() or picture.gt(1).any():
         raise WrongResultError("codes outside 0 to 1")
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
-from faults.case import REFUSED, Case, Limits
+from faults.case import ANYTHING, REFUSED, Case, Limits, WrongResultError
 from faults.doors.configs import _TINY
 from faults.doors.files import tool
 from faults.seeds import Seeds
@@ -22,8 +25,9 @@ from mion_plugin.weights import save_weights
 
 Writer = Callable[[Path], int | None]
 """Writes into a folder."""
-_ROOM = (4096, 65536)  # bytes
-_LOGS = ("work/*/*.log", "work/*/vis_data/*", "work/*.py", "work/*.log")
+_PATIENCE = 300.0  # seconds; exporting takes long
+_ROOM = (4096, 65536)  # bytes, where small results fit
+_LITTLE_ROOM = 512  # bytes, where none does
 
 
 def cases(seeds: Seeds) -> Iterator[Case]:
@@ -37,29 +41,56 @@ def cases(seeds: Seeds) -> Iterator[Case]:
                 told,
                 make,
                 _entering(write),
-                REFUSED,
-                ("out", "No space left", "File too large", "too large"),
+                ANYTHING if told.endswith((f"{max(_ROOM)} bytes", f"{min(_ROOM)} bytes")) else REFUSED,
+                ("out", "No space left", "File too large", "too large", "/proc/nothing", "/in/"),
                 prefix,
-                _LOGS,
+                ("*",),  # what was written before there was no more room, each file whole
                 limits,
                 disk,
             )
 
 
 def _entering(write: Writer) -> Callable[[str, Path], int | None]:
-    return lambda where, out: write(out / where if where else out)
+    def enter(where: str, out: Path) -> int | None:
+        try:
+            return write(out / where if where else out)
+        finally:
+            for path in out.rglob("*"):
+                _require_whole(path)
+
+    return enter
+
+
+def _require_whole(path: Path) -> None:
+    """Raise WrongResultError if a file of a known kind cannot be read."""
+    try:
+        if path.suffix in (".npz", ".pth", ".pt2"):
+            zipfile.ZipFile(path).testzip()
+        elif path.suffix in (".png", ".jpg", ".gif"):
+            Image.open(path).load()
+        elif path.suffix == ".json" and "vis_data" not in path.parts:  # a log grows line by line
+            json.loads(path.read_text())
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise WrongResultError(f"{path.name} is half-written: {error}") from error
 
 
 def _obstacles(mounts: bool) -> Iterator[tuple[str, str, Callable[[Path], Any], Limits, int | None]]:
+    yield (
+        f"files of at most {_LITTLE_ROOM} bytes",
+        "no room",
+        lambda folder: "",
+        Limits(_PATIENCE, file_size=_LITTLE_ROOM),
+        None,
+    )
     for room in _ROOM:
-        yield f"files of at most {room} bytes", "no room", lambda folder: "", Limits(file_size=room), None
+        yield f"files of at most {room} bytes", "no room", lambda folder: "", Limits(_PATIENCE, file_size=room), None
         if mounts:
-            yield f"a disk of {room} bytes", "no room", lambda folder: "", Limits(), room
-    yield "a folder that is read-only", "no permission", _read_only, Limits(unprivileged=True), None
-    yield "a file in place of the folder", "in the way", _file, Limits(), None
-    yield "a link to itself in place of the folder", "in the way", _loop, Limits(), None
-    yield "a folder of the kernel", "no permission", lambda folder: "/proc/nothing", Limits(), None
-    yield "a name of 300 letters", "in the way", lambda folder: "n" * 300, Limits(), None
+            yield f"a disk of {room} bytes", "no room", lambda folder: "", Limits(_PATIENCE), room
+    yield "a folder that is read-only", "no permission", _read_only, Limits(_PATIENCE, unprivileged=True), None
+    yield "a file in place of the folder", "in the way", _file, Limits(_PATIENCE), None
+    yield "a link to itself in place of the folder", "in the way", _loop, Limits(_PATIENCE), None
+    yield "a folder of the kernel", "no permission", lambda folder: "/proc/nothing", Limits(_PATIENCE), None
+    yield "a name of 300 letters", "in the way", lambda folder: "n" * 300, Limits(_PATIENCE), None
 
 
 def _read_only(folder: Path) -> str:
@@ -96,11 +127,14 @@ def _writers(seeds: Seeds) -> dict[str, tuple[str, Writer]]:
     return {
         "demo": ("demo.py: error: ", command("demo", *demo)),
         "demo, stage 1": ("demo.py: error: ", command("demo", *demo[:3], "--stage", "1", "--out", "{out}")),
-        "demo, video": ("demo.py: error: ", command("demo", video, "--out", "{out}")),
+        "demo, video": (
+            "demo.py: error: ",
+            command("demo", video, "--keypoints", str(seeds.path("video.json")), "--out", "{out}"),
+        ),
         "synthesize": ("synthesize: error: ", command("synthesize", *synthesize)),
         "convert_dataset": ("convert_dataset: error: ", command("convert_dataset", *lspet)),
         "build_candidate_pool": ("build_candidate_pool: error: ", command("build_candidate_pool", *pool)),
-        "export": ("export.py: error: ", command("export", "--out", "{out}")),
+        "export": ("export.py: error: ", command("export", "--out", "{out}", "--formats", "onnx")),
         "publish_model": ("publish_model.py: error: ", command("publish_model", weights, "{out}/weights.pth")),
         "train": ("train.py: error: ", command("train", *train)),
         "save_pool": ("", lambda out: save_pool(load_default_pool(), out / "pool.npz")),

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+import mion_plugin
 from faults import pickles
 from faults.case import ANYTHING, REFUSED, Case, require_finite
 from faults.damage import Damage, damages
@@ -136,7 +137,7 @@ def _publish(path: Path, out: Path) -> int:
 
 
 def _demo(seeds: Seeds) -> Callable[[Path, Path], int]:
-    config = str(Path(tool("demo").mion_plugin.__file__).parent / "models" / "mion_tiny" / "config.py")
+    config = str(Path(mion_plugin.__file__).parent / "models" / "mion_tiny" / "config.py")
     photo, keypoints = str(seeds.path("photo.jpg")), str(seeds.path("keypoints.json"))
 
     def enter(path: Path, out: Path) -> int:
