@@ -109,6 +109,7 @@ class ConsistencyEstimationNetwork(BaseModule):
             (B, N, V) float32; 1 is a body's height, ``body_height`` in metres.
 
         Raises:
+            TypeError: Not tensors of real numbers.
             ValueError: A shape is not one of these, or as ``rasterize``.
         """
         self._check(image, vertices)
@@ -169,6 +170,9 @@ class ConsistencyEstimationNetwork(BaseModule):
         return (features * weight).sum(dim=(2, 3))
 
     def _check(self, image: Tensor, vertices: Tensor) -> None:
+        for name, value in (("image", image), ("vertices", vertices)):
+            if not isinstance(value, Tensor) or value.is_complex():
+                raise TypeError(f"{name} is {getattr(value, 'dtype', type(value).__name__)}, expected a real tensor")
         size = (self.renderer.height, self.renderer.width)
         if image.dim() != 4 or image.shape[1] != _RGB or not image.is_floating_point():
             raise ValueError(

@@ -126,6 +126,7 @@ def _first(network: Exportable, name: str, value: Tensor) -> Tensor:
 
 def _import_onnx() -> Any:
     """onnxruntime; torch's exporter needs the other two."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else it notes a session in the folder of temporary files
     try:
         import onnx  # noqa: F401
         import onnxruntime

@@ -170,3 +170,11 @@ class TestBadInput:
         for wrong in (vertices[:1], vertices[0], vertices[:, :, :10], vertices[:, :0]):
             with pytest.raises(ValueError, match=r"vertices have shape .*, expected \(2, N, 6890, 3\)"):
                 cen(images, wrong)
+
+    def test_types(self, make_cen, images, vertices) -> None:
+        cen = make_cen()
+        for wrong in (None, vertices.numpy(), vertices.to(torch.complex64)):
+            with pytest.raises(TypeError, match=r"vertices is .*, expected a real tensor"):
+                cen(images, wrong)
+        with pytest.raises(TypeError, match=r"image is NoneType, expected a real tensor"):
+            cen(None, vertices)

@@ -143,5 +143,7 @@ class TestPNCCRenderer:
             PNCCRenderer(size=0)
         with pytest.raises(ValueError, match=r"vertices must be \(B, 6890, 3\), got \(4, 6889, 3\)"):
             PNCCRenderer()(posed[:, 1:], **CROP)
+        with pytest.raises(TypeError, match=r"vertices are a ndarray, expected a tensor \(B, V, 3\)"):
+            PNCCRenderer()(posed.numpy(), **CROP)
         with pytest.raises(ValueError, match="unknown rasteriser backend 'opengl'"):
             PNCCRenderer(backend="opengl")(posed, **CROP)
