@@ -82,12 +82,15 @@ class TestFaults:
 
         assert verdict_of(enter) == ("fault", "executes code of the input")
 
-    @pytest.mark.parametrize("name", ["result.npz", ".result.x8f3.npz"])
+    @pytest.mark.parametrize("name", ["result.npz", ".result.x8f3q_ab.npz"])
     def test_a_file_left_after_an_error(self, name):
         assert verdict_of(leave(name)) == ("fault", f"leaves {name}")
 
     def test_a_temporary_file_left_after_success(self):
-        assert verdict_of(lambda path, out: (out / ".part.npz").touch()) == ("fault", "leaves .part.npz")
+        assert verdict_of(lambda path, out: (out / ".part.x8f3q_ab.npz").touch()) == (
+            "fault",
+            "leaves .part.x8f3q_ab.npz",
+        )
 
     def test_a_file_left_elsewhere(self):
         assert verdict_of(lambda path, out: Path("here").touch()) == ("fault", "leaves here")
@@ -170,6 +173,9 @@ class TestGoodEnds:
 
     def test_an_accepted_input(self):
         assert verdict_of(lambda path, out: (out / "result.npz").touch()) == ("accepted", "accepted")
+
+    def test_a_hidden_result_is_no_temporary_file(self):
+        assert verdict_of(lambda path, out: (out / ".jpg_overlay.jpg").touch())[0] == "accepted"
 
     def test_logs_may_be_left(self):
         assert verdict_of(leave("run.log"), may_leave=("*.log",))[0] == "error"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
+import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ OUTCOMES = ("error", "skip", "accepted")
 DOCUMENTED = {"OSError", "ValueError", "TypeError", "KeyError", "ImportError", "UnsafePickleError"}
 EXHAUSTED = {"MemoryError", "RecursionError"}
 CANARY = "canary"  # what hostile code creates in its working folder
+_TEMPORARY = re.compile(r"^\..*\.[a-z0-9_]{8}(\.\w+)?$")
 _HASHED = 1 << 20  # larger files are compared by size and time
 
 
@@ -135,7 +137,8 @@ def _trace(case: Case, outcome: str, folder: Path, inputs: dict[str, tuple]) -> 
 
 
 def _is_temporary(path: str) -> bool:
-    return Path(path).name.startswith(".")
+    """As ``tempfile`` names files for ``atomic_path``."""
+    return _TEMPORARY.search(Path(path).name) is not None
 
 
 def _files(folder: Path) -> list[Path]:

@@ -34,7 +34,7 @@ _ODD_NAMES = (
     "n" * 200 + ".jpg",
     os.fsdecode(b"not\xffutf8.jpg"),
     ".jpg.jpg",
-    "[bold]markup[/bold].jpg",
+    "[bold]markup[red].jpg",
 )
 
 
@@ -216,7 +216,7 @@ def _video_cases(seeds: Seeds) -> Iterator[Case]:
         tool=_ERROR,
         mentions=("video_0", "video.json"),
     )
-    yield from file_cases("video", "video.avi", [Damage("wrong type", "a picture", _as_video)], _watch)
+    yield from file_cases("video", "video.avi", [Damage("wrong type", "a picture", _as_video, ANYTHING)], _watch)
 
 
 def _as_video(path: Path) -> None:
