@@ -1,5 +1,6 @@
 """tools/benchmark.py memory: a leak is found, a steady run is called flat; the table of a few real steps."""
 
+import mmap
 import time
 
 import benchmark
@@ -16,7 +17,9 @@ def work(arguments):
     """Steps that keep ``arguments[1]`` bytes each, and write how many were done to a file."""
     path, size, kept = arguments[0], int(arguments[1]), []
     for step in range(1, STEPS + 1):
-        kept.append(np.ones(size, dtype=np.uint8))
+        block = mmap.mmap(-1, size)  # pages of its own: an allocator might have some to give already
+        block.write(b"1" * size)
+        kept.append(block)
         with open(path, "w") as file:
             file.write(str(step))
         time.sleep(0.05)
