@@ -9,7 +9,8 @@ import pytest
 from benchmarks import memory
 from benchmarks.long_runs import RUNS, LongRun
 
-STEPS = 60
+STEPS = 40
+STEP_SECONDS = 0.3  # longer than memory.measure waits between two looks
 LEAK = 2 * memory.MIB  # per step
 
 
@@ -22,7 +23,7 @@ def work(arguments):
         kept.append(block)
         with open(path, "w") as file:
             file.write(str(step))
-        time.sleep(0.05)
+        time.sleep(STEP_SECONDS)
 
 
 def read_number(out):
