@@ -104,7 +104,10 @@ class TestHostileTensors:
 
     @pytest.mark.parametrize(
         "tensor",
-        [torch.ones(2) * 1j, torch.sparse_coo_tensor(torch.zeros(1, 1).long(), torch.ones(1), (10**12,))],
+        [
+            torch.ones(2) * 1j,
+            torch.sparse_coo_tensor(torch.zeros(1, 1).long(), torch.ones(1), (10**12,)),
+        ],
     )
     def test_no_real_numbers(self, tmp_path, tensor):
         torch.save({"a": tensor}, tmp_path / "weights.pth")

@@ -78,8 +78,16 @@ class RestrictedUnpickler(pickle._Unpickler):
         return functools.partial(found) if isinstance(found, types.FunctionType) else found
 
     def load(self) -> Any:
-        """What the file holds, its arrays as ordinary ``numpy.ndarray``."""
-        return plain(super().load())
+        """What the file holds, its arrays as ordinary ``numpy.ndarray``.
+
+        Raises:
+            UnsafePickleError: It asks for something else.
+            pickle.UnpicklingError, EOFError, ValueError, TypeError: It is damaged.
+        """
+        try:
+            return plain(super().load())
+        except (KeyError, IndexError, AttributeError) as error:  # what Python's unpickler makes of damage
+            raise pickle.UnpicklingError(f"damaged pickle, {type(error).__name__}: {error}") from error
 
     def persistent_load(self, pid: object) -> Any:
         """Refuse references to objects outside the file."""

@@ -14,7 +14,7 @@ BENCHMARK = Path(faults.__file__).parents[1] / "benchmark.py"
 @pytest.mark.slow
 def test_no_case_of_the_cheap_doors_misbehaves(tmp_path):
     # a process of its own: this one may have threads, which a fork does not survive
-    command = [sys.executable, BENCHMARK, "faults", "--cheap", "--every", "3"]
+    command = [sys.executable, BENCHMARK, "faults", "--cheap", "--every", "5"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     count, faults_found = map(int, re.findall(r"(\d+) cases, (\d+) faults", done.stdout)[0])
     assert count > 200

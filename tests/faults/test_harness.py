@@ -129,6 +129,10 @@ class TestFaults:
     def test_accepting_what_should_be_refused(self):
         assert verdict_of(lambda path, out: None, expected=REFUSED) == ("fault", "accepts what it should refuse")
 
+    def test_leaving_out_what_is_legal(self):
+        enter = end_with(0, "skipped input.bin: bad")
+        assert verdict_of(enter, tool="tool: error: ", expected=SAME)[1].startswith("leaves out what is legal")
+
     def test_refusing_what_is_legal(self):
         assert verdict_of(fail("{path} is bad"), expected=SAME)[1].startswith("refuses what is legal")
 

@@ -51,3 +51,9 @@ def test_a_container_that_holds_itself():
     value["a"].append(value)
     with pytest.raises(UnsafePickleError, match="dict that holds itself"):
         load(pickle.dumps(value))
+
+
+@pytest.mark.parametrize("code", [b"\x00", b"h\x05.", b"0.", b"a.", b"b.", b"Nb.", b"s."])
+def test_damage_is_called_so(code):
+    with pytest.raises(pickle.UnpicklingError, match=r"damaged pickle|Memo value not found"):
+        load(code)

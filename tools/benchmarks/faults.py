@@ -103,7 +103,7 @@ def _counts(results: Results) -> str:
     words = {
         "error": "ended in one clear line",
         "skip": "in a documented skip",
-        "accepted": "were accepted with a right result",
+        "accepted": "were accepted, their results finite",
     }
     told = [f"{counted[outcome]} {words[outcome]}" for outcome in OUTCOMES]
     return f"{', '.join(told)}, {counted['fault']} misbehaved"

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from faults.case import ANYTHING, ORDINARY, REFUSED, Limits
+from faults.case import ANYTHING, ORDINARY, REFUSED, SAME, Limits
 
 Writer = Callable[[Path], object]
+SOUND = "nothing"
 _SHARES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
 _FLIPPED = (1, 2, 8, 64)  # bits
 _OTHER_CONTENT = {
@@ -43,7 +44,7 @@ class Damage:
 
 
 def damages(sound: bytes, seed: int, tolerant: bool = False) -> Iterator[Damage]:
-    """Hostile variants of a sound file.
+    """A sound file, to see that the door opens at all, and hostile variants of it.
 
     Args:
         sound: Its content.
@@ -51,6 +52,7 @@ def damages(sound: bytes, seed: int, tolerant: bool = False) -> Iterator[Damage]
         tolerant: The format may read in part, or has no checksum: what is left may be of use.
     """
     rng = np.random.default_rng(seed)
+    yield Damage(SOUND, "nothing is wrong", _writes(sound), SAME)
     yield from _truncated(sound, tolerant)
     yield from _flipped(sound, rng)
     yield from _replaced(sound, rng)
@@ -93,6 +95,11 @@ def _replaced(sound: bytes, rng: np.random.Generator) -> Iterator[Damage]:
     yield Damage("wrong type", "random bytes", _writes(rng.bytes(max(64, len(sound) % 65536))))
     for name, content in _OTHER_CONTENT.items():
         yield Damage("wrong type", name, _writes(content))
+
+
+def hostile(sound: bytes, seed: int, tolerant: bool = False) -> list[Damage]:
+    """``damages`` without the sound file, for a door that does not take it: it is of another model, or takes long."""
+    return [damage for damage in damages(sound, seed, tolerant) if damage.kind != SOUND]
 
 
 def no_files(sound: bytes) -> Iterator[Damage]:

@@ -19,12 +19,14 @@ from mion_plugin.body import SMPLBody
 from mion_plugin.body.export import export_body
 from mion_plugin.candidates.pool import make_pool, save_pool
 from mion_plugin.demo_data import KEYPOINTS, PHOTO
+from mion_plugin.geometry.keypoints import keypoint_names
 from mion_plugin.inference.videos import VideoWriter
 from mion_plugin.synthesis.writing import SetSettings, write_set
 from mion_plugin.weights import save_weights
 
 NUM_PEOPLE = 3
 _NUM_FRAMES, _SMALLER = 3, 4  # of the video; its sides are so many times smaller than the photograph's
+_BVH_END = "End Site\n{\nOFFSET 0 5 0\n}\n"
 _UPRIGHT = np.array([np.pi, 0.0, 0.0])
 
 
@@ -57,6 +59,8 @@ def write_seeds(folder: Path, seed: int = 0) -> Seeds:
     keypoints = json.loads(KEYPOINTS.read_text())
     keypoints["images"][0]["file_name"] = "photo.jpg"
     (folder / "keypoints.json").write_text(json.dumps(keypoints))
+    _copy(PHOTO, folder / "album" / "photos" / "photo.jpg")
+    (folder / "album.json").write_text(json.dumps(_with_another(keypoints, "broken.jpg")))
     for suffix in ("png", "jpg", "bmp", "tif", "webp"):
         Image.fromarray(rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)).save(folder / f"small.{suffix}")
     write_set(SetSettings(NUM_PEOPLE, image_size=64), folder / "people")
@@ -70,6 +74,14 @@ def write_seeds(folder: Path, seed: int = 0) -> Seeds:
     for write in (_write_coco, _write_lspet, _write_pw3d):
         write(folder, rng)
     return Seeds(folder, seed)
+
+
+def _with_another(keypoints: dict[str, Any], name: str) -> dict[str, Any]:
+    """The annotations also of a copy of the first image, by another name."""
+    first = keypoints["images"][0]
+    copy = {**first, "id": -1, "file_name": name}
+    people = [{**one, "image_id": -1} for one in keypoints["annotations"] if one["image_id"] == first["id"]]
+    return {"images": [first, copy], "annotations": [*keypoints["annotations"], *people]}
 
 
 def _write_npz_body(source: Path, path: Path) -> None:
@@ -98,11 +110,25 @@ def _write_motion(folder: Path, rng: np.random.Generator) -> None:
     poses[:, 3:66] = rng.normal(scale=0.15, size=(12, 63))
     content = {"poses": poses, "trans": np.zeros((12, 3)), "mocap_framerate": 30.0, "gender": "neutral"}
     np.savez(folder / "motion.npz", **content)
-    joint = "{\n OFFSET 0 10 0\n CHANNELS 3 Zrotation Xrotation Yrotation\n End Site\n {\n  OFFSET 0 5 0\n }\n}\n"
-    channels = "CHANNELS 6 Xposition Yposition Zposition Zrotation Xrotation Yrotation"
-    text = f"HIERARCHY\nROOT Hips\n{{\nOFFSET 0 0 0\n{channels}\nJOINT Spine\n{joint}}}\n"
-    frames = "\n".join(" ".join(f"{value:.3f}" for value in rng.normal(size=9)) for _ in range(3))
-    (folder / "motion.bvh").write_text(f"{text}MOTION\nFrames: 3\nFrame Time: 0.033\n{frames}\n")
+    body = SMPLBody().arrays
+    joints = 100 * body.J_regressor @ body.v_template
+    frames = "\n".join(" ".join(f"{value:.3f}" for value in rng.normal(size=3 + 3 * len(joints))) for _ in range(3))
+    hierarchy = _bvh_joint(0, joints, body.parents)
+    (folder / "motion.bvh").write_text(f"HIERARCHY\n{hierarchy}MOTION\nFrames: 3\nFrame Time: 0.033\n{frames}\n")
+
+
+def _bvh_joint(number: int, joints: np.ndarray, parents: np.ndarray) -> str:
+    """A joint of a BVH file, with what hangs on it; in centimetres."""
+    root = parents[number] < 0
+    offset = joints[number] - (0 if root else joints[parents[number]])
+    places, count = ("Xposition Yposition Zposition ", 6) if root else ("", 3)
+    below = "".join(_bvh_joint(child, joints, parents) for child in np.flatnonzero(parents == number))
+    return (
+        f"{'ROOT' if root else 'JOINT'} {keypoint_names('smpl')[number]}\n{{\n"
+        f"OFFSET {' '.join(f'{value:.3f}' for value in offset)}\n"
+        f"CHANNELS {count} {places}Zrotation Xrotation Yrotation\n"
+        f"{below or _BVH_END}}}\n"
+    )
 
 
 def _write_coco(folder: Path, rng: np.random.Generator) -> None:

@@ -56,6 +56,8 @@ def judge(case: Case, ending: Ending, folder: Path, inputs: dict[str, tuple]) ->
         inputs: ``list_folder`` of ``in`` before.
     """
     outcome, told = _outcome(case, ending)
+    if outcome == "skip" and case.expected == SAME:
+        outcome, told = "fault", f"leaves out what is legal: {told}"
     fault = told if outcome == "fault" else _trace(case, outcome, folder, inputs)
     return Verdict("fault", fault) if fault else Verdict(outcome, told)
 

@@ -79,7 +79,7 @@ def _lspet() -> Iterator[Damage]:
         ("cells", np.array([[1, "a"]], dtype=object), REFUSED),
         ("complex numbers", sound * 1j, REFUSED),
         ("NaN", np.full_like(sound, np.nan), REFUSED),
-        ("1e308", np.concatenate([sound[:, :2] * 1e307, sound[:, 2:]], axis=1), REFUSED),
+        ("1e308", np.concatenate([np.full((14, 2, 3), 1e308), sound[:, 2:]], axis=1), REFUSED),
         ("axes exchanged", sound.transpose(2, 1, 0), REFUSED),
         ("all in one point", np.ones_like(sound), REFUSED),
     ):
@@ -108,7 +108,11 @@ def _pw3d(content: dict[str, Any]) -> Iterator[Damage]:
             yield Damage("wrong type", f"{key}: {told}", _writes(pickle.dumps({**content, key: other}, 2)), expected)
         if (isinstance(value, list) and isinstance(value[0], np.ndarray)) or isinstance(value, np.ndarray):
             for bad in (np.nan, np.inf):
-                hit = [np.full_like(value[0], bad, dtype=np.float64)] if isinstance(value, list) else value * bad
+                hit = (
+                    [np.full_like(value[0], bad, dtype=np.float64)]
+                    if isinstance(value, list)
+                    else np.full(value.shape, bad)
+                )
                 yield Damage("NaN or infinite", f"{key}: {bad}", _writes(pickle.dumps({**content, key: hit}, 2)))
     flat = {**content, "cam_poses": np.zeros((2, 4, 4))}
     yield Damage("wrong type", "cameras that are no rotations", _writes(pickle.dumps(flat, 2)))

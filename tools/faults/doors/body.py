@@ -43,7 +43,7 @@ def cases(seeds: Seeds) -> Iterator[Case]:
     yield from file_cases("body: regressor", _REGRESSOR, few, _pose_folder, beside=beside, mentions=("regressor_h36m",))
     options = {"tool": "synthesize: error: "}
     few = [*list(damages(sound, seeds.seed))[::8], *list(_pickles())[::8]]
-    yield from file_cases("synthesize: body", _PICKLE, few, _synthesize, **options)
+    yield from file_cases("synthesize: body", _PICKLE, few, _synthesize, beside=beside, **options)
 
 
 def _pickles() -> Iterator[Damage]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from faults import documents
 from faults.case import ANYTHING, REFUSED, Case
-from faults.damage import Damage, damages
+from faults.damage import Damage, hostile
 from faults.doors.files import file_cases, tool
 from faults.seeds import Seeds
 
@@ -52,7 +52,7 @@ def cases(seeds: Seeds) -> Iterator[Case]:
     # cut or changed text may be a program that defines nothing, or less
     texts = [
         damage
-        for damage in damages(sound, seeds.seed)
+        for damage in hostile(sound, seeds.seed)
         if damage.kind not in ("bits flipped", "wrong order") and damage.name != "99% left"
     ]
     train = [*texts, *_settings()]
@@ -70,7 +70,7 @@ def cases(seeds: Seeds) -> Iterator[Case]:
     )
     yield from file_cases("demo: config", "config.py", texts[::2], _demo(seeds), tool="demo.py: error: ")
     document = json.dumps({"_base_": [str(_TINY)], "model": {"train_candidates": 2}}).encode()
-    few = [*damages(document, seeds.seed), *documents.hostile_texts()]
+    few = [*hostile(document, seeds.seed), *documents.hostile_texts()]
     few = [damage for damage in few if damage.kind != "bits flipped"]
     options = {"tool": "train.py: error: ", "may_leave": _LOGS}
     yield from file_cases("train: JSON config", "config.json", few, _train, **options)

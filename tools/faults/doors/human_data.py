@@ -12,7 +12,7 @@ import numpy as np
 from faults import arrays, pickles
 from faults.arrays import Content, read_npz, writes_npz
 from faults.case import ANYTHING, REFUSED, Case, WrongResultError, require_equal, require_finite
-from faults.damage import Damage, damages
+from faults.damage import Damage, damages, hostile
 from faults.doors.files import file_cases, tool
 from faults.seeds import NUM_PEOPLE, Seeds
 from mion_plugin.datasets import HumanDataset
@@ -55,7 +55,7 @@ def cases(seeds: Seeds) -> Iterator[Case]:
     ]
     yield from file_cases("annotations", _NAME, every, _read, same=read_same)
     detect = _detector(seeds)
-    few = [*list(damages(path.read_bytes(), seeds.seed))[::3], *_paths(content), *_rows(content)]
+    few = [*hostile(path.read_bytes(), seeds.seed)[::3], *_paths(content), *_rows(content)]
     few += list(arrays.pickled_members(content, "smpl"))[::4]
     options = {"tool": "detect_keypoints: error: "}
     yield from file_cases("detect_keypoints: annotations", _NAME, few, detect, **options, mentions=("nothing.pth",))

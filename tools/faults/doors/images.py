@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -148,7 +147,9 @@ def _demo_cases(seeds: Seeds) -> Iterator[Case]:
     options = {"tool": _ERROR}
     small = list(damages(sound, seeds.seed, tolerant=True))[::4]
     yield from file_cases("demo: image", "photo.jpg", small, _demo(seeds), **options)
-    yield from file_cases("demo: folder", "photos/broken.jpg", small, _demo_of_folder(seeds), **options)
+    yield from file_cases(
+        "demo: folder", "photos/broken.jpg", small, _demo_of_folder(seeds), beside=seeds.path("album"), **options
+    )
     for name in _ODD_NAMES:
         yield Case(
             "demo: image", "odd name", ascii(name), lambda folder, n=name: _named(folder, sound, n), _detect,
@@ -165,22 +166,8 @@ def _demo(seeds: Seeds) -> Callable[[Path, Path], int]:
 
 def _demo_of_folder(seeds: Seeds) -> Callable[[Path, Path], int]:
     """A folder of which one image is damaged and the other sound."""
-
-    def enter(path: Path, out: Path) -> int:
-        return _demo(seeds)(path.parent, out)
-
-    def with_sound(path: Path, out: Path) -> int:
-        folder = out.parent / "tmp" / "photos"
-        folder.mkdir()
-        for source in (path, seeds.path("photo.jpg")):
-            if source.exists() or source.is_symlink():
-                os.symlink(source, folder / source.name)
-        try:
-            return enter(folder / "any", out)
-        finally:
-            shutil.rmtree(folder)
-
-    return with_sound
+    keypoints = str(seeds.path("album.json"))
+    return lambda path, out: tool("demo").main([str(path.parent), "--keypoints", keypoints, "--out", str(out)])
 
 
 def _detect(path: Path, out: Path) -> int:

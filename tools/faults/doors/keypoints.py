@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from faults.case import ANYTHING, REFUSED, Case, SkippedError, WrongResultError, require_finite
+from faults.case import ANYTHING, REFUSED, SAME, Case, SkippedError, WrongResultError, require_finite
+from faults.damage import SOUND
 from faults.seeds import Seeds
 from mion_plugin.body import SMPLBody
 from mion_plugin.candidates import CandidateSelector
@@ -50,6 +51,7 @@ def _changed_keypoints(sound: np.ndarray) -> Changes:
         result[place] = value
         return result
 
+    yield SOUND, "nothing is wrong", sound, SAME
     seen = int(np.flatnonzero(sound[:, 2])[0])
     for value in (np.nan, np.inf, -np.inf):
         yield "NaN or infinite", f"x is {value}", changed((seen, 0), value), REFUSED
@@ -57,7 +59,9 @@ def _changed_keypoints(sound: np.ndarray) -> Changes:
         yield "NaN or infinite", f"all is {value}", np.full((17, 3), value), REFUSED
     for value in (1e6, -1e6, 1e30, 1e200, 1e308, 1e-300):
         yield "huge", f"x is {value:g}", changed((seen, 0), value), ANYTHING
-        yield "huge", f"all coordinates times {value:g}", sound * [value, value, 1.0], ANYTHING
+        with np.errstate(over="ignore"):
+            scaled = sound * [value, value, 1.0]
+        yield "huge", f"all coordinates times {value:g}", scaled, ANYTHING
         yield "huge", f"all confidences {value:g}", changed((slice(None), 2), abs(value)), ANYTHING
     yield "wrong type", "a negative confidence", changed((seen, 2), -1.0), ANYTHING
     yield "wrong type", "no confidence", changed((slice(None), 2), 0.0), REFUSED
@@ -80,6 +84,7 @@ def _changed_keypoints(sound: np.ndarray) -> Changes:
 
 def _changed_images() -> Changes:
     picture = np.random.default_rng(0).integers(0, 256, (425, 640, 3), dtype=np.uint8)
+    yield SOUND, "nothing is wrong", picture, SAME
     yield "wrong type", "floats", picture / 255.0, REFUSED
     yield "wrong type", "16 bits", picture.astype(np.uint16), REFUSED
     yield "wrong type", "None", None, REFUSED
@@ -107,6 +112,7 @@ def _body() -> SMPLBody:
 
 def _changed_vertices() -> Changes:
     sound = _body()(torch.tensor([[[torch.pi, 0.0, 0.0]] + [[0.0] * 3] * 23])).vertices + torch.tensor([0.0, 0.0, 45.0])
+    yield SOUND, "nothing is wrong", sound, SAME
     for value in (torch.nan, torch.inf, -torch.inf):
         hit = sound.clone()
         hit[0, 100] = value

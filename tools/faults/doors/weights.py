@@ -13,7 +13,7 @@ import torch
 import mion_plugin
 from faults import pickles
 from faults.case import ANYTHING, REFUSED, Case, require_finite
-from faults.damage import Damage, damages
+from faults.damage import Damage, damages, hostile
 from faults.doors.files import file_cases, tool
 from faults.seeds import Seeds, small_network
 from mion_plugin.detection.pose_checkpoint import load_pose_weights
@@ -28,7 +28,7 @@ def cases(seeds: Seeds) -> Iterator[Case]:
     yield from file_cases("weights", _NAME, every, _load)
     yield from file_cases("weights of a pose network", _NAME, every[::3], _load_pose)
     yield from file_cases("publish_model", _NAME, every[::2], _publish, tool="publish_model.py: error: ")
-    few = [*list(damages(seeds.read(_NAME), seeds.seed))[::6], *list(_pickles(seeds))[::10]]
+    few = [*hostile(seeds.read(_NAME), seeds.seed)[::6], *list(_pickles(seeds))[::10]]
     yield from file_cases("demo: weights", _NAME, few, _demo(seeds), tool="demo.py: error: ")
 
 
@@ -97,7 +97,10 @@ def _tensors() -> Iterator[Damage]:
     for told, tensor in (
         ("10^12 numbers that are one", torch.zeros(1).expand(10**12)),
         ("10^9 numbers that are one", torch.zeros(1).expand(10**9)),
-        ("a sparse one of 10^12", torch.sparse_coo_tensor(torch.zeros(1, 1).long(), torch.ones(1), (10**12,))),
+        (
+            "a sparse one of 10^12",
+            torch.sparse_coo_tensor(torch.zeros(1, 1).long(), torch.ones(1), (10**12,)),
+        ),
         ("on a device that is not there", torch.zeros(10**12, device="meta")),
         ("quantised", torch.quantize_per_tensor(torch.zeros(3), 0.1, 0, torch.qint8)),
     ):
