@@ -39,7 +39,7 @@ class PoseDistance(nn.Module):
         # Double precision: the arc cosine of nearly equal rotations is lost in single.
         self.register_buffer("body_parameters", to_parameters(body_pose.double()), persistent=False)
         orient = to_parameters(global_orient.double())
-        orient_squared = self._squared(orient[:, None, None], orient[None, :, None])
+        orient_squared = self._squared(orient[:, None, None], orient[None, :, None]).fill_diagonal_(0.0)
         self.register_buffer("orient_squared", orient_squared, persistent=False)
 
     def within(self, sample: Tensor, pose: Tensor, orientation: Tensor) -> Callable[[Tensor], Tensor]:
@@ -56,12 +56,16 @@ class PoseDistance(nn.Module):
         # A pose often appears with several orientations: its joints are compared once.
         num_poses = len(self.body_parameters)
         keys, group = torch.unique_consecutive(sample * num_poses + pose, return_inverse=True)
-        group_sample, group_parameters = keys // num_poses, self.body_parameters[keys % num_poses]
+        group_sample, group_pose = keys // num_poses, keys % num_poses
+        group_parameters = self.body_parameters[group_pose]
 
         def distance_to(entry: Tensor) -> Tensor:
             chosen = self.body_parameters[pose[entry]]
             at_once = zip(group_parameters.split(_AT_ONCE), group_sample.split(_AT_ONCE), strict=True)
             body_squared = torch.cat([self._squared(parameters, chosen[of]) for parameters, of in at_once])
+            # Exactly, not to the arc cosine's rounding: in a product of poses and orientations, two that differ in
+            # the pose alone are as far apart as two others are, and such ties must be seen as ties.
+            body_squared = body_squared.masked_fill(group_pose == pose[entry][group_sample], 0.0)
             return (body_squared[group] + self.orient_squared[orientation, orientation[entry][sample]]).sqrt()
 
         return distance_to

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from support.exhaustive_selection import select_exhaustively
@@ -40,6 +40,7 @@ def test_equals_exhaustive_evaluation_with_hundreds_compatible(stick_pool, dista
 
 
 @settings(deadline=None, max_examples=15)
+@example(seed=327, nearest=5.0, shift=0.0, max_fit_loss=1e5)  # two poses by two orientations: a tie
 @given(
     seed=st.integers(0, 1000),
     nearest=st.sampled_from([1.2, 5.0, 40.0, 1000.0]),

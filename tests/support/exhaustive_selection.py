@@ -53,7 +53,8 @@ def select_exhaustively(pool, keypoints2d, num_candidates=5, max_fit_loss=2000.0
         rest = [i for i in available if i not in chosen]
         if rest:
             nearest = [min(pose_distance(pose(i), pose(c), distance) for c in chosen) for i in rest]
-            chosen.append(rest[int(np.argmax(nearest))])
+            # Ties, which a product of poses and orientations has, go to the first: rounding must not decide them.
+            chosen.append(rest[int(np.argmax(np.round(nearest, 9)))])
         else:
             chosen.append(next(int(i) for i in np.argsort(losses, kind="stable") if int(i) not in chosen))
     return np.array(chosen), losses[chosen], len(available)
