@@ -33,7 +33,11 @@ def pose_distance(pose_a, pose_b, kind="geodesic"):
 
 
 def select_exhaustively(pool, keypoints2d, num_candidates=5, max_fit_loss=2000.0, distance="geodesic"):
-    """Index (N,), loss (N,), number compatible, for one sample, by trying every candidate in a loop."""
+    """Index (N,), loss (N,), number compatible, for one sample, by trying every candidate in a loop.
+
+    Where no candidate stands in front of the camera, index -1 and the loss ``max_fit_loss``; where fewer than N do, the
+    first choice again.
+    """
     orientations = Rotation.from_rotvec(pool.global_orient.astype(np.float64)).as_matrix()
     losses = np.array(
         [
@@ -42,6 +46,9 @@ def select_exhaustively(pool, keypoints2d, num_candidates=5, max_fit_loss=2000.0
             for rotation in orientations
         ]
     )
+
+    if not np.isfinite(losses).any():
+        return np.full(num_candidates, -1), np.full(num_candidates, max_fit_loss), 0
 
     def pose(index):
         p, o = divmod(index, len(orientations))
@@ -56,5 +63,6 @@ def select_exhaustively(pool, keypoints2d, num_candidates=5, max_fit_loss=2000.0
             # Ties, which a product of poses and orientations has, go to the first: rounding must not decide them.
             chosen.append(rest[int(np.argmax(np.round(nearest, 9)))])
         else:
-            chosen.append(next(int(i) for i in np.argsort(losses, kind="stable") if int(i) not in chosen))
+            fillers = [int(i) for i in np.argsort(losses, kind="stable") if np.isfinite(losses[i]) and i not in chosen]
+            chosen.append(fillers[0] if fillers else chosen[0])
     return np.array(chosen), losses[chosen], len(available)
