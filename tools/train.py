@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from cli import OneLineParser, add_common_arguments, add_hook, load_config, report_errors, start_launcher
@@ -71,6 +73,29 @@ def _check_optimizer(cfg: Config) -> None:
         raise ValueError(f"optim_wrapper.optimizer.type {name}: no such optimizer is registered")
 
 
+def _advise_on_bfloat16(cfg: Config) -> None:
+    """Say which options of the config slow a CPU down that has to emulate bfloat16."""
+    if torch.cuda.is_available() or torch.backends.cpu.get_cpu_capability() != "AVX2":
+        return
+    options = [f"{name}=False" for name in _switched_on(cfg.get("model"), "model", "bfloat16_")]
+    if options:
+        print(
+            "train.py: this CPU has no instructions for bfloat16; the training is several times as fast with "
+            f"--cfg-options {' '.join(options)}",
+            file=sys.stderr,
+        )
+
+
+def _switched_on(part: Any, name: str, prefix: str) -> Iterator[str]:
+    """Dotted names, below ``name``, of the options that are True and begin so."""
+    if not isinstance(part, dict):
+        return
+    for key, value in part.items():
+        if key.startswith(prefix) and value is True:
+            yield f"{name}.{key}"
+        yield from _switched_on(value, f"{name}.{key}", prefix)
+
+
 @report_errors("train.py")
 def main(arguments: list[str] | None = None) -> int:
     """Train; 2 on bad input."""
@@ -79,6 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
     start_launcher(args)
     cfg = make_config(args)
     remove_partial_checkpoints(cfg.work_dir)
+    _advise_on_bfloat16(cfg)
     Runner.from_cfg(cfg).train()
     return 0
 

@@ -62,6 +62,7 @@ def test_a_run_writes_every_table(tmp_path):
     text = out.read_text()
     assert [line for line in text.splitlines() if line.startswith("## ")] == [
         "## Table 1: number of paths",
+        "## Table 2: PNCC-PE against sinusoidal encoding",
         "## Table 3: choosing among 5 paths",
         "## Table 6: surface (mm) and shape",
         "## Running time",

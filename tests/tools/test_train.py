@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -110,3 +111,30 @@ def test_bad_input_ends_with_one_line(tool, arguments, message, capsys, tmp_path
         pytest.skip("--amp works here")
     assert tool.main([*arguments, "--work-dir", str(tmp_path)]) == 2
     assert message in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+CEN_CONFIG = "configs/mion/cen_tiny_synthetic.py"
+
+
+@pytest.mark.parametrize(
+    ("capability", "options", "advice"),
+    [
+        (
+            "AVX2",
+            [],
+            "--cfg-options model.cen.bfloat16_features=False model.refiner.bfloat16_features=False "
+            "model.refiner.bfloat16_transformer=False\n",
+        ),
+        ("AVX2", ["model.cen.bfloat16_features=False", "model.refiner=None"], ""),
+        ("AVX512", [], ""),
+    ],
+)
+def test_advises_a_cpu_without_bfloat16_instructions(monkeypatch, capsys, tmp_path, capability, options, advice):
+    """The options it names are those of the config, and it is silent where there is nothing to gain."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: capability)
+    monkeypatch.setattr(train_tool.Runner, "from_cfg", lambda cfg: SimpleNamespace(train=lambda: None))
+    cfg_options = ["--cfg-options", *options] if options else []
+    assert train_tool.main([CEN_CONFIG, "--work-dir", str(tmp_path), *cfg_options]) == 0
+    printed = capsys.readouterr().err
+    assert printed.endswith(advice) if advice else printed == ""
