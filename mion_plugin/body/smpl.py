@@ -55,7 +55,8 @@ class SMPLBody(nn.Module):
         # lbs wants (207, 6890 * 3)
         posedirs = torch.from_numpy(self.arrays.posedirs).flatten(0, 1).T.contiguous()
         self.register_buffer("posedirs", posedirs, persistent=False)
-        self._pose_keypoints = nn.ModuleDict()
+        # no submodules: what is made at first use would give copies of a model (mmengine's EMAHook, DDP) other buffers
+        self._pose_keypoints: dict[str, PoseKeypoints] = {}
         self._rows_cache: dict[str, tuple[Tensor, Tensor]] = {}
 
     def forward(self, pose: Tensor, betas: Tensor | None = None, transl: Tensor | None = None) -> BodyOutput:
@@ -109,9 +110,8 @@ class SMPLBody(nn.Module):
         """
         rotations, betas = self._check(pose, betas, transl)
         if convention not in self._pose_keypoints:
-            module = PoseKeypoints(self.arrays, keypoint_rows(self.arrays, convention))
-            self._pose_keypoints[convention] = module.to(self.v_template)
-        keypoints = self._pose_keypoints[convention](rotations, betas)
+            self._pose_keypoints[convention] = PoseKeypoints(self.arrays, keypoint_rows(self.arrays, convention))
+        keypoints = self._pose_keypoints[convention].to(self.v_template)(rotations, betas)
         return keypoints if transl is None else keypoints + transl[..., None, :]
 
     def _rows(self, convention: str, like: Tensor) -> tuple[Tensor, Tensor]:

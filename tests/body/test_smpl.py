@@ -31,6 +31,23 @@ def test_shapes_and_registration(posed):
     assert body.state_dict() == {}
 
 
+def test_first_use_adds_no_buffers(posed):
+    """mmengine's EMAHook pairs the buffers of a model with those of a copy that was made before."""
+    body = SMPLBody()
+    before = [name for name, _ in body.named_buffers()]
+    body.keypoints(body(*posed), "h36m")
+    body.pose_keypoints(*posed, convention="h36m")
+    assert [name for name, _ in body.named_buffers()] == before
+
+
+def test_pose_keypoints_follow_the_body_to_another_precision(posed):
+    body = SMPLBody()
+    single = body.pose_keypoints(*posed)
+    double = body.double().pose_keypoints(*(value.double() for value in posed))
+    assert double.dtype == torch.float64
+    torch.testing.assert_close(double.float(), single)
+
+
 def test_matrices_equal_axis_angle(body, posed):
     pose, betas, transl = posed
     from_matrices = body(roma.rotvec_to_rotmat(pose), betas, transl)
