@@ -62,6 +62,9 @@ def cut_down(cfg: Config) -> list[str]:
                 options[f"{loader}.dataset.num_samples"] = 4
     if cfg.get("train_cfg"):
         options |= {"train_cfg.max_epochs": 1, "train_cfg.val_interval": 1}
+    for index, hook in enumerate(cfg.get("custom_hooks", [])):
+        if hook.type == "EMAHook":
+            options[f"custom_hooks.{index}.begin_iter"] = 0
     return ["--cfg-options", *(f"{key}={value}" for key, value in options.items())]
 
 
@@ -95,6 +98,8 @@ def test_it_trains_and_tests(path, tmp_path):
     for part in ("refiner", "cen"):  # trained before
         if f"{part}_checkpoint" in cfg.model:
             write_weights(cfg.model[part], Path(cfg.model[f"{part}_checkpoint"]))
+    if cfg.get("load_from"):
+        write_weights(cfg.model, Path(cfg.load_from))
     if cfg.get("train_dataloader"):
         assert train_tool.main([str(path), *options]) == 0
         log = [json.loads(line) for line in next(tmp_path.rglob("scalars.json")).read_text().splitlines()]
