@@ -91,7 +91,7 @@ class TestEveryVariant:
         model = make_model(**options, body=SMPLBody())
         model.refine(*inputs)  # makes what the body makes when first asked
         with FakeTensorMode():
-            for module in model.modules():
+            for module in modules_and_keypoints(model):
                 become_fake(module)
             image, pose, transl, pncc = (
                 torch.empty(shape, device="cuda") for shape in [*(value.shape for value in inputs), (2, 3, 3, 8, 8)]
@@ -100,6 +100,13 @@ class TestEveryVariant:
             assert {value.device.type for value in vars(output).values()} == {"cuda"}
             with pytest.raises(RuntimeError, match="Device Propagation"):  # so a CPU tensor would be found
                 model.refine(image, pose, transl, pncc.cpu())
+
+
+def modules_and_keypoints(model: nn.Module) -> list[nn.Module]:
+    """All modules, and what their bodies compute keypoints with, which is no submodule."""
+    modules = list(model.modules())
+    bodies = [module for module in modules if isinstance(module, SMPLBody)]
+    return modules + [keypoints for body in bodies for keypoints in body._pose_keypoints.values()]
 
 
 def become_fake(module: nn.Module) -> None:
@@ -250,7 +257,7 @@ class TestKeypointQueries:
         model = make_model(keypoints_in_queries=True, body=SMPLBody())
         self.refine(model, inputs, keypoints2d)
         with FakeTensorMode():
-            for module in model.modules():
+            for module in modules_and_keypoints(model):
                 become_fake(module)
             shapes = [*(value.shape for value in inputs), (2, 3, 3, 8, 8), keypoints2d.shape]
             output = model.refine(*(torch.empty(shape, device="cuda") for shape in shapes))
