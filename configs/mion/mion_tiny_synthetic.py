@@ -1,9 +1,9 @@
 # The three stages together on the synthetic test people, with every way to choose a path. Nothing is trained here: the
-# weights are those of the package, or of mrt_tiny_synthetic.py and cen_tiny_synthetic.py.
+# weights are those of the package, or of mrt_tiny_synthetic.py and cen_tiny_synthetic_averaged.py.
 #   python tools/test.py configs/mion/mion_tiny_synthetic.py --out metrics.json
 #   python tools/test.py configs/mion/mion_tiny_synthetic.py --cfg-options \
 #       model.refiner_checkpoint=work_dirs/mrt_tiny_synthetic/epoch_8.pth \
-#       model.cen_checkpoint=work_dirs/cen_tiny_synthetic/epoch_8.pth
+#       model.cen_checkpoint=work_dirs/cen_tiny_synthetic_averaged/epoch_5.pth
 # Ablations: model.num_candidates=3, model.selection=cen+reprojection, model.cen=None model.cen_checkpoint=None
 #   model.selection=first (stages 1 and 2 alone).
 _base_ = [

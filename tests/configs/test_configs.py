@@ -62,9 +62,8 @@ def cut_down(cfg: Config) -> list[str]:
                 options[f"{loader}.dataset.num_samples"] = 4
     if cfg.get("train_cfg"):
         options |= {"train_cfg.max_epochs": 1, "train_cfg.val_interval": 1}
-    for index, hook in enumerate(cfg.get("custom_hooks", [])):
-        if hook.type == "EMAHook":
-            options[f"custom_hooks.{index}.begin_iter"] = 0
+    if "ema" in cfg.default_hooks:
+        options["default_hooks.ema.begin_iter"] = 0
     return ["--cfg-options", *(f"{key}={value}" for key, value in options.items())]
 
 
@@ -105,6 +104,7 @@ def test_it_trains_and_tests(path, tmp_path):
         log = [json.loads(line) for line in next(tmp_path.rglob("scalars.json")).read_text().splitlines()]
         assert all(math.isfinite(value) for entry in log for value in entry.values())
         assert any("body/MPJPE/best" in entry for entry in log)  # validated
+        assert ("ema" in cfg.default_hooks) == ("ema_state_dict" in torch.load(checkpoint, weights_only=True))
     else:
         write_weights(cfg.model, checkpoint)
     assert test_tool.main([str(path), str(checkpoint), *options, "--out", str(tmp_path / "metrics.json")]) == 0
