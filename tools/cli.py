@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import functools
+import gc
 import inspect
 import io
 import logging
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -155,14 +157,21 @@ def add_hook(cfg: Config, hook: str, **arguments: Any) -> None:
     cfg.custom_hooks = [*(cfg.get("custom_hooks") or []), dict(type=hook, **arguments)]
 
 
-def start_launcher(args: argparse.Namespace) -> None:
-    """Let the launcher's workers find their rank, and each other where there is no GPU.
+@contextlib.contextmanager
+def launched(args: argparse.Namespace) -> Iterator[None]:
+    """Let the launcher's workers find their rank, and each other where there is no GPU; part them after the work.
 
-    mmengine selects a GPU whatever the backend, so on CPUs the processes are joined by gloo before it looks.
+    mmengine selects a GPU whatever the backend, so on CPUs the processes are joined by gloo before it looks. It never
+    parts them, and a thread of gloo that is still alive while Python shuts down now and then aborts the process. After
+    an error nobody is parted: that would wait for collectives of which the others are no longer a part.
     """
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     if args.launcher == "pytorch" and not torch.cuda.is_available():
         torch.distributed.init_process_group("gloo")
+    yield
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+        gc.collect()  # the runner refers to itself, and its model's wrapper to the group, which ends with the last one
 
 
 def report_errors(tool: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
@@ -194,4 +203,4 @@ def _one_line(error: Exception) -> str:
     return " ".join(lines)
 
 
-__all__ = ["OneLineParser", "add_common_arguments", "add_hook", "load_config", "report_errors", "start_launcher"]
+__all__ = ["OneLineParser", "add_common_arguments", "add_hook", "launched", "load_config", "report_errors"]

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from cli import OneLineParser, add_common_arguments, add_hook, load_config, report_errors, start_launcher
+from cli import OneLineParser, add_common_arguments, add_hook, launched, load_config, report_errors
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
@@ -65,11 +65,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Evaluate; 2 on bad input."""
     args = parse_args(arguments)
     prepare_checkpoints()
-    start_launcher(args)
-    metrics = Runner.from_cfg(make_config(args)).test()
-    if args.out is not None and is_main_process():
-        with atomic_path(args.out) as temporary:
-            temporary.write_text(json.dumps(metrics, indent=1))
+    with launched(args):
+        metrics = Runner.from_cfg(make_config(args)).test()
+        if args.out is not None and is_main_process():
+            with atomic_path(args.out) as temporary:
+                temporary.write_text(json.dumps(metrics, indent=1))
     return 0
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from cli import OneLineParser, add_common_arguments, add_hook, load_config, report_errors, start_launcher
+from cli import OneLineParser, add_common_arguments, add_hook, launched, load_config, report_errors
 from mmengine.config import Config
 from mmengine.registry import OPTIMIZERS
 from mmengine.runner import Runner
@@ -101,11 +101,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Train; 2 on bad input."""
     args = parse_args(arguments)
     prepare_checkpoints()
-    start_launcher(args)
-    cfg = make_config(args)
-    remove_partial_checkpoints(cfg.work_dir)
-    _advise_on_bfloat16(cfg)
-    Runner.from_cfg(cfg).train()
+    with launched(args):
+        cfg = make_config(args)
+        remove_partial_checkpoints(cfg.work_dir)
+        _advise_on_bfloat16(cfg)
+        Runner.from_cfg(cfg).train()
     return 0
 
 

@@ -1,5 +1,6 @@
 """Hooks that tests add to a training in another process: import this module through the config's custom_imports."""
 
+import atexit
 import json
 import os
 import signal
@@ -20,6 +21,21 @@ class RecordLossHook(Hook):
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         losses = {name: float(value.detach()) for name, value in outputs.items()}
         (self.out_dir / f"loss_{get_rank()}_{runner.iter}.json").write_text(json.dumps(losses))
+
+
+@HOOKS.register_module()
+class RecordThreadsHook(Hook):
+    """Write the names of the threads, those of libraries too, with which the process ends to ``out_dir/RANK.json``."""
+
+    def __init__(self, out_dir):
+        self.out_dir = Path(out_dir)
+
+    def before_run(self, runner):
+        atexit.register(self._write, self.out_dir / f"{get_rank()}.json")
+
+    @staticmethod
+    def _write(path):
+        path.write_text(json.dumps([name.read_text().strip() for name in Path("/proc/self/task").glob("*/comm")]))
 
 
 @HOOKS.register_module()

@@ -25,7 +25,11 @@ TINY = TOOLS.parent / "configs" / "mion" / "mrt_tiny_synthetic.py"
 CONFIG = """
 _base_ = ["{tiny}"]
 custom_imports = dict(imports=["mion_plugin", "support.training_hooks"], allow_failed_imports=False)
-custom_hooks = [*_base_.custom_hooks, dict(type="RecordLossHook", out_dir="{root}")]
+custom_hooks = [
+    *_base_.custom_hooks,
+    dict(type="RecordLossHook", out_dir="{root}"),
+    dict(type="RecordThreadsHook", out_dir="{threads}"),
+]
 loader = dict(num_workers=0, persistent_workers=False)
 train_dataloader = dict(**loader, dataset=dict(num_samples=4))
 test_dataloader = dict(**loader, batch_size=2, dataset=dict(num_samples=5))
@@ -72,10 +76,11 @@ class Run:
 
     def __init__(self, name: str, processes: int, root: Path) -> None:
         folder = root / name
-        folder.mkdir()
+        self.threads = folder / "threads"
+        self.threads.mkdir(parents=True)
         write_pool(folder / "pool.npz", SMPLBody())
         self.config = folder / f"{name}.py"
-        self.config.write_text(CONFIG.format(tiny=TINY, root=folder))
+        self.config.write_text(CONFIG.format(tiny=TINY, root=folder, threads=self.threads))
         options = ["--work-dir", str(folder), "--cfg-options", f"train_dataloader.batch_size={4 // processes}"]
         if processes > 1:
             launch("dist_train.sh", str(self.config), str(processes), *options)
@@ -122,10 +127,21 @@ class TestTraining:
         for name, expected in one.content["state_dict"].items():
             torch.testing.assert_close(two.content["state_dict"][name], expected, rtol=1e-4, atol=1e-5)
 
+    def test_the_processes_part_before_they_end(self, runs):
+        assert_parted(runs[1])
+
+
+def assert_parted(run: Run) -> None:
+    """A thread of gloo that outlives Python's shutdown may abort the process."""
+    for rank in range(2):
+        names = json.loads((run.threads / f"{rank}.json").read_text())
+        assert names, rank
+        assert not [name for name in names if "gloo" in name], (rank, names)
+
 
 def test_an_odd_number_of_samples_is_counted_once_each(runs, tmp_path):
     """Five samples on two processes: the sampler repeats one to deal out evenly, which must not count."""
-    one, _ = runs
+    one, two = runs
     metrics = []
     for name in ("one", "two"):
         out = tmp_path / f"{name}.json"
@@ -133,7 +149,8 @@ def test_an_odd_number_of_samples_is_counted_once_each(runs, tmp_path):
         if name == "one":
             assert test_tool.main([str(one.config), str(one.checkpoint), *arguments]) == 0
         else:
-            launch("dist_test.sh", str(one.config), str(one.checkpoint), "2", *arguments)
+            launch("dist_test.sh", str(two.config), str(one.checkpoint), "2", *arguments)
         metrics.append(json.loads(out.read_text()))
     assert metrics[0]["body/num_samples"] == metrics[1]["body/num_samples"] == 5
     assert metrics[1] == pytest.approx(metrics[0], rel=1e-4)
+    assert_parted(two)
