@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from mion_plugin import path_selection
 from mion_plugin.body.smpl import SMPLBody
+from mion_plugin.parts import Part, build_part
 from mion_plugin.path_selection import RULES
 from mion_plugin.refinement.camera import CropCamera
 from mion_plugin.refinement.precision import full_precision
 from mion_plugin.registry import MODELS
 from mion_plugin.weights import load_part
 
-Part = Mapping[str, Any] | nn.Module  # a config, or what would be built from it
 Path = str | os.PathLike[str]
 _PATHS = ("pose", "betas", "transl")
 
@@ -99,7 +99,7 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         _check_options(selection, reprojection_weight, cen, cen_checkpoint)
         self.selection, self.reprojection_weight, self.seed = selection, float(reprojection_weight), seed
-        self.refiner: Any = _build(refiner)
+        self.refiner: Any = build_part(refiner)
         self.cen = None if cen is None else _build_cen(cen, self.refiner)
         if num_candidates is not None:
             _set_num_candidates(self.refiner, num_candidates)
@@ -209,14 +209,9 @@ def _check_options(selection: str, weight: float, cen: Part | None, cen_checkpoi
         raise ValueError(f"reprojection_weight is {weight}, expected a number not below 0")
 
 
-def _build(part: Part, **defaults: Any) -> Any:
-    """The part itself, or what its config, completed by the defaults, describes."""
-    return part if isinstance(part, nn.Module) else MODELS.build({**defaults, **part})
-
-
 def _build_cen(cen: Part, refiner: Any) -> nn.Module:
     camera = refiner.camera
-    built = _build(cen, focal_length=camera.focal_length, image_size=camera.image_size, body=refiner.body)
+    built = build_part(cen, focal_length=camera.focal_length, image_size=camera.image_size, body=refiner.body)
     own = getattr(built, "camera", camera)
     if (own.focal_length, own.image_size) != (camera.focal_length, camera.image_size):
         raise ValueError(

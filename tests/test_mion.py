@@ -9,6 +9,7 @@ import pytest
 import torch
 from mmengine.evaluator import Evaluator
 from mmengine.structures import BaseDataElement
+from support.fake_tensors import become_fake
 from support.tiny_mion import TinyCEN, make_body_pool, make_images, make_mion, make_samples, refiner_config
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -323,12 +324,7 @@ class TestDevices:
         pose, transl = (torch.stack([sample.candidates.get(key) for sample in samples]) for key in ("pose", "transl"))
         model(IMAGES, samples)  # builds what is made on first use
         with FakeTensorMode(allow_non_fake_inputs=True) as mode:
-            for module in model.modules():
-                for name, buffer in list(module.named_buffers(recurse=False)):
-                    setattr(module, name, mode.from_tensor(buffer).to("cuda"))
-                for name, parameter in list(module.named_parameters(recurse=False)):
-                    fake = nn.Parameter(mode.from_tensor(parameter.detach()).to("cuda"), requires_grad=False)
-                    setattr(module, name, fake)
+            become_fake(model)
 
             def fake(value: Tensor) -> Tensor:
                 return mode.from_tensor(value).to("cuda")

@@ -10,9 +10,8 @@ from typing import Any
 import torch
 from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
-from torch import Tensor, nn
+from torch import Tensor
 
-from mion_plugin.candidates import CandidateSelector
 from mion_plugin.consistency.bodies import Bodies
 from mion_plugin.consistency.distance import vertex_distance
 from mion_plugin.consistency.losses import ConsistencyLoss
@@ -21,13 +20,19 @@ from mion_plugin.consistency.pairs import check_kinds, draw_kinds, perturbed_bod
 from mion_plugin.consistency.perturbation import Perturbation
 from mion_plugin.consistency.predictions import ScoredBodies, pack_scored
 from mion_plugin.consistency.refiner import FrozenRefiner
-from mion_plugin.refinement.candidates import Candidates, brought_candidates, draw_candidates, select_candidates
+from mion_plugin.parts import Part, build_part
+from mion_plugin.refinement.candidates import (
+    Candidates,
+    brought_candidates,
+    build_selector,
+    draw_candidates,
+    select_candidates,
+)
 from mion_plugin.refinement.precision import full_precision
 from mion_plugin.refinement.predictions import refined_fit_loss
 from mion_plugin.refinement.samples import Targets, collect_targets, common_convention, input_keypoints, name_of
 from mion_plugin.registry import MODELS
 
-Part = Mapping[str, Any] | nn.Module  # a config, or what would be built from it
 _MODES = ("tensor", "loss", "predict")
 _SELECTOR = MappingProxyType({"type": "mion.CandidateSelector"})
 _CANDIDATES_ALONE = MappingProxyType({"candidate": 1.0})
@@ -79,12 +84,12 @@ class ConsistencyModel(BaseModel):
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         if num_bodies < 1:
             raise ValueError(f"num_bodies is {num_bodies}, expected at least 1")
-        self.cen: ConsistencyEstimationNetwork = _build(cen, type="mion.CEN")
-        self.selector = None if selector is None else _build_selector(selector, self.cen)
+        self.cen: ConsistencyEstimationNetwork = build_part(cen, type="mion.CEN")
+        self.selector = None if selector is None else build_selector(selector, self.cen.camera, "network")
         self.pairs = check_kinds(pairs)
         self.num_bodies = num_bodies
         self.perturbation = Perturbation(**(perturbation or {}))
-        self.consistency_loss: ConsistencyLoss = _build(loss, type="mion.ConsistencyLoss")
+        self.consistency_loss: ConsistencyLoss = build_part(loss, type="mion.ConsistencyLoss")
         self.refiner = None if refiner is None else FrozenRefiner(refiner, refiner_checkpoint, self.cen.camera)
         if self.pairs.get("refined", 0) > 0 and self.refiner is None:
             raise ValueError("pairs has the kind 'refined', which needs a refiner")
@@ -248,19 +253,3 @@ def _true_bodies(targets: Targets) -> Bodies:
     """(B, 1); zero pose and shape where unknown, and no place."""
     betas = targets.betas[:, None]
     return Bodies(targets.rotations[:, None], betas, betas.new_zeros(len(betas), 1, 3))
-
-
-def _build(part: Part | None, **defaults: Any) -> Any:
-    """The part itself, or what its config, completed by the defaults, describes."""
-    return part if isinstance(part, nn.Module) else MODELS.build({**defaults, **(part or {})})
-
-
-def _build_selector(selector: Part, cen: ConsistencyEstimationNetwork) -> CandidateSelector:
-    camera = cen.camera
-    built = _build(selector, focal_length=camera.focal_length, image_size=camera.image_size)
-    if (built.focal_length, built.image_size) != (camera.focal_length, camera.image_size):
-        raise ValueError(
-            f"the selector's camera has focal_length {built.focal_length} and image_size {built.image_size}, the "
-            f"network's {camera.focal_length} and {camera.image_size}"
-        )
-    return built

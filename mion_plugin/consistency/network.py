@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -16,12 +15,12 @@ from mion_plugin.consistency.encoding import EncodedBodies
 from mion_plugin.consistency.heads import OUTPUTS, AnchorHead, LocalHead, VertexHead
 from mion_plugin.consistency.zoom import BodyBoxes, body_boxes
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
+from mion_plugin.parts import Part, build_part
 from mion_plugin.refinement.camera import CropCamera
 from mion_plugin.refinement.precision import full_precision
 from mion_plugin.registry import MODELS
 from mion_plugin.rendering.pncc import PNCCRenderer
 
-Part = Mapping[str, Any] | nn.Module  # a config, or what would be built from it
 POOLINGS = ("all", "body")
 _RGB = 3
 _CHANNELS = 2 * _RGB  # image and PNCC
@@ -81,8 +80,8 @@ class ConsistencyEstimationNetwork(BaseModule):
                 raise ValueError(f"{name} is {value!r}, expected one of {', '.join(known)}")
         self.camera = CropCamera(focal_length, image_size)
         self.pooling, self.crop_to_body, self.bfloat16_features = pooling, crop_to_body, bfloat16_features
-        self.body: SMPLBody = _build(body, type="mion.SMPLBody")
-        self.renderer: PNCCRenderer = _build(renderer, type="mion.PNCCRenderer", size=image_size, body=self.body)
+        self.body: SMPLBody = build_part(body, type="mion.SMPLBody")
+        self.renderer: PNCCRenderer = build_part(renderer, type="mion.PNCCRenderer", size=image_size, body=self.body)
         self.body_height = template_height(self.body.v_template)
         self.backbone = _build_backbone(backbone)
         channels = feature_channels or getattr(self.backbone, "out_channels", None)
@@ -196,12 +195,7 @@ def _last(features: Any) -> Tensor:
     return features if isinstance(features, Tensor) else features[-1]
 
 
-def _build(part: Part | None, **defaults: Any) -> Any:
-    """The part itself, or what its config, completed by the defaults, describes."""
-    return part if isinstance(part, nn.Module) else MODELS.build({**defaults, **(part or {})})
-
-
 def _build_backbone(backbone: Part | None) -> nn.Module:
     if backbone is None:
-        return _build({"type": "mion.TorchvisionResNet", "depth": 34, "in_channels": _CHANNELS})
-    return _build(backbone, in_channels=_CHANNELS)
+        return build_part({"type": "mion.TorchvisionResNet", "depth": 34, "in_channels": _CHANNELS})
+    return build_part(backbone, in_channels=_CHANNELS)

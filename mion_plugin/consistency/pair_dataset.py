@@ -15,10 +15,12 @@ from torch import nn
 
 from mion_plugin.body.arrays import NUM_BETAS
 from mion_plugin.body.smpl import SMPLBody
-from mion_plugin.candidates import CandidateSelection, CandidateSelector
+from mion_plugin.candidates import CandidateSelection
 from mion_plugin.datasets.randomness import Epoch
 from mion_plugin.geometry.camera import IMAGE_SIZE
 from mion_plugin.geometry.keypoints import convert_keypoints
+from mion_plugin.refinement.camera import CropCamera
+from mion_plugin.refinement.candidates import build_selector
 from mion_plugin.registry import DATASETS, MODELS
 from mion_plugin.synthesis.backgrounds import FolderBackground
 from mion_plugin.synthesis.bodies import MAX_BETA, PoseSource
@@ -89,7 +91,8 @@ class CandidatePairDataset(torch.utils.data.Dataset):
             skins=None if skins is None else SkinTextures(skins),
             degradation=Degradation(**(degradation or {})),
         )
-        self.selector = _build_selector(selector, self.synthesizer)
+        camera = CropCamera(self.synthesizer.focal_length, self.synthesizer.image_size)
+        self.selector = build_selector(selector, camera, "synthesizer")
         if not 1 <= num_others < self.selector.num_candidates:
             raise ValueError(
                 f"num_others is {num_others}, expected 1 to {self.selector.num_candidates - 1}, one less than the "
@@ -181,14 +184,3 @@ class CandidatePairDataset(torch.utils.data.Dataset):
 
 def _input_keypoints(source: Mapping[str, Any]) -> np.ndarray:
     return source["keypoints2d_input"] if "keypoints2d_input" in source else source["keypoints2d"]
-
-
-def _build_selector(selector: Mapping[str, Any] | nn.Module, synthesizer: Synthesizer) -> CandidateSelector:
-    camera = {"focal_length": synthesizer.focal_length, "image_size": synthesizer.image_size}
-    built: Any = selector if isinstance(selector, nn.Module) else MODELS.build({**camera, **selector})
-    if (built.focal_length, built.image_size) != tuple(camera.values()):
-        raise ValueError(
-            f"the selector's camera has focal_length {built.focal_length} and image_size {built.image_size}, the "
-            f"pictures' {camera['focal_length']} and {camera['image_size']}"
-        )
-    return built

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from mion_plugin.body.arrays import NUM_JOINTS
 from mion_plugin.candidates import CandidateSelector
+from mion_plugin.parts import Part, build_part
+from mion_plugin.refinement.camera import CropCamera
 from mion_plugin.refinement.samples import input_keypoints, name_of
 
 
@@ -31,6 +33,21 @@ class Candidates:
     fit_loss: Tensor
     valid: Tensor
     pncc: Tensor | None = None
+
+
+def build_selector(selector: Part, camera: CropCamera, owner: str) -> CandidateSelector:
+    """Stage 1 as a part of something with a camera, which it takes over where its config names none.
+
+    Raises:
+        ValueError: The selector's camera is another than its owner's.
+    """
+    built: CandidateSelector = build_part(selector, focal_length=camera.focal_length, image_size=camera.image_size)
+    if (built.focal_length, built.image_size) != (camera.focal_length, camera.image_size):
+        raise ValueError(
+            f"the selector's camera has focal_length {built.focal_length} and image_size {built.image_size}, the "
+            f"{owner}'s {camera.focal_length} and {camera.image_size}"
+        )
+    return built
 
 
 def select_candidates(

@@ -9,15 +9,21 @@ from typing import Any
 import torch
 from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
-from torch import Tensor, nn
+from torch import Tensor
 
 from mion_plugin.body.arrays import NUM_JOINTS
 from mion_plugin.body.smpl import SMPLBody
-from mion_plugin.candidates import CandidateSelector
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.geometry.keypoints import keypoint_names
+from mion_plugin.parts import Part, build_part
 from mion_plugin.refinement.camera import CropCamera
-from mion_plugin.refinement.candidates import Candidates, brought_candidates, draw_candidates, select_candidates
+from mion_plugin.refinement.candidates import (
+    Candidates,
+    brought_candidates,
+    build_selector,
+    draw_candidates,
+    select_candidates,
+)
 from mion_plugin.refinement.heads import BodyHead, RefinementOutput
 from mion_plugin.refinement.losses import MeshLoss
 from mion_plugin.refinement.network import RefinementNetwork
@@ -40,7 +46,6 @@ from mion_plugin.refinement.transformer import Transformer
 from mion_plugin.registry import MODELS
 from mion_plugin.rendering.pncc import PNCCRenderer
 
-Part = Mapping[str, Any] | nn.Module  # a config, or what would be built from it
 _MODES = ("tensor", "loss", "predict")
 _SELECTOR = MappingProxyType({"type": "mion.CandidateSelector"})
 
@@ -116,18 +121,18 @@ class MeshRefinementTransformer(BaseModel):
         self.camera = CropCamera(focal_length, image_size)
         self.train_candidates = train_candidates
         self.predict_vertices = predict_vertices
-        self.body: SMPLBody = _build(body, type="mion.SMPLBody")
-        self.renderer: PNCCRenderer = _build(renderer, type="mion.PNCCRenderer", body=self.body)
-        self.mesh_loss: MeshLoss = _build(loss, type="mion.MeshLoss")
-        self.selector = None if selector is None else _build_selector(selector, self.camera)
+        self.body: SMPLBody = build_part(body, type="mion.SMPLBody")
+        self.renderer: PNCCRenderer = build_part(renderer, type="mion.PNCCRenderer", body=self.body)
+        self.mesh_loss: MeshLoss = build_part(loss, type="mion.MeshLoss")
+        self.selector = None if selector is None else build_selector(selector, self.camera, "model")
         own = "coco" if self.selector is None else self.selector.convention
         self.keypoints2d_convention: str = keypoints2d_convention or own
         num_keypoints = len(keypoint_names(self.keypoints2d_convention)) if keypoints_in_queries else 0
         built = Transformer(**(transformer or {}))
         self.network = RefinementNetwork(
-            backbone=_build(backbone),
-            neck=_build(neck),
-            position_encoding=_build(position_encoding, type="mion.PNCCEncoding", channels=built.width),
+            backbone=build_part(backbone),
+            neck=build_part(neck),
+            position_encoding=build_part(position_encoding, type="mion.PNCCEncoding", channels=built.width),
             transformer=built,
             queries=JointQueries(built.width, self.camera, candidate_in_queries, sample_at_joints, num_keypoints),
             head=BodyHead(built.width, self.camera, rotation, rotation_representation),
@@ -268,18 +273,3 @@ def _stack_images(inputs: Tensor | Sequence[Tensor]) -> Tensor:
             "mion.Normalize in the pipeline, or ImgDataPreprocessor with mean and std as data_preprocessor"
         )
     return image
-
-
-def _build(part: Part | None, **defaults: Any) -> Any:
-    """The part itself, or what its config, completed by the defaults, describes."""
-    return part if isinstance(part, nn.Module) else MODELS.build({**defaults, **(part or {})})
-
-
-def _build_selector(selector: Part, camera: CropCamera) -> CandidateSelector:
-    built = _build(selector, focal_length=camera.focal_length, image_size=camera.image_size)
-    if (built.focal_length, built.image_size) != (camera.focal_length, camera.image_size):
-        raise ValueError(
-            f"the selector's camera has focal_length {built.focal_length} and image_size {built.image_size}, the "
-            f"model's {camera.focal_length} and {camera.image_size}"
-        )
-    return built

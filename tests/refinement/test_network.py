@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import roma
 import torch
+from support.fake_tensors import become_fake
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -91,8 +92,7 @@ class TestEveryVariant:
         model = make_model(**options, body=SMPLBody())
         model.refine(*inputs)  # makes what the body makes when first asked
         with FakeTensorMode():
-            for module in modules_and_keypoints(model):
-                become_fake(module)
+            become_fake(model)
             image, pose, transl, pncc = (
                 torch.empty(shape, device="cuda") for shape in [*(value.shape for value in inputs), (2, 3, 3, 8, 8)]
             )
@@ -100,22 +100,6 @@ class TestEveryVariant:
             assert {value.device.type for value in vars(output).values()} == {"cuda"}
             with pytest.raises(RuntimeError, match="Device Propagation"):  # so a CPU tensor would be found
                 model.refine(image, pose, transl, pncc.cpu())
-
-
-def modules_and_keypoints(model: nn.Module) -> list[nn.Module]:
-    """All modules, and what their bodies compute keypoints with, which is no submodule."""
-    modules = list(model.modules())
-    bodies = [module for module in modules if isinstance(module, SMPLBody)]
-    return modules + [keypoints for body in bodies for keypoints in body._pose_keypoints.values()]
-
-
-def become_fake(module: nn.Module) -> None:
-    """Replace parameters and buffers by fake ones on a GPU."""
-    for tensors in (module._parameters, module._buffers):
-        for name, value in tensors.items():
-            if value is not None:
-                fake = torch.empty(value.shape, dtype=value.dtype, device="cuda")
-                tensors[name] = nn.Parameter(fake) if isinstance(value, nn.Parameter) else fake
 
 
 def test_bfloat16_features_leave_the_rest_in_float32(make_model, inputs) -> None:
@@ -257,8 +241,7 @@ class TestKeypointQueries:
         model = make_model(keypoints_in_queries=True, body=SMPLBody())
         self.refine(model, inputs, keypoints2d)
         with FakeTensorMode():
-            for module in modules_and_keypoints(model):
-                become_fake(module)
+            become_fake(model)
             shapes = [*(value.shape for value in inputs), (2, 3, 3, 8, 8), keypoints2d.shape]
             output = model.refine(*(torch.empty(shape, device="cuda") for shape in shapes))
             assert output.pose.device.type == "cuda"
