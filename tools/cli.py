@@ -162,7 +162,7 @@ def launched(args: argparse.Namespace) -> Iterator[None]:
     """Let the launcher's workers find their rank, and each other where there is no GPU; part them after the work.
 
     mmengine selects a GPU whatever the backend, so on CPUs the processes are joined by gloo before it looks. It never
-    parts them, and a thread of gloo that is still alive while Python shuts down now and then aborts the process. After
+    parts them, and a thread of gloo that is still alive while Python shuts down may abort the process. After
     an error nobody is parted: that would wait for collectives of which the others are no longer a part.
     """
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from mion_plugin.consistency.bodies import Bodies
+from mion_plugin.parts import Part, build_part
 from mion_plugin.refinement.camera import CropCamera
 from mion_plugin.refinement.candidates import Candidates
-from mion_plugin.registry import MODELS
 
 
 class FrozenRefiner:
@@ -32,12 +31,10 @@ class FrozenRefiner:
         FileNotFoundError: No such checkpoint.
     """
 
-    def __init__(
-        self, model: Mapping[str, Any] | nn.Module, checkpoint: str | os.PathLike[str] | None, camera: CropCamera
-    ) -> None:
+    def __init__(self, model: Part, checkpoint: str | os.PathLike[str] | None, camera: CropCamera) -> None:
         if checkpoint is None and not isinstance(model, nn.Module):
             raise ValueError("refiner_checkpoint is None, expected the weights of the refiner")
-        self.model = model if isinstance(model, nn.Module) else MODELS.build(dict(model))
+        self.model = build_part(model)
         if self.model.camera != camera:
             raise ValueError(f"the refiner's camera is {self.model.camera}, the network's {camera}")
         self.model.selector = None  # it takes the candidates that the samples bring
