@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from mion_plugin import path_selection
 from mion_plugin.body.smpl import SMPLBody
+from mion_plugin.geometry.crop_camera import CropCamera
+from mion_plugin.geometry.precision import full_precision
 from mion_plugin.parts import Part, build_part
 from mion_plugin.path_selection import RULES
-from mion_plugin.refinement.camera import CropCamera
-from mion_plugin.refinement.precision import full_precision
 from mion_plugin.registry import MODELS
 from mion_plugin.weights import load_part
 

@@ -16,9 +16,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mion_plugin.body import SMPLBody
 from mion_plugin.evaluation import MeshMetric
+from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.mion import MIONOutput
 from mion_plugin.path_selection import RULES
-from mion_plugin.refinement.camera import CropCamera
 from mion_plugin.refinement.candidates import Candidates
 from mion_plugin.registry import MODELS
 

@@ -7,13 +7,16 @@ Timings are the median of several runs; machines are noisy, so the ratios are wh
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import torch
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))  # where the suites of robustness are
+
 from benchmarks import (
     ablations,
     combining,
-    faults,
-    kills,
-    memory,
     methods,
     pncc,
     rasterizer,
@@ -22,6 +25,7 @@ from benchmarks import (
     tables,
 )
 from cli import OneLineParser
+from robustness import fault_run, kills, memory
 
 BENCHMARKS = {
     "selection": selection,
@@ -32,7 +36,7 @@ BENCHMARKS = {
     "tables": tables,
     "combining": combining,
     "methods": methods,
-    "faults": faults,
+    "faults": fault_run,
     "kills": kills,
     "memory": memory,
 }

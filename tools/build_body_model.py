@@ -48,7 +48,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 def build(out: Path, seed: int) -> None:
     """Build all genders and write them to ``out``."""
-    from mion_plugin.body.building.build import build_stand_in
+    from mion_plugin.asset_building.body.build import build_stand_in
 
     started = time.monotonic()
 
@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
                 for path in export_body(load_stand_in(gender), options.export_dir, gender):
                     print(f"wrote {path}")
             if options.preview is not None:
-                from mion_plugin.body.building.preview import save_preview
+                from mion_plugin.asset_building.body.preview import save_preview
 
                 path = options.preview / f"stand_in_{gender}.png"
                 save_preview(load_stand_in(gender), path)

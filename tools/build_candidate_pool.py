@@ -15,8 +15,8 @@ from pathlib import Path
 
 from cli import OneLineParser, report_errors
 
+from mion_plugin.asset_building.pool import Collection, PoolRecipe, build_pool
 from mion_plugin.body.smpl import SMPLBody
-from mion_plugin.candidates.building import Collection, PoolRecipe, build_pool
 from mion_plugin.candidates.pool import CandidatePool, save_pool
 from mion_plugin.files import remove_leftovers
 

@@ -24,7 +24,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 import mion_plugin  # noqa: F401  registers the components
-from mion_plugin.refinement.mrt import MeshRefinementTransformer
+from mion_plugin.refinement.model import MeshRefinementTransformer
 from mion_plugin.registry import MODELS
 
 KINDS = {"mion.MRT": "path", "mion.CEN": "body"}  # what the part of the cost that grows belongs to

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mion_plugin.baselines.batches import box_inputs, target_batch
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE, weak_perspective_to_translation
-from mion_plugin.refinement.precision import full_precision
+from mion_plugin.geometry.precision import full_precision
 from mion_plugin.registry import MODELS
 
 _MODES = ("tensor", "loss", "predict")

@@ -20,6 +20,7 @@ from mion_plugin.consistency.pairs import check_kinds, draw_kinds, perturbed_bod
 from mion_plugin.consistency.perturbation import Perturbation
 from mion_plugin.consistency.predictions import ScoredBodies, pack_scored
 from mion_plugin.consistency.refiner import FrozenRefiner
+from mion_plugin.geometry.precision import full_precision
 from mion_plugin.parts import Part, build_part
 from mion_plugin.refinement.candidates import (
     Candidates,
@@ -28,7 +29,6 @@ from mion_plugin.refinement.candidates import (
     draw_candidates,
     select_candidates,
 )
-from mion_plugin.refinement.precision import full_precision
 from mion_plugin.refinement.predictions import refined_fit_loss
 from mion_plugin.refinement.samples import Targets, collect_targets, common_convention, input_keypoints, name_of
 from mion_plugin.registry import MODELS

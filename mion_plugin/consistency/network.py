@@ -15,9 +15,9 @@ from mion_plugin.consistency.encoding import EncodedBodies
 from mion_plugin.consistency.heads import OUTPUTS, AnchorHead, LocalHead, VertexHead
 from mion_plugin.consistency.zoom import BodyBoxes, body_boxes
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
+from mion_plugin.geometry.crop_camera import CropCamera
+from mion_plugin.geometry.precision import full_precision
 from mion_plugin.parts import Part, build_part
-from mion_plugin.refinement.camera import CropCamera
-from mion_plugin.refinement.precision import full_precision
 from mion_plugin.registry import MODELS
 from mion_plugin.rendering.pncc import PNCCRenderer
 

@@ -18,8 +18,8 @@ from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.candidates import CandidateSelection
 from mion_plugin.datasets.randomness import Epoch
 from mion_plugin.geometry.camera import IMAGE_SIZE
+from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.keypoints import convert_keypoints
-from mion_plugin.refinement.camera import CropCamera
 from mion_plugin.refinement.candidates import build_selector
 from mion_plugin.registry import DATASETS, MODELS
 from mion_plugin.synthesis.backgrounds import FolderBackground

@@ -12,7 +12,7 @@ from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.candidates import fit_translation
 from mion_plugin.consistency.bodies import Bodies
 from mion_plugin.consistency.perturbation import Perturbation, perturb_pose
-from mion_plugin.refinement.camera import CropCamera
+from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.refinement.candidates import Candidates
 
 KINDS = ("candidate", "refined", "perturbed")

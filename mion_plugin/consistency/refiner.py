@@ -10,8 +10,8 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from mion_plugin.consistency.bodies import Bodies
+from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.parts import Part, build_part
-from mion_plugin.refinement.camera import CropCamera
 from mion_plugin.refinement.candidates import Candidates
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
-from mion_plugin.refinement.camera import CropCamera
+from mion_plugin.geometry.crop_camera import CropCamera
 
 _MARGIN = 1.15  # of the box: the true body sticks out of a wrong one
 _SMALLEST, _LARGEST = 0.05, 2.0  # half crops; a body may lie in a single point, or far outside

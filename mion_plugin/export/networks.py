@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from mion_plugin.consistency.encoding import EncodedBodies
 from mion_plugin.consistency.network import ConsistencyEstimationNetwork
-from mion_plugin.refinement.mrt import MeshRefinementTransformer
+from mion_plugin.refinement.model import MeshRefinementTransformer
 from mion_plugin.refinement.queries import CandidateGeometry, Keypoints2D, candidate_geometry, keypoint_evidence
 
 

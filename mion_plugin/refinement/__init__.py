@@ -3,7 +3,7 @@
 from mion_plugin.refinement.backbone import DeconvNeck, TorchvisionResNet
 from mion_plugin.refinement.heads import RefinementOutput
 from mion_plugin.refinement.losses import MeshLoss
-from mion_plugin.refinement.mrt import MeshRefinementTransformer
+from mion_plugin.refinement.model import MeshRefinementTransformer
 from mion_plugin.refinement.position_encoding import PNCCEncoding, SinePositionEncoding2D
 from mion_plugin.refinement.transformer import Transformer
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from mion_plugin.body.arrays import NUM_JOINTS
 from mion_plugin.candidates import CandidateSelector
+from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.parts import Part, build_part
-from mion_plugin.refinement.camera import CropCamera
 from mion_plugin.refinement.samples import input_keypoints, name_of
 
 

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from mion_plugin.body.arrays import NUM_BETAS, NUM_JOINTS
-from mion_plugin.refinement.camera import CropCamera, absolute_translation, moved_translation
-from mion_plugin.refinement.precision import full_precision
+from mion_plugin.geometry.crop_camera import CropCamera
+from mion_plugin.geometry.precision import full_precision
 from mion_plugin.refinement.queries import CandidateGeometry
+from mion_plugin.refinement.translation import absolute_translation, moved_translation
 
 ROTATIONS = ("absolute", "residual")
 REPRESENTATIONS = {"6d": 6, "axis_angle": 3}  # name -> numbers per joint

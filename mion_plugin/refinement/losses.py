@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from mion_plugin.body.smpl import SMPLBody
+from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.keypoints import keypoint_names
-from mion_plugin.refinement.camera import CropCamera
+from mion_plugin.geometry.precision import full_precision
 from mion_plugin.refinement.heads import RefinementOutput
-from mion_plugin.refinement.precision import full_precision
 from mion_plugin.refinement.samples import Targets
 from mion_plugin.registry import MODELS
 

@@ -9,7 +9,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from mion_plugin.body.smpl import SMPLBody
-from mion_plugin.refinement.camera import CropCamera
+from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.refinement.candidates import Candidates
 from mion_plugin.refinement.heads import RefinementOutput
 

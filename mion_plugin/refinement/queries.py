@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from mion_plugin.body.arrays import NUM_JOINTS
 from mion_plugin.body.smpl import SMPLBody
-from mion_plugin.refinement.camera import CropCamera
-from mion_plugin.refinement.precision import full_precision
+from mion_plugin.geometry.crop_camera import CropCamera
+from mion_plugin.geometry.precision import full_precision
 
 # Joints farther out than this, in half crops, see zeros anyway; indices of huge coordinates would overflow.
 _FARTHEST = 3.0

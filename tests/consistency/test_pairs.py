@@ -7,7 +7,7 @@ from support.tiny_mion import make_samples
 from mion_plugin.consistency.bodies import Bodies
 from mion_plugin.consistency.pairs import check_kinds, draw_kinds, perturbed_bodies, take_columns
 from mion_plugin.consistency.perturbation import Perturbation
-from mion_plugin.refinement.camera import CropCamera
+from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.refinement.candidates import brought_candidates
 from mion_plugin.refinement.samples import collect_targets
 

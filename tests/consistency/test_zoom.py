@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mion_plugin.consistency.zoom import BodyBoxes, body_boxes
-from mion_plugin.refinement.camera import CropCamera
+from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.rendering.pncc import PNCCRenderer
 
 CAMERA = CropCamera()

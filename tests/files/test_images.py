@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from faults.case import Limits
-from faults.isolation import run_isolated
 from PIL import Image
+from robustness.faults.case import Limits
+from robustness.faults.isolation import run_isolated
 
 from mion_plugin.files.images import write_image
 from mion_plugin.files.npz import write_npz

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from faults.case import Limits
-from faults.isolation import run_isolated
+from robustness.faults.case import Limits
+from robustness.faults.isolation import run_isolated
 
 from mion_plugin.files import atomic_path
 from mion_plugin.inference.videos import VideoReader, VideoWriter

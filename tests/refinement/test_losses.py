@@ -10,8 +10,8 @@ import torch
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
+from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.keypoints import convert_keypoints
-from mion_plugin.refinement.camera import CropCamera
 from mion_plugin.refinement.heads import RefinementOutput
 from mion_plugin.refinement.losses import MeshLoss, root_joints
 from mion_plugin.refinement.samples import collect_targets

@@ -11,8 +11,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mion_plugin.body import SMPLBody
 from mion_plugin.geometry.camera import project
+from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.refinement import MeshRefinementTransformer
-from mion_plugin.refinement.camera import CropCamera
 from mion_plugin.refinement.heads import BodyHead
 from mion_plugin.refinement.queries import Keypoints2D, candidate_geometry, keypoint_evidence, sample_features
 

@@ -54,7 +54,7 @@ def body_skeleton():
 
 def smpl_rest_joints_of(skeleton):
     """SMPL rest joints (24, 3) at the skeleton's places; hands 10 cm beyond the wrists."""
-    from mion_plugin.candidates.building.smpl_skeleton import INDEX
+    from mion_plugin.asset_building.pool.smpl_skeleton import INDEX
 
     joints = np.zeros((24, 3))
     for name, position in zip(skeleton.smpl_names, skeleton.positions, strict=True):

@@ -42,7 +42,7 @@ def _register_necks(builder: ModuleType) -> None:
 def _register_heads(builder: ModuleType) -> None:
     from mion_plugin.candidates import CandidateSelector
     from mion_plugin.consistency import ConsistencyEstimationNetwork
-    from mion_plugin.refinement.mrt import MeshRefinementTransformer
+    from mion_plugin.refinement.model import MeshRefinementTransformer
 
     builder.HEADS.register_module(module=CandidateSelector)
     builder.HEADS.register_module(name="MRT", module=MeshRefinementTransformer)

@@ -16,7 +16,7 @@ from mion_plugin.geometry.camera import translation_to_weak_perspective
 from mion_plugin.hosts.mmhuman3d.batches import data_samples, stack_selected
 from mion_plugin.hosts.mmhuman3d.workarounds import drop_unsaved_buffers, unwrap_containers
 from mion_plugin.mion import MultiInitializationOptimizationNetwork
-from mion_plugin.refinement.mrt import MeshRefinementTransformer
+from mion_plugin.refinement.model import MeshRefinementTransformer
 
 Config = Mapping[str, Any]
 _CAMERA = ("focal_length", "image_size")

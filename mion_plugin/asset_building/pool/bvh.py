@@ -1,0 +1,110 @@
+"""Reading Biovision BVH files; the hierarchy is parsed by ``bvhio``."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mion_plugin.asset_building.pool.motion import Motion, global_rotations
+from mion_plugin.asset_building.pool.rotations import euler_to_rotmat
+
+_MOTION_HEADER = re.compile(r"^\s*MOTION\s+Frames:\s*(\d+)\s+Frame Time:\s*(\S+)[ \t]*$", re.MULTILINE)
+_INSTALL_HINT = 'reading BVH files needs bvhio: pip install "mion-plugin[mocap]"'
+
+
+def read_bvh(path: str | os.PathLike[str], name: str | None = None) -> Motion:
+    """Read a BVH file.
+
+    Rotation channels multiply in the order they are listed (``Zrotation Yrotation Xrotation``: R = Rz Ry Rx). Position
+    channels are ignored: bones are rigid, and where the person stands does not matter to a pose. (Exporters disagree
+    about position channels below the root: absolute, or added to the offset.) Tips of bones (``End Site``) become
+    joints named ``<joint>_end``.
+
+    Args:
+        path: The file.
+        name: Name of the motion; the path when left out.
+
+    Raises:
+        ImportError: bvhio is not installed.
+        ValueError: The file is not BVH, or damaged; the message says what is wrong.
+    """
+    path = Path(path)
+    text = path.read_text(encoding="utf-8", errors="replace")
+    header = _MOTION_HEADER.search(text)
+    # bvhio reads on forever at an early end of file, so the sections are checked to be there first
+    if header is None or "HIERARCHY" not in text[: header.start()]:
+        raise ValueError("not a complete BVH file: no HIERARCHY followed by MOTION, Frames: and Frame Time:")
+    joints, parents = _flatten(_read_hierarchy(path))
+    channels = sum(len(joint.Channels) for joint in joints)
+    values = _frame_values(text[header.end() :], int(header.group(1)), channels)
+    frame_time = float(header.group(2))
+    if not frame_time > 0:
+        raise ValueError(f"frame time {frame_time}, expected a positive number of seconds")
+
+    names, offsets, local, column = [], [], [], 0
+    for joint in joints:
+        names.append(joint.Name)
+        offsets.append([*joint.Offset])
+        rotation = [i for i, channel in enumerate(joint.Channels) if channel.lower().endswith("rotation")]
+        order = "".join(joint.Channels[i][0] for i in rotation)
+        local.append(euler_to_rotmat(order, values[:, [column + i for i in rotation]]))
+        column += len(joint.Channels)
+    for index, joint in enumerate(joints):
+        if not joint.Children and np.linalg.norm([*joint.EndSite]) > 0:
+            names.append(f"{joint.Name}_end")
+            offsets.append([*joint.EndSite])
+            parents.append(index)
+            local.append(np.broadcast_to(np.eye(3), local[0].shape))
+    offsets[0] = [0.0, 0.0, 0.0]
+    rotations = global_rotations(parents, np.stack(local, axis=1))
+    return Motion(
+        name=name or str(path),
+        joint_names=tuple(names),
+        parents=np.asarray(parents, np.int64),
+        offsets=np.asarray(offsets, np.float64),
+        rotations=rotations,
+        rest_rotations=np.broadcast_to(np.eye(3), rotations[:1].shape),
+        fps=1 / frame_time,
+    )
+
+
+def _read_hierarchy(path: Path) -> Any:
+    """bvhio's root joint, without keyframes: its own loop over frames and joints is many times slower."""
+    try:
+        import bvhio
+    except ImportError as error:
+        raise ImportError(_INSTALL_HINT) from error
+    try:
+        return bvhio.readAsBvh(str(path), loadKeyFrames=False).Root
+    except (SyntaxError, IndexError) as error:
+        raise ValueError(f"damaged BVH hierarchy: {error.args[0]}") from error
+
+
+def _flatten(root: Any) -> tuple[list[Any], list[int]]:
+    """bvhio's joints in the order of the file, and their parents."""
+    joints: list[Any] = []
+    parents: list[int] = []
+    pending = [(root, -1)]
+    while pending:
+        joint, parent = pending.pop()
+        pending += [(child, len(joints)) for child in reversed(joint.Children)]
+        joints.append(joint)
+        parents.append(parent)
+    return joints, parents
+
+
+def _frame_values(block: str, num_frames: int, num_channels: int) -> np.ndarray:
+    """The numbers after the header as (T, channels)."""
+    try:
+        values = np.array(block.split(), dtype=np.float64)
+    except ValueError as error:
+        raise ValueError(f"damaged BVH motion: {error}") from error
+    if values.size != num_frames * num_channels or num_frames == 0:
+        raise ValueError(
+            f"{values.size} motion values, expected {num_frames} frames x {num_channels} channels: truncated file?"
+        )
+    return values.reshape(num_frames, num_channels)

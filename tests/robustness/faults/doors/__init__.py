@@ -1,0 +1,39 @@
+"""The public doors, a module each: ``cases(seeds)`` gives what is tried there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from robustness.faults.case import Case
+from robustness.faults.doors import (
+    archives,
+    body,
+    commands,
+    configs,
+    human_data,
+    images,
+    keypoint_files,
+    keypoints,
+    motion,
+    outputs,
+    pool,
+    weights,
+)
+from robustness.faults.seeds import Seeds
+
+DOORS: dict[str, Callable[[Seeds], Iterator[Case]]] = {
+    "images": images.cases,
+    "annotations": human_data.cases,
+    "keypoint-files": keypoint_files.cases,
+    "keypoints": keypoints.cases,
+    "pool": pool.cases,
+    "body": body.cases,
+    "weights": weights.cases,
+    "configs": configs.cases,
+    "archives": archives.cases,
+    "motion": motion.cases,
+    "commands": commands.cases,
+    "outputs": outputs.cases,
+}
+CHEAP = ("images", "annotations", "keypoint-files", "keypoints", "pool", "weights")
+"""Doors whose cases take milliseconds."""

@@ -1,0 +1,107 @@
+"""Command lines: numbers out of range, names that cannot be, options that exclude each other."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from robustness.faults.case import REFUSED, Case
+from robustness.faults.doors.files import tool
+from robustness.faults.seeds import Seeds
+
+# what messages call an option, where it is not its name
+_CALLED = {"--smooth": "strength", "--box-scale": "box scale"}
+_NUMBERS = ("-1", "0", "nan", "inf", "1e400", "a", "", "9" * 400, "0x10", "--")
+_LOGS = ("work/*/*.log", "work/*/vis_data/*", "work/*.py")
+
+
+def cases(seeds: Seeds) -> Iterator[Case]:
+    """All cases of this door."""
+    photo, keypoints = str(seeds.path("photo.jpg")), str(seeds.path("keypoints.json"))
+    demo = [photo, "--keypoints", keypoints, "--out", "{out}"]
+    synthesize = ["--out", "{out}", "--workers", "0", "--num-images", "1", "--image-size", "32"]
+    export = ["--out", "{out}", "--formats", "onnx"]
+    detect = ["--images", str(seeds.folder), "--checkpoint", "nothing.pth", "--out", "{out}/k.json"]
+    pool = ["--source", str(seeds.path("motion.npz")), "--out", "{out}/pool.npz"]
+    publish = [str(seeds.path("weights.pth"))]
+    convert = ["lspet", "--split", "train", "--archive", str(seeds.path("lspet")), "--data-root", "{out}"]
+    for name, sound, options in (
+        ("demo", demo, ("--num-candidates", "--batch-size", "--max-frames", "--stage", "--person", "--smooth")),
+        ("synthesize", synthesize, ("--num-images", "--image-size", "--test-fraction", "--detected-noise")),
+        ("build_candidate_pool", pool, ("--num-poses", "--num-orientations", "--fps")),
+        ("detect_keypoints", detect, ("--batch-size", "--box-scale", "--min-score")),
+    ):
+        for option in options:
+            for number in _NUMBERS:
+                if not _legal(option, number):
+                    yield _case(
+                        name,
+                        "wrong number",
+                        f"{option} {number[:10]}",
+                        [*sound, option, number],
+                        _CALLED.get(option, option),
+                    )
+    for name, arguments, mention in (
+        ("demo", [*demo, "--device", "tpu"], "tpu"),
+        ("demo", [*demo, "--device", "cuda:99"], "cuda"),
+        ("demo", [*demo, "--checkpoint", "w.pth"], "--config"),
+        ("demo", [*demo, "--image", photo], "--image"),
+        ("demo", ["999", "--out", "{out}"], "999"),
+        ("demo", ["*.nothing", "--out", "{out}"], "*.nothing"),
+        ("demo", ["[", "--out", "{out}"], "["),
+        ("demo", ["http://example.invalid/a.jpg", "--out", "{out}"], "a.jpg"),
+        ("demo", ["a\0b.jpg", "--out", "{out}"], "b.jpg"),
+        ("demo", ["n" * 5000, "--out", "{out}"], "nnn"),
+        ("demo", [*demo, "--pose-config", "nothing", "--input"], "--input"),
+        ("export", [*export, "--tolerance", "nan"], "tolerance"),
+        ("export", [*export, "--tolerance", "-1"], "tolerance"),
+        ("export", [*export, "--formats", "exe"], "exe"),
+        ("export", [*export, "--config", "nothing.py"], "nothing.py"),
+        ("export", [*export, "--checkpoint", "w.pth"], "--config"),
+        ("publish_model", [*publish, "{out}/model.exe"], ".pth"),
+        ("publish_model", [*publish, "{out}/a.pth", "--part", "nothing"], "nothing"),
+        ("publish_model", ["nothing.pth", "{out}/a.pth"], "nothing.pth"),
+        ("convert_dataset", [*convert, "--split", "nothing"], "nothing"),
+        ("convert_dataset", [*convert, "--frame-step", "3"], "frame_step"),
+        ("convert_dataset", [*convert, "--archive", "nothing"], "nothing"),
+        ("convert_dataset", ["nothing", "--split", "train"], "nothing"),
+        ("build_candidate_pool", [*pool, "--out", "{out}/pool.txt"], "pool.txt"),
+        ("build_candidate_pool", [*pool, "--source", "nothing"], "nothing"),
+        ("build_candidate_pool", [*pool, "--seed", "-1"], "seed"),
+        ("build_candidate_pool", [*pool, "--orientations", "nothing.npz"], "nothing.npz"),
+        ("synthesize", [*synthesize, "--workers", "-1"], "workers"),
+        ("synthesize", [*synthesize, "--seed", "-1"], "seed"),
+        ("synthesize", [*synthesize, "--test-clips", "nothing"], "nothing"),
+        ("synthesize", [*synthesize, "--backgrounds", "nothing"], "nothing"),
+        ("synthesize", [*synthesize, "--backgrounds", str(seeds.path("pw3d/sequenceFiles"))], "sequenceFiles"),
+        ("synthesize", [*synthesize, "--skins", str(seeds.path("pw3d/sequenceFiles"))], "sequenceFiles"),
+        ("detect_keypoints", [*detect, "--out", "{out}/k.txt"], "k.txt"),
+        ("detect_keypoints", [*detect, "--images", "nothing"], "nothing"),
+        ("detect_keypoints", [*detect, "--config", "nothing"], "nothing"),
+        ("detect_keypoints", [*detect, "--workers", "0"], "workers"),
+        ("detect_keypoints", [*detect, "--checkpoint", "nothing.pth"], "nothing.pth"),
+        ("train", ["nothing.py", "--work-dir", "{out}/work"], "nothing.py"),
+        ("train", [".", "--work-dir", "{out}/work"], "config ."),
+        ("test", ["nothing.py", "nothing.pth", "--work-dir", "{out}/work"], "nothing.py"),
+    ):
+        told = " ".join(argument for argument in arguments[-2:] if "/" not in argument) or mention
+        yield _case(name, "wrong option", told[:40], arguments, mention)
+
+
+def _legal(option: str, number: str) -> bool:
+    """What is no mistake: the first of several, no noise, everything that was found."""
+    zero = ("--person", "--smooth", "--detected-noise", "--test-fraction", "--min-score")
+    return (number == "0" and option in zero) or (number == "-1" and option == "--min-score")
+
+
+def _case(name: str, kind: str, told: str, arguments: list[str], mention: str) -> Case:
+    def enter(given: None, out: Path) -> int:
+        sys.argv[0] = prefix  # argparse's name of the program
+        return tool(name).main([argument.replace("{out}", str(out)) for argument in arguments])
+
+    prefix = f"{name}.py" if name in ("demo", "export", "train", "test", "publish_model") else name
+    names = (told.split()[0], mention, mention.lstrip("-").replace("-", "_"), mention.lstrip("-").replace("-", " "))
+    return Case(
+        f"command: {name}", kind, told, lambda folder: None, enter, REFUSED, names, f"{prefix}: error: ", _LOGS
+    )  # fmt: skip
