@@ -1,10 +1,16 @@
-"""The three stages together: candidates, refinement, and the choice of one body (paper, figure 1)."""
+"""MION: several bodies for a photograph, and the one that fits it best (paper, section 3 and figure 1).
+
+candidates = selector(keypoints2d)                  stage 1: several coarse bodies that explain the keypoints
+bodies = refiner(image, candidates, keypoints2d)    stage 2: each refined in a branch of its own
+scores = cen(image, bodies)                         stage 3: how far each is from the truth, by the picture
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -12,17 +18,39 @@ from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
-from mion_plugin import path_selection
+from mion_plugin.bodies import Bodies
 from mion_plugin.body.smpl import SMPLBody
+from mion_plugin.candidates import CandidateSelector
+from mion_plugin.evaluation.choice.rules import (
+    LABEL_RULES,
+    RULES,
+    Labels,
+    combined_scores,
+    first_scores,
+    fit_loss_of,
+    reprojection_error,
+)
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.precision import full_precision
-from mion_plugin.parts import Part, build_part
-from mion_plugin.path_selection import RULES
+from mion_plugin.parts import Part, build_part, build_selector, check_parts
+from mion_plugin.refinement.network import RefinementNetwork
 from mion_plugin.registry import MODELS
-from mion_plugin.weights import load_part
+from mion_plugin.renamed_parts import parts_of_refiner, rename_weights
+from mion_plugin.samples import (
+    DEFAULT_CONVENTIONS,
+    add_results,
+    brought_candidates,
+    check_mode,
+    check_samples,
+    input_keypoints,
+    known_keypoints,
+    pack_bodies,
+    stack_images,
+)
+from mion_plugin.weights import REFINER_PARTS, load_part
 
 Path = str | os.PathLike[str]
-_PATHS = ("pose", "betas", "transl")
+_SELECTOR = MappingProxyType({"type": "mion.CandidateSelector"})
 
 
 @dataclass(frozen=True)
@@ -30,18 +58,16 @@ class MIONOutput:
     """N refined bodies for each of B images, and which of them is the answer.
 
     Attributes:
-        pose: (B, N, 24, 3, 3) rotation matrices, index 0 the global orientation in the camera frame.
-        betas: (B, N, 10).
-        transl: (B, N, 3) metres, camera frame.
+        candidates: (B, N) of stage 1.
+        bodies: (B, N) of stage 2, poses as matrices; with ``fit_loss`` where keypoints are given.
         scores: (B, N) of the consistency estimation network, or None without one.
         combined_scores: (B, N) those combined with the reprojection error, or None without network or keypoints.
         selection_scores: (B, N) what ``selection`` goes by; the lowest wins, the first of equals.
         selected: (B,) the path that wins.
     """
 
-    pose: Tensor
-    betas: Tensor
-    transl: Tensor
+    candidates: Bodies
+    bodies: Bodies
     scores: Tensor | None
     combined_scores: Tensor | None
     selection_scores: Tensor
@@ -50,29 +76,26 @@ class MIONOutput:
 
 @MODELS.register_module(name=["MultiInitializationOptimizationNetwork", "MION"])
 class MultiInitializationOptimizationNetwork(BaseModel):
-    """Candidates from 2D keypoints, each refined, and the one that agrees best with the image (paper, section 3).
+    """Candidates from 2D keypoints, each refined, and the one that agrees best with the image.
 
-    For testing: the stages are trained on their own. Each is replaceable: stage 1 in the refiner's config
-    (``selector``, or None where the data bring candidates); stage 2 by any model whose mode ``predict`` gives
-    ``pred_bodies`` as ``mion.MRT`` and that has its ``body`` and ``camera``; stage 3 by any module with
-    ``cen(image, vertices) -> scores (B, N)``, or by nothing and another ``selection``.
+    For testing: the stages are trained on their own. Each is replaceable, by a config or a built module:
+
+    - ``selector``: ``selector(keypoints2d) -> Bodies``;
+    - ``refiner``: ``refiner(image, candidates, keypoints2d) -> Bodies``, with its ``body`` and ``camera``, and
+      ``keypoints2d_convention`` if it reads keypoints;
+    - ``cen``: ``cen(image, bodies) -> scores (B, N)``, the lowest is best.
 
     Args:
-        refiner: A ``mion.MRT`` with its selector.
-        cen: A ``mion.CEN``, whose camera and body default to the refiner's; None for none.
+        refiner: Stage 2, a ``mion.RefinementNetwork``, or the ``mion.MRT`` around it.
+        selector: Stage 1, a ``mion.CandidateSelector``, whose camera defaults to the refiner's; None where the data
+            bring candidates (``brought_candidates``).
+        cen: Stage 3, a ``mion.CEN``, whose camera and body default to the refiner's; None for none.
         num_candidates: N, in place of the selector's.
-        selection: How one of the N paths is chosen:
-
-            - ``cen``: by the lowest score of the network (paper, 3.3);
-            - ``first``: the one whose candidate had the lowest fit loss (paper, table 1: 1-path);
-            - ``reprojection``: by the lowest error to the 2D keypoints;
-            - ``cen+reprojection``: by score + ``reprojection_weight`` x the root mean square of that error as a share
-              of the crop's side;
-            - ``random``: paper, table 3: w/o CEN; depends on (``seed``, ``sample_idx``) alone;
-            - ``oracle``: by the lowest MPJPE, for which samples need ground truth (paper, table 3: upper bound).
-        reprojection_weight: See ``cen+reprojection``. A score is in body heights, and a person about fills the crop, so
-            with 1 both errors count alike.
-        seed: See ``random``.
+        selection: The rule by which one of the N paths is chosen; see ``evaluation/choice/rules.py``.
+        reprojection_weight: Of the reprojection error, the root mean square as a share of the crop's side, in the rule
+            ``cen+reprojection``. A score is in body heights, and a person about fills the crop, so with 1 both errors
+            count alike.
+        seed: Of the rule ``random``.
         refiner_checkpoint: File with the refiner's weights: a training's checkpoint, or what ``save_weights`` wrote.
         cen_checkpoint: File with the network's.
         data_preprocessor: See mmengine's ``BaseModel``; it must leave normalised float images.
@@ -80,12 +103,13 @@ class MultiInitializationOptimizationNetwork(BaseModel):
 
     Raises:
         FileNotFoundError: No such checkpoint.
-        ValueError: An option is out of range or does not suit the parts, or a checkpoint does not fit its part.
+        ValueError: An option is out of range, parts do not suit each other, or a checkpoint does not fit its part.
     """
 
     def __init__(
         self,
         refiner: Part,
+        selector: Part | None = _SELECTOR,
         cen: Part | None = None,
         num_candidates: int | None = None,
         selection: str = "cen",
@@ -99,43 +123,114 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         _check_options(selection, reprojection_weight, cen, cen_checkpoint)
         self.selection, self.reprojection_weight, self.seed = selection, float(reprojection_weight), seed
-        self.refiner: Any = build_part(refiner)
-        self.cen = None if cen is None else _build_cen(cen, self.refiner)
+        refiner, selector = parts_of_refiner(refiner, selector, default=_SELECTOR)
+        self.refiner: RefinementNetwork = build_part(refiner)
+        camera, body = self.refiner.camera, self.refiner.body
+        self.selector: CandidateSelector | None = build_selector(selector, camera)
+        self.cen: nn.Module | None = None
+        if cen is not None:
+            self.cen = build_part(cen, focal_length=camera.focal_length, image_size=camera.image_size, body=body)
+        check_parts(selector=self.selector, cen=self.cen, refiner=self.refiner)
         if num_candidates is not None:
-            _set_num_candidates(self.refiner, num_candidates)
+            _set_num_candidates(self.selector, num_candidates)
         if refiner_checkpoint is not None:
-            load_part(self.refiner, refiner_checkpoint, "refiner")
+            load_part(self.refiner, refiner_checkpoint, REFINER_PARTS)
         if self.cen is not None and cen_checkpoint is not None:
             load_part(self.cen, cen_checkpoint, "cen")
+        self.register_load_state_dict_pre_hook(_rename_loaded)
 
     @property
     def body(self) -> SMPLBody:
-        """The refiner's body model."""
+        """The body model that all stages share."""
         return self.refiner.body
 
     @property
     def camera(self) -> CropCamera:
-        """The refiner's camera of the crop."""
+        """The camera of the crop that all stages share."""
         return self.refiner.camera
 
+    @property
+    def keypoints2d_convention(self) -> str:
+        """Order of the 2D keypoints that the stages read."""
+        if self.selector is not None:
+            return self.selector.convention
+        return self._read_by_refiner or DEFAULT_CONVENTIONS["keypoints2d"]
+
     @torch.no_grad()
+    def estimate(
+        self,
+        image: Tensor,
+        keypoints2d: Tensor | None,
+        candidates: Bodies | None = None,
+        labels: Labels | None = None,
+    ) -> MIONOutput:
+        """The method: tensors in, tensors out; no gradients.
+
+        Args:
+            image: (B, 3, H, W) normalised float crops.
+            keypoints2d: (B, K, 3) x, y in crop pixels and confidence, in ``keypoints2d_convention``; None only where no
+                part reads them.
+            candidates: (B, N) to start from, in place of stage 1's.
+            labels: What the rules ``random`` and ``oracle`` need.
+
+        Raises:
+            ValueError: Something that a stage cannot take, or that ``selection`` needs, is missing.
+        """
+        if candidates is None:
+            candidates = self.selector(keypoints2d)  # type: ignore[misc]
+        bodies = self.refiner(image, candidates, keypoints2d)
+        scores = None if self.cen is None else self.cen(image, bodies)
+        return self.choose(candidates, bodies, scores, keypoints2d, labels)
+
+    def choose(
+        self,
+        candidates: Bodies,
+        bodies: Bodies,
+        scores: Tensor | None,
+        keypoints2d: Tensor | None = None,
+        labels: Labels | None = None,
+    ) -> MIONOutput:
+        """Choose one of the refined bodies of each image by ``selection``; arguments as ``estimate``."""
+        with full_precision(bodies.transl):
+            known = {"first": first_scores(bodies.transl[..., 0])}
+            if scores is not None:
+                known["cen"] = scores.float()
+            if keypoints2d is not None:
+                fit_loss = fit_loss_of(bodies, keypoints2d, self.keypoints2d_convention, self.body, self.camera)
+                bodies = bodies.measured(fit_loss)
+                known["reprojection"] = reprojection_error(fit_loss, keypoints2d, self.camera.image_size)
+            if "cen" in known and "reprojection" in known:
+                known["cen+reprojection"] = combined_scores(
+                    known["cen"], known["reprojection"], self.reprojection_weight
+                )
+            if self.selection in LABEL_RULES and labels is not None:
+                known[self.selection] = labels.scores(self.selection, bodies, self.body)
+        if self.selection not in known:
+            needs = "labels" if self.selection in LABEL_RULES else "keypoints2d"
+            raise ValueError(f"selection {self.selection!r} needs samples with {needs}")
+        chosen_by = known[self.selection]
+        return MIONOutput(
+            candidates, bodies, known.get("cen"), known.get("cen+reprojection"), chosen_by, chosen_by.argmin(dim=1)
+        )
+
     def forward(
         self,
         inputs: Tensor | Sequence[Tensor],
         data_samples: Sequence[BaseDataElement] | None = None,
         mode: str = "tensor",
     ) -> MIONOutput | list[BaseDataElement]:
-        """Run the three stages on a batch of a data loader; no gradients.
+        """Run the three stages on a batch of a data loader.
 
         Args:
             inputs: (B, 3, H, W), or B images (3, H, W), normalised float.
             data_samples: B samples of ``PackBodyInputs``.
-            mode: ``predict``: a copy of each sample with ``pred_bodies`` and ``candidates`` as ``mion.MRT`` gives them,
-                and in ``pred_bodies`` also ``scores`` (N,), ``combined_scores`` (N,), ``selection_scores`` (N,), those
-                of them that ``MIONOutput`` has, and ``selected`` (), the chosen path. ``tensor``: a ``MIONOutput``.
+            mode: ``tensor``: see ``estimate``. ``predict``: copies of the samples with ``candidates`` and
+                ``pred_bodies`` (see ``pack_bodies``), in which the latter also hold ``scores`` (N,),
+                ``combined_scores`` (N,) and ``selection_scores`` (N,), those of them that ``MIONOutput`` has, and
+                ``selected`` (), the chosen path.
 
         Raises:
-            ValueError: Images or samples that the refiner cannot take, samples that lack what ``selection`` needs, or
+            ValueError: Images or samples that the stages cannot take, samples that lack what ``selection`` needs, or
                 an unknown mode, or ``loss``.
         """
         if mode == "loss":
@@ -143,58 +238,34 @@ class MultiInitializationOptimizationNetwork(BaseModel):
                 "mion.MION is for testing; train its stages on their own with tools/train.py: stage 2 as mion.MRT, "
                 "stage 3 as mion.ConsistencyModel (stage 1 has nothing to train)"
             )
-        if mode not in ("tensor", "predict"):
-            raise ValueError(f"mode is {mode!r}, expected tensor or predict")
-        results = self.refiner(inputs, data_samples, mode="predict")
-        image = inputs if isinstance(inputs, Tensor) else torch.stack(list(inputs))
-        output = self._choose(image, results)
-        return output if mode == "tensor" else _add_choice(results, output)
+        check_mode(mode)
+        image = stack_images(inputs)
+        samples = check_samples(data_samples, len(image), self.camera.image_size)
+        keypoints2d = self._read_keypoints(samples, image.device)
+        candidates = brought_candidates(samples, image.device) if self.selector is None else None
+        output = self.estimate(image, keypoints2d, candidates, Labels(samples, self.seed))
+        return output if mode == "tensor" else self._pack(samples, output)
 
-    def _choose(self, image: Tensor, results: Sequence[BaseDataElement]) -> MIONOutput:
-        """Score the paths of the refiner's results, and choose."""
-        with full_precision(image):
-            pose, betas, transl = (torch.stack([result.pred_bodies.get(key) for result in results]) for key in _PATHS)
-            scores = None if self.cen is None else self._cen_scores(image, pose, betas, transl)
-            reprojection, combined = self._reprojection(results), None
-            if scores is not None and reprojection is not None:
-                combined = path_selection.combined_scores(scores, reprojection, self.reprojection_weight)
-            own = {"cen": scores, "reprojection": reprojection, "cen+reprojection": combined}
-            chosen_by = own[self.selection] if self.selection in own else self._other_scores(results, transl[..., 0])
-            if chosen_by is None:
-                raise ValueError(f"selection {self.selection!r} needs samples with keypoints2d")
-        return MIONOutput(pose, betas, transl, scores, combined, chosen_by, chosen_by.argmin(dim=1))
+    def rename_weights(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """See ``weights.RenamesWeights``."""
+        return rename_weights(weights)
 
-    def _cen_scores(self, image: Tensor, pose: Tensor, betas: Tensor, transl: Tensor) -> Tensor:
-        vertices = self.body(pose, betas, transl).vertices
-        return self.cen(image, vertices).float()  # type: ignore[misc]
+    @property
+    def _read_by_refiner(self) -> str | None:
+        return getattr(self.refiner, "keypoints2d_convention", None)  # another stage 2 need not know of any
 
-    def _reprojection(self, results: Sequence[BaseDataElement]) -> Tensor | None:
-        """``reprojection_error`` (B, N), or None where the samples bring no keypoints."""
-        if not all("fit_loss" in result.pred_bodies for result in results):
-            return None
-        fit_loss = torch.stack([result.pred_bodies.fit_loss for result in results])
-        return path_selection.reprojection_error(fit_loss, results, self.camera.image_size)
+    def _read_keypoints(self, samples: Sequence[BaseDataElement], device: torch.device) -> Tensor | None:
+        read = known_keypoints if self.selector is None and self._read_by_refiner is None else input_keypoints
+        return read(samples, self.keypoints2d_convention, device)
 
-    def _other_scores(self, results: Sequence[BaseDataElement], like: Tensor) -> Tensor:
-        """Scores (B, N), as ``like``, of the rules that ask neither network nor keypoints."""
-        if self.selection == "first":
-            return path_selection.first_scores(like)
-        if self.selection == "random":
-            return path_selection.random_scores(results, like, self.seed)
-        if not all("keypoints3d" in result.pred_bodies for result in results):
-            raise ValueError("selection 'oracle' needs a body model with the Human3.6M regressor")
-        keypoints3d = torch.stack([result.pred_bodies.keypoints3d for result in results])
-        return path_selection.true_errors(results, keypoints3d, self.body)
-
-
-def _add_choice(results: list[BaseDataElement], output: MIONOutput) -> list[BaseDataElement]:
-    """The refiner's results with the scores and the chosen path in ``pred_bodies``."""
-    for row, result in enumerate(results):
-        for name in ("scores", "combined_scores", "selection_scores", "selected"):
-            value = getattr(output, name)
-            if value is not None:
-                result.pred_bodies.set_data({name: value[row]})
-    return results
+    def _pack(self, samples: Sequence[BaseDataElement], output: MIONOutput) -> list[BaseDataElement]:
+        names = ("scores", "combined_scores", "selection_scores", "selected")
+        found = {name: getattr(output, name) for name in names}
+        return add_results(
+            samples,
+            pred_bodies=pack_bodies(output.bodies, self.body, with_vertices=self.cen is not None, **found),
+            candidates=pack_bodies(output.candidates, self.body),
+        )
 
 
 def _check_options(selection: str, weight: float, cen: Part | None, cen_checkpoint: Path | None) -> None:
@@ -209,23 +280,17 @@ def _check_options(selection: str, weight: float, cen: Part | None, cen_checkpoi
         raise ValueError(f"reprojection_weight is {weight}, expected a number not below 0")
 
 
-def _build_cen(cen: Part, refiner: Any) -> nn.Module:
-    camera = refiner.camera
-    built = build_part(cen, focal_length=camera.focal_length, image_size=camera.image_size, body=refiner.body)
-    own = getattr(built, "camera", camera)
-    if (own.focal_length, own.image_size) != (camera.focal_length, camera.image_size):
-        raise ValueError(
-            f"the cen's camera has focal_length {own.focal_length} and image_size {own.image_size}, the refiner's "
-            f"{camera.focal_length} and {camera.image_size}"
-        )
-    return built
-
-
-def _set_num_candidates(refiner: Any, num_candidates: int) -> None:
-    selector = getattr(refiner, "selector", None)
+def _set_num_candidates(selector: CandidateSelector | None, num_candidates: int) -> None:
     if selector is None:
-        raise ValueError(f"num_candidates is {num_candidates}, but the refiner has no selector: its data bring them")
+        raise ValueError(f"num_candidates is {num_candidates}, but selector is None: the data bring the candidates")
     available = selector.scorer.num_candidates
     if not 1 <= num_candidates <= available:
         raise ValueError(f"num_candidates is {num_candidates}, expected 1 to {available}, the size of the pool")
     selector.num_candidates = num_candidates
+
+
+def _rename_loaded(model: nn.Module, weights: dict[str, Tensor], prefix: str, *_: Any) -> None:
+    """Let a whole model's checkpoint of version 0.1 load: called by ``load_state_dict`` before it reads."""
+    renamed = rename_weights(weights, prefix)
+    weights.clear()
+    weights.update(renamed)

@@ -1,12 +1,15 @@
-"""Parts of a model: given as a config, or as what would be built from it."""
+"""Parts of a model: given as a config, or as what would be built from it; and whether they suit each other."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from torch import nn
 
+from mion_plugin.body.smpl import SMPLBody
+from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.registry import MODELS
 
 Part = Mapping[str, Any] | nn.Module
@@ -17,4 +20,58 @@ def build_part(part: Part | None, **defaults: Any) -> Any:
     return part if isinstance(part, nn.Module) else MODELS.build({**defaults, **(part or {})})
 
 
-__all__ = ["Part", "build_part"]
+def build_selector(selector: Part | None, camera: CropCamera) -> Any:
+    """Stage 1 with the camera of the model that it is a part of, where its config names none; None for None."""
+    if selector is None:
+        return None
+    return build_part(selector, focal_length=camera.focal_length, image_size=camera.image_size)
+
+
+def check_parts(**parts: Any) -> None:
+    """Check that parts which share crops have one camera and one body; the last part is what the others are held to.
+
+    A part that tells no ``camera`` or no ``body`` is not asked for it. Stage 1 has no body of its own but a pool of
+    keypoints, which must be those of the others' body (``CandidateSelector.check_body``).
+
+    Args:
+        parts: Name -> part, or None where there is none.
+
+    Raises:
+        ValueError: Two parts differ; the message names both.
+    """
+    known = {name: part for name, part in parts.items() if part is not None}
+    if not known:
+        return
+    last, reference = list(known.items())[-1]
+    for name, part in known.items():
+        _check_camera(name, getattr(part, "camera", None), last, getattr(reference, "camera", None))
+        body = getattr(reference, "body", None)
+        if body is not None and hasattr(part, "check_body"):
+            part.check_body(body, last)
+        elif body is not None:
+            _check_body(name, getattr(part, "body", None), last, body)
+
+
+def _check_camera(name: str, own: CropCamera | None, last: str, camera: CropCamera | None) -> None:
+    if own is None or camera is None:
+        return
+    if (own.focal_length, own.image_size) != (camera.focal_length, camera.image_size):
+        raise ValueError(
+            f"the {name}'s camera has focal_length {own.focal_length} and image_size {own.image_size}, the {last}'s "
+            f"{camera.focal_length} and {camera.image_size}"
+        )
+
+
+def _check_body(name: str, own: SMPLBody | None, last: str, body: SMPLBody) -> None:
+    if own is None or own is body:
+        return
+    same = own.arrays.v_template.shape == body.arrays.v_template.shape and np.array_equal(
+        own.arrays.v_template, body.arrays.v_template
+    )
+    if not same:
+        raise ValueError(
+            f"the {name}'s body is {own.arrays.name}, the {last}'s {body.arrays.name}: give both the same body model"
+        )
+
+
+__all__ = ["Part", "build_part", "build_selector", "check_parts"]

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from mion_plugin.files import atomic_path
+from mion_plugin.files.checkpoints import load_local_checkpoint
 
+# Stage 2's weights are named refiner.* in a whole model, network.* in the model that trains it, and refiner.network.*
+# in an estimator of mmhuman3d.
+REFINER_PARTS = ("refiner", "network")
 _NAMED_AT_MOST = 3  # in an error; a wrong file has hundreds of wrong keys
+
+
+@runtime_checkable
+class RenamesWeights(Protocol):
+    """A model some of whose weights had other names in a former version."""
+
+    def rename_weights(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The weights under today's names."""
 
 
 def save_weights(
@@ -47,22 +59,19 @@ def save_weights(
         temporary.write_bytes(file.getbuffer())
 
 
-def load_weights(path: str | os.PathLike[str], part: str | None = None) -> dict[str, Tensor]:
+def load_weights(path: str | os.PathLike[str], part: str | Sequence[str] | None = None) -> dict[str, Tensor]:
     """Read the weights in a checkpoint file; floating point numbers come as float32 on the CPU.
 
     Args:
         path: What ``save_weights``, mmengine's runner or ``torch.save(model.state_dict())`` wrote.
         part: Name of a part, e.g. ``cen``: if keys start with ``cen.``, take those alone, without that prefix. So the
-            part is found in a checkpoint of its own and in one of a larger model.
+            part is found in a checkpoint of its own and in one of a larger model. Several names: one inside the other.
 
     Raises:
         FileNotFoundError: No such file.
         ValueError: Not a checkpoint that loads with ``weights_only=True``, one without weights, or weights that are NaN
             or infinite.
     """
-    # at first use: mmengine's checkpoint module imports half of mmengine
-    from mion_plugin.engine.checkpoints import load_local_checkpoint
-
     content = load_local_checkpoint(os.fspath(path), map_location="cpu")
     weights = content.get("state_dict", content)
     if (
@@ -73,13 +82,12 @@ def load_weights(path: str | os.PathLike[str], part: str | None = None) -> dict[
         raise ValueError(f"{path} holds no weights, expected a state_dict of names and tensors")
     for name, value in weights.items():
         _check_tensor(path, name, value)
-    prefix = f"{part}."
-    if part is not None and any(name.startswith(prefix) for name in weights):
-        weights = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+    for name in (part,) if isinstance(part, str) else part or ():
+        weights = _inside(weights, f"{name}.")
     return {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
 
 
-def load_part(module: nn.Module, path: str | os.PathLike[str], part: str | None = None) -> None:
+def load_part(module: nn.Module, path: str | os.PathLike[str], part: str | Sequence[str] | None = None) -> None:
     """Load the weights of a file into a module, all of them and no others.
 
     Args:
@@ -92,6 +100,8 @@ def load_part(module: nn.Module, path: str | os.PathLike[str], part: str | None 
         ValueError: See ``load_weights``; or the names or shapes are not those of the module.
     """
     weights = load_weights(path, part)
+    if isinstance(module, RenamesWeights):
+        weights = module.rename_weights(weights)
     check_weights(module, weights, str(Path(path)))
     module.load_state_dict(weights)
 
@@ -111,6 +121,12 @@ def check_weights(module: nn.Module, weights: Mapping[str, Tensor], source: str)
     told = [f"{kind} {_name_some(names)}" for kind, names in differences.items() if names]
     if told:
         raise ValueError(f"{source} is not a checkpoint of this {type(module).__name__}: it {'; '.join(told)}")
+
+
+def _inside(weights: Mapping[str, Tensor], prefix: str) -> Mapping[str, Tensor]:
+    """The weights of a part, named as its own; all where none has the prefix."""
+    own = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+    return own or weights
 
 
 def _check_tensor(path: str | os.PathLike[str], name: Any, value: Tensor) -> None:

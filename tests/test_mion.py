@@ -8,21 +8,22 @@ import numpy as np
 import pytest
 import torch
 from mmengine.evaluator import Evaluator
-from mmengine.structures import BaseDataElement
 from support.fake_tensors import become_fake
 from support.tiny_mion import TinyCEN, make_body_pool, make_images, make_mion, make_samples, refiner_config
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from mion_plugin.bodies import Bodies
 from mion_plugin.body import SMPLBody
 from mion_plugin.evaluation import MeshMetric
+from mion_plugin.evaluation.choice.rules import RULES, Labels
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.mion import MIONOutput
-from mion_plugin.path_selection import RULES
-from mion_plugin.refinement.candidates import Candidates
 from mion_plugin.registry import MODELS
+from mion_plugin.weights import load_part
 
 IMAGES = make_images()
+CHOICE = ("scores", "combined_scores", "selection_scores", "selected")
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,8 @@ def body() -> SMPLBody:
 class TestPredict:
     def test_is_the_three_stages_one_after_the_other(self, body) -> None:
         model, samples = make_mion(body), make_samples(body)
-        refined = model.refiner(IMAGES, samples, mode="predict")
+        alone = MODELS.build({"type": "mion.MRT", "network": model.refiner, "selector": None})
+        refined = alone(IMAGES, samples, mode="predict")
         results = model(IMAGES, samples, mode="predict")
         for row, (result, alone) in enumerate(zip(results, refined, strict=True)):
             paths = result.pred_bodies
@@ -52,7 +54,10 @@ class TestPredict:
         model, samples = make_mion(body), make_samples(body)
         output, results = model(list(IMAGES), samples), model(IMAGES, samples, mode="predict")
         assert isinstance(output, MIONOutput)
-        for name in vars(output):
+        for name in ("pose", "betas", "transl", "fit_loss", "valid"):
+            expected = torch.stack([result.pred_bodies.get(name) for result in results])
+            assert torch.equal(getattr(output.bodies, name), expected), name
+        for name in CHOICE:
             expected = torch.stack([result.pred_bodies.get(name) for result in results])
             assert torch.equal(getattr(output, name), expected), name
 
@@ -63,8 +68,11 @@ class TestPredict:
         together = model(images, samples)
         for row in range(3):
             alone = model(images[row : row + 1], samples[row : row + 1])
-            for name in vars(alone):
+            for name in CHOICE:
                 torch.testing.assert_close(getattr(alone, name)[0], getattr(together, name)[row], rtol=1e-4, atol=1e-5)
+            for name in ("pose", "betas", "transl"):
+                one, all_three = getattr(alone.bodies, name), getattr(together.bodies, name)
+                torch.testing.assert_close(one[0], all_three[row], rtol=1e-4, atol=1e-5)
 
     @pytest.mark.parametrize("selection", ["cen", "reprojection", "cen+reprojection", "oracle"])
     def test_the_choice_follows_its_candidate_wherever_it_stands(self, body, selection) -> None:
@@ -96,7 +104,7 @@ class TestWithTheConsistencyNetwork:
         model, samples = make_mion(body, cen=self.CEN), make_samples(body)
         output = model(IMAGES, samples)
         for row in range(2):
-            vertices = body(output.pose[row], output.betas[row], output.transl[row]).vertices
+            vertices = output.bodies.placed_vertices(body)[row]
             scores = model.cen(IMAGES[row : row + 1], vertices[None])[0]
             torch.testing.assert_close(output.scores[row], scores, rtol=1e-4, atol=1e-6)
             alone = model(IMAGES[row : row + 1], samples[row : row + 1])
@@ -122,7 +130,8 @@ class TestSelection:
         model, samples = make_mion(body, selection="reprojection"), make_samples(body)
         output = model(IMAGES, samples)
         for row, sample in enumerate(samples):
-            points = body.pose_keypoints(output.pose[row], output.betas[row], output.transl[row], "coco").numpy()
+            found = output.bodies
+            points = body.pose_keypoints(found.pose[row], found.betas[row], found.transl[row], "coco").numpy()
             given = sample.gt_body.keypoints2d.numpy()
             pixels = 5000.0 * points[..., :2] / points[..., 2:] + 112.0
             squared = ((pixels - given[:, :2]) ** 2).sum(axis=-1)
@@ -159,7 +168,7 @@ class TestSelection:
         evaluator = Evaluator([MeshMetric(errors=("MPJPE",))])
         evaluator.process(data_samples=model(make_images(3), samples, mode="predict"))
         report = evaluator.evaluate(3)
-        assert report["body/MPJPE/chosen"] == report["body/MPJPE/best"] < report["body/MPJPE/mean"]
+        assert report["body/MPJPE/chosen"] == report["body/MPJPE/oracle"] < report["body/MPJPE/mean"]
 
     def test_oracle_by_annotated_joints_or_not_at_all(self, body) -> None:
         model, samples = make_mion(body, selection="oracle"), make_samples(body)
@@ -195,15 +204,14 @@ class TestSelection:
 
 def test_one_run_reports_every_way_to_choose(body) -> None:
     model, samples = make_mion(body, selection="cen+reprojection"), make_samples(body, batch=3)
-    choosers = {"chosen": "selection_scores", "first": "first", "cen": "scores", "lowest_2d": "fit_loss"}
-    choosers["cen+2d"] = "combined_scores"
+    choosers = ("chosen", "first", "reprojection", "cen", "cen+reprojection")
     metric = MeshMetric(errors=("MPJPE",), choosers=choosers)
     evaluator = Evaluator([metric])
     results = model(make_images(3), samples, mode="predict")
     evaluator.process(data_samples=results)
     report = {name.removeprefix("body/MPJPE/"): value for name, value in evaluator.evaluate(3).items()}
-    assert {*choosers, "random", "best", "mean"} <= report.keys()
-    assert report["chosen"] == report["cen+2d"]
+    assert {*choosers, "random", "oracle", "mean"} <= report.keys()
+    assert report["chosen"] == report["cen+reprojection"]
     assert report["first"] == report["path_1"]
     one_by_one = make_mion(body, selection="cen")(make_images(3), samples, mode="predict")
     evaluator.process(data_samples=one_by_one)
@@ -225,16 +233,12 @@ class TestParts:
                 super().__init__()
                 self.body, self.camera = body, CropCamera()
 
-            def forward(self, inputs, data_samples, mode):
-                results = [sample.new() for sample in data_samples]
-                for result in results:
-                    given = result.candidates
-                    result.pred_bodies = BaseDataElement(
-                        pose=given.pose, betas=torch.zeros(len(given.pose), 10), transl=given.transl
-                    )
-                return results
+            def forward(self, image, candidates, keypoints2d):
+                return candidates
 
-        model = MODELS.build({"type": "mion.MION", "refiner": Candidates(), "cen": {"type": "mion.TinyCEN"}})
+        model = MODELS.build(
+            {"type": "mion.MION", "selector": None, "refiner": Candidates(), "cen": {"type": "mion.TinyCEN"}}
+        )
         samples = make_samples(body)
         result = model(IMAGES, samples, mode="predict")[1].pred_bodies
         vertices = body(samples[1].candidates.pose, transl=samples[1].candidates.transl).vertices
@@ -248,17 +252,17 @@ class TestParts:
     def test_the_number_of_candidates_is_a_matter_of_the_test(self, body) -> None:
         selector = {"type": "mion.CandidateSelector", "pool": make_body_pool(body), "num_candidates": 2}
         for count, expected in ((None, 2), (3, 3)):
-            model = make_mion(body, refiner={"selector": selector}, num_candidates=count)
+            model = make_mion(body, selector=selector, num_candidates=count)
             assert model(IMAGES, make_samples(body)).scores.shape == (2, expected)
         with pytest.raises(ValueError, match="num_candidates is 0, expected 1 to 720, the size of the pool"):
-            make_mion(body, refiner={"selector": selector}, num_candidates=0)
-        with pytest.raises(ValueError, match="num_candidates is 3, but the refiner has no selector"):
+            make_mion(body, selector=selector, num_candidates=0)
+        with pytest.raises(ValueError, match="num_candidates is 3, but selector is None: the data bring"):
             make_mion(body, num_candidates=3)
 
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"selection": "best"}, "selection is 'best', expected one of cen, first, reprojection"),
+            ({"selection": "best"}, "selection is 'best', expected one of first, reprojection, cen"),
             ({"cen": None}, "selection is 'cen', but cen is None; give the network's config, or selection='first'"),
             ({"cen": None, "selection": "cen+reprojection"}, r"selection is 'cen\+reprojection', but cen is None"),
             ({"cen": None, "selection": "first", "cen_checkpoint": "a.pth"}, "cen_checkpoint is 'a.pth', but cen is"),
@@ -280,7 +284,7 @@ class TestParts:
         model, samples = make_mion(body), make_samples(body)
         with pytest.raises(ValueError, match=r"for testing; train its stages on their own with tools/train\.py"):
             model(IMAGES, samples, mode="loss")
-        with pytest.raises(ValueError, match="mode is 'test', expected tensor or predict"):
+        with pytest.raises(ValueError, match="mode is 'test', expected one of tensor, loss, predict"):
             model(IMAGES, samples, mode="test")
         with pytest.raises(ValueError, match="2 images came with none data samples"):
             model(IMAGES)
@@ -290,23 +294,22 @@ class TestCheckpoints:
     def test_parts_load_from_trainings_of_their_own_and_from_the_whole(self, body, tmp_path) -> None:
         trained, samples = make_mion(body, weights_seed=1), make_samples(body)
         expected = trained(IMAGES, samples)
-        torch.save({"state_dict": trained.refiner.state_dict()}, tmp_path / "mrt.pth")
+        stage_2 = {f"network.{name}": value for name, value in trained.refiner.state_dict().items()}
+        torch.save({"state_dict": stage_2}, tmp_path / "mrt.pth")
         stage_3 = {f"cen.{name}": value for name, value in trained.cen.state_dict().items()}
         torch.save({"state_dict": stage_3}, tmp_path / "cen.pth")
         torch.save({"state_dict": trained.state_dict()}, tmp_path / "whole.pth")
-        for names in (("mrt.pth", "cen.pth"), ("whole.pth", "whole.pth")):
+        in_a_host = {f"refiner.{name}": value for name, value in stage_2.items()} | stage_3
+        torch.save({"state_dict": in_a_host}, tmp_path / "mmhuman3d.pth")
+        for names in (("mrt.pth", "cen.pth"), ("whole.pth", "whole.pth"), ("mmhuman3d.pth", "mmhuman3d.pth")):
             refiner, cen = (tmp_path / name for name in names)
             config = {"type": "mion.MION", "refiner": refiner_config(body), "cen": {"type": "mion.TinyCEN"}}
-            model = MODELS.build({**config, "refiner_checkpoint": refiner, "cen_checkpoint": str(cen)}).eval()
-            output = model(IMAGES, samples)
-            for name in vars(expected):
-                assert torch.equal(getattr(output, name), getattr(expected, name)), name
+            config |= {"selector": None, "refiner_checkpoint": refiner, "cen_checkpoint": str(cen)}
+            assert_same(MODELS.build(config).eval()(IMAGES, samples), expected)
 
     def test_a_checkpoint_of_another_model(self, body, tmp_path) -> None:
         torch.save({"state_dict": make_mion(body).cen.state_dict()}, tmp_path / "cen.pth")
-        with pytest.raises(
-            ValueError, match=r"cen\.pth is not a checkpoint of this MeshRefinementTransformer: it lacks"
-        ):
+        with pytest.raises(ValueError, match=r"cen\.pth is not a checkpoint of this RefinementNetwork: it lacks"):
             make_mion(body, refiner_checkpoint=tmp_path / "cen.pth")
 
     def test_state_dict_holds_the_two_networks_alone(self, body) -> None:
@@ -315,9 +318,55 @@ class TestCheckpoints:
         assert not any("body" in name or "selector" in name for name in names)
 
 
+class TestVersion01:
+    """Configs and checkpoints in which the refiner was a ``mion.MRT`` with the selector inside."""
+
+    @pytest.fixture
+    def old_refiner(self, body) -> dict:
+        new = refiner_config(body)
+        flat = {key: new[key] for key in ("backbone", "neck", "renderer", "transformer", "body")}
+        selector = {"type": "mion.CandidateSelector", "pool": make_body_pool(body), "num_candidates": 3}
+        flat |= {"rotation": "residual", "candidate_in_queries": True, "selector": selector}
+        return {"type": "mion.MRT", "train_candidates": 2, **flat}
+
+    def test_an_old_config_builds_the_same_model_and_says_what_is_new(self, body, old_refiner) -> None:
+        cen = {"type": "mion.TinyCEN"}
+        torch.manual_seed(0)
+        with pytest.warns(FutureWarning) as warned:
+            old = MODELS.build({"type": "mion.MION", "refiner": old_refiner, "cen": cen}).eval()
+        told = " ".join(str(warning.message) for warning in warned)
+        assert "refiner.selector is selector now" in told
+        assert "rotation is network.head.rotation" in told
+        torch.manual_seed(0)
+        new = {"type": "mion.MION", "selector": old_refiner["selector"], "refiner": refiner_config(body), "cen": cen}
+        samples = make_samples(body)
+        assert_same(old(IMAGES, samples), MODELS.build(new).eval()(IMAGES, samples))
+
+    def test_an_old_option_changes_the_new_place(self, body) -> None:
+        selector = {"type": "mion.CandidateSelector", "pool": make_body_pool(body), "num_candidates": 3}
+        config = {"type": "mion.MION", "selector": selector, "refiner": refiner_config(body), "selection": "first"}
+        config["refiner"]["selector"] = {"num_candidates": 2}  # as --cfg-options model.refiner.selector... leaves it
+        with pytest.warns(FutureWarning, match=r"refiner\.selector is selector now"):
+            assert MODELS.build(config).selector.num_candidates == 2
+
+    def test_a_whole_models_checkpoint_loads(self, body, tmp_path) -> None:
+        trained = make_mion(body, weights_seed=1)
+        old = {
+            name.replace("refiner.", "refiner.network.") if name.startswith("refiner.") else name: value
+            for name, value in trained.state_dict().items()
+        }
+        torch.save({"state_dict": old}, tmp_path / "whole.pth")
+        by_name, by_file = make_mion(body), make_mion(body)
+        by_name.load_state_dict(old)
+        load_part(by_file, tmp_path / "whole.pth")
+        for model in (by_name, by_file):
+            for name, value in trained.state_dict().items():
+                assert torch.equal(model.state_dict()[name], value), name
+
+
 class TestDevices:
     @pytest.mark.parametrize("selection", ["cen", "first", "cen+reprojection", "random"])
-    def test_forward_stays_on_its_device(self, body, selection, monkeypatch) -> None:
+    def test_forward_stays_on_its_device(self, body, selection) -> None:
         """All but the selector, whose shortlist's length fake tensors cannot know; see tests/candidates."""
         model, samples = make_mion(SMPLBody(), selection=selection), make_samples(body)
         keypoints2d = torch.stack([sample.gt_body.keypoints2d for sample in samples])
@@ -330,13 +379,12 @@ class TestDevices:
                 return mode.from_tensor(value).to("cuda")
 
             valid, pncc = fake(torch.ones(2, dtype=torch.bool)), fake(torch.zeros(2, 4, 3, 8, 8))
-            candidates = Candidates(fake(pose), fake(transl), fake(transl[..., 0]), valid, pncc)
-            monkeypatch.setattr(model.refiner, "find_candidates", lambda *args: candidates)
-            for sample, row in zip(samples, keypoints2d, strict=True):
-                sample.gt_body.keypoints2d = fake(row)
-            output = model(fake(IMAGES), samples)
-        for name, value in vars(output).items():
-            assert value.device.type == "cuda", name
+            candidates = Bodies.with_mean_shape(fake(pose), fake(transl), valid=valid, pncc=pncc)
+            output = model.estimate(fake(IMAGES), fake(keypoints2d), candidates, Labels(samples))
+        for values in (output, output.bodies):
+            for name, value in vars(values).items():
+                if isinstance(value, Tensor):
+                    assert value.device.type == "cuda", name
 
     @pytest.mark.gpu
     @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -346,5 +394,13 @@ class TestDevices:
             model = make_mion(SMPLBody(), selection=selection)
             expected = model(IMAGES, samples)
             output = model.to("cuda")(IMAGES.to("cuda"), samples)
-            for name in vars(expected):
+            for name in CHOICE:
                 torch.testing.assert_close(getattr(output, name).cpu(), getattr(expected, name), rtol=1e-2, atol=1e-3)
+
+
+def assert_same(output: MIONOutput, expected: MIONOutput) -> None:
+    """Bit for bit."""
+    for name in CHOICE:
+        assert torch.equal(getattr(output, name), getattr(expected, name)), name
+    for name in ("pose", "betas", "transl", "fit_loss"):
+        assert torch.equal(getattr(output.bodies, name), getattr(expected.bodies, name)), name

@@ -20,6 +20,7 @@ import torch
 from cli import OneLineParser, report_errors
 from torch import Tensor
 
+from mion_plugin.bodies import Bodies
 from mion_plugin.demo_data import KEYPOINTS, PHOTO
 from mion_plugin.export import (
     FORMATS,
@@ -34,7 +35,7 @@ from mion_plugin.files import atomic_path
 from mion_plugin.inference import MIONInferencer
 from mion_plugin.inference.people import list_photographs
 from mion_plugin.mion import MultiInitializationOptimizationNetwork
-from mion_plugin.refinement.samples import input_keypoints
+from mion_plugin.samples import input_keypoints
 
 COPIES = 2  # of the photograph: torch.export takes a batch of one for a constant
 
@@ -61,22 +62,18 @@ def networks(inferencer: MIONInferencer) -> dict[str, tuple[Exportable, dict[str
     model = inferencer.model
     if not isinstance(model, MultiInitializationOptimizationNetwork):
         raise ValueError(f"the config's model is a {type(model).__name__}, expected a mion.MION")
-    refiner = model.refiner
-    if refiner.selector is None:
-        raise ValueError("the config's refiner has no selector to find candidates for example inputs")
+    if model.selector is None:
+        raise ValueError("the config's model has no selector to find candidates for example inputs")
     photographs = list_photographs([PHOTO] * COPIES)
-    keypoints2d = (KEYPOINTS, False)
-    batch = next(inferencer.preprocess(photographs, batch_size=COPIES, keypoints2d=keypoints2d))
+    batch = next(inferencer.preprocess(photographs, batch_size=COPIES, keypoints2d=KEYPOINTS))
     image = torch.stack(batch["inputs"])
-    points = input_keypoints(batch["data_samples"], refiner.keypoints2d_convention, image.device)
-    selection = refiner.selector(input_keypoints(batch["data_samples"], refiner.selector.convention, image.device))
-    refinement: Any = RefinementExport(refiner)
-    inputs = refinement_inputs(refiner, image, selection.pose, selection.transl, points)
+    keypoints2d = input_keypoints(batch["data_samples"], model.keypoints2d_convention, image.device)
+    refinement: Any = RefinementExport(model.refiner)
+    inputs = refinement_inputs(model.refiner, image, model.selector(keypoints2d), keypoints2d)
     found = {"mrt": (refinement, inputs)}
     if model.cen is not None:
-        vertices = refiner.body(*refinement(**inputs)).vertices
         consistency: Any = ConsistencyExport(model.cen)
-        found["cen"] = (consistency, consistency_inputs(model.cen, image, vertices))
+        found["cen"] = (consistency, consistency_inputs(model.cen, image, Bodies(*refinement(**inputs))))
     return found
 
 

@@ -24,10 +24,11 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 import mion_plugin  # noqa: F401  registers the components
-from mion_plugin.refinement.model import MeshRefinementTransformer
+from mion_plugin.bodies import Bodies
+from mion_plugin.refinement.network import RefinementNetwork
 from mion_plugin.registry import MODELS
 
-KINDS = {"mion.MRT": "path", "mion.CEN": "body"}  # what the part of the cost that grows belongs to
+KINDS = {"mion.RefinementNetwork": "path", "mion.CEN": "body"}  # what the part of the cost that grows belongs to
 _CPU_ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 
 
@@ -62,7 +63,7 @@ def build_networks(path: Path) -> dict[str, nn.Module]:
 
     Raises:
         FileNotFoundError: No such config.
-        ValueError: Its model holds neither a ``mion.MRT`` nor a ``mion.CEN``.
+        ValueError: Its model holds neither a ``mion.RefinementNetwork`` nor a ``mion.CEN``.
     """
     if not path.is_file():
         raise FileNotFoundError(f"config {path} does not exist")
@@ -76,7 +77,7 @@ def build_networks(path: Path) -> dict[str, nn.Module]:
 
 
 def measure(network: nn.Module) -> Cost:
-    """The cost of an ``mion.MRT`` or ``mion.CEN``, from runs with one path and with two."""
+    """The cost of a ``mion.RefinementNetwork`` or ``mion.CEN``, from runs with one path and with two."""
     network.train()
     (flops, kept), (flops_of_two, kept_of_two) = (_run(network, paths) for paths in (1, 2))
     return Cost(
@@ -94,8 +95,6 @@ def _find_parts(model: Any) -> dict[str, dict[str, Any]]:
         return {}
     if model.get("type") in KINDS:
         part = {**model, "body": None}
-        if part["type"] == "mion.MRT":
-            part["selector"] = None
         if part.get("backbone") is not None:
             part["backbone"] = {**part["backbone"], "weights": None}
         return {part["type"]: part}
@@ -126,18 +125,19 @@ def _run(network: Any, paths: int) -> tuple[int, int]:
         kept.setdefault(tensor.untyped_storage().data_ptr(), tensor)
         return tensor
 
+    bodies = Bodies.with_mean_shape(pose, transl)
     with counter, saved_tensors_hooks(keep, lambda tensor: tensor):
-        if isinstance(network, MeshRefinementTransformer):
-            network.refine(image, pose, transl, keypoints2d=_keypoints(network))
+        if isinstance(network, RefinementNetwork):
+            network(image, bodies, _keypoints(network))
         else:
-            network(image, network.body(pose, transl=transl).vertices)
+            network(image, bodies)
     numbers = sum(tensor.untyped_storage().nbytes() for address, tensor in kept.items() if address not in own)
     return counter.get_total_flops() // 2, numbers // 2
 
 
-def _keypoints(network: MeshRefinementTransformer) -> Tensor | None:
+def _keypoints(network: RefinementNetwork) -> Tensor | None:
     """What the queries read, if they read keypoints."""
-    count = network.network.queries.num_keypoints
+    count = network.queries.num_keypoints
     return torch.ones(2, count, 3) if count else None
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from cli import OneLineParser, report_errors
 
-from mion_plugin.engine.checkpoints import load_local_checkpoint
+from mion_plugin.files.checkpoints import load_local_checkpoint
 from mion_plugin.weights import load_weights, save_weights
 
 META_KEYS = (

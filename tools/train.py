@@ -77,7 +77,7 @@ def _advise_on_bfloat16(cfg: Config) -> None:
     """Say which options of the config slow a CPU down that has to emulate bfloat16."""
     if torch.cuda.is_available() or torch.backends.cpu.get_cpu_capability() != "AVX2":
         return
-    options = [f"{name}=False" for name in _switched_on(cfg.get("model"), "model", "bfloat16_")]
+    options = [f"{name}=False" for name in _switched_on(cfg.get("model"), "model", "bfloat16")]
     if options:
         print(
             "train.py: this CPU has no instructions for bfloat16; the training is several times as fast with "

@@ -7,31 +7,33 @@
 # None in place of these paths, here and in the evaluators, means the free stand-ins.
 model = dict(
     type="mion.MRT",
-    # IMAGENET1K_V1 is torchvision's first set of weights, which it downloads; a checkpoint file does as well:
-    # --cfg-options model.backbone.weights=FILE.pth
-    backbone=dict(type="mion.TorchvisionResNet", depth=50, weights="IMAGENET1K_V1"),
-    neck=dict(type="mion.DeconvNeck", in_channels=2048, channels=384, num_layers=3),  # 7 x 7 to 56 x 56
-    transformer=dict(  # DETR's numbers, at the paper's 384 channels
-        width=384,
-        num_heads=8,
-        num_encoder_layers=6,
-        num_decoder_layers=6,
-        feedforward=2048,
-        dropout=0.1,
-        checkpointing=False,  # True: less memory, the same gradients, about a third more time
+    network=dict(
+        type="mion.RefinementNetwork",
+        # IMAGENET1K_V1 is torchvision's first set of weights, which it downloads; a checkpoint file does as well:
+        # --cfg-options model.network.backbone.weights=FILE.pth
+        backbone=dict(type="mion.TorchvisionResNet", depth=50, weights="IMAGENET1K_V1"),
+        neck=dict(type="mion.DeconvNeck", in_channels=2048, channels=384, num_layers=3),  # 7 x 7 to 56 x 56
+        transformer=dict(  # DETR's numbers, at the paper's 384 channels
+            width=384,
+            num_heads=8,
+            num_encoder_layers=6,
+            num_decoder_layers=6,
+            feedforward=2048,
+            dropout=0.1,
+            checkpointing=False,  # True: less memory, the same gradients, about a third more time
+        ),
+        position_encoding=dict(type="mion.PNCCEncoding"),  # eq. 5 as printed
+        renderer=dict(type="mion.PNCCRenderer", size=56),
+        # the decoder's queries are learned embeddings and its outputs the rotations, as the paper reads
+        queries=dict(candidate=False, features=False, keypoints=None),
+        # the paper names rotation vectors; supervised as matrices either way
+        head=dict(rotation="absolute", representation="6d"),
+        image_size=224,
+        focal_length=5000.0,  # SPIN's
+        body=dict(type="mion.SMPLBody", model_path="data/body_models/smpl"),
     ),
-    position_encoding=dict(type="mion.PNCCEncoding"),  # eq. 5 as printed
-    renderer=dict(type="mion.PNCCRenderer", size=56),
-    # the decoder's queries are learned embeddings and its outputs the rotations, as the paper reads
-    rotation="absolute",
-    rotation_representation="6d",  # the paper names rotation vectors; supervised as matrices either way
-    candidate_in_queries=False,
-    sample_at_joints=False,
     train_candidates=1,  # the paper does not say how many branches of an image are in a batch
     loss=dict(type="mion.MeshLoss", smpl_weight=1.0, keypoints_weight=5.0),  # w1, w2 of eq. 6
-    image_size=224,
-    focal_length=5000.0,  # SPIN's
-    body=dict(type="mion.SMPLBody", model_path="data/body_models/smpl"),
     # 10,000 poses x 30 orientations, fit loss below 2000 (3.1, 3.4); 5 paths are the paper's best (table 1)
     selector=dict(type="mion.CandidateSelector", pool="data/amass_pool.npz", num_candidates=5, max_fit_loss=2000.0),
 )

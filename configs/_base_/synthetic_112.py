@@ -52,7 +52,7 @@ test_dataloader = dict(
         pipeline=pipeline,
     ),
 )
-val_evaluator = dict(type="mion.MeshMetric", errors=("MPJPE", "PA-MPJPE"), statistics=("chosen", "mean", "best"))
+val_evaluator = dict(type="mion.MeshMetric", errors=("MPJPE", "PA-MPJPE"), statistics=("chosen", "mean", "oracle"))
 test_evaluator = val_evaluator
 val_cfg = dict()
 test_cfg = dict()

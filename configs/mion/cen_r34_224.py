@@ -1,8 +1,8 @@
 # Stage 3 as the paper trains it: pictures of one stage-1 candidate, scored against others (3.3, 3.4).
 #   tools/dist_train.sh configs/mion/cen_r34_224.py 4
 #   tools/dist_test.sh configs/mion/cen_r34_224.py work_dirs/cen_r34_224/epoch_100.pth 4
-# Tested on stage 1's candidates; on refined bodies with model.refiner and model.refiner_checkpoint (mion.MRT's), or as
-# a part of mion.MION.
+# Tested on stage 1's candidates; on refined bodies with model.refiner (mion.MRT's network) and
+# model.refiner_checkpoint, or as a part of mion.MION.
 _base_ = ["../_base_/default_runtime.py", "../_base_/synthetic_112.py"]
 
 image_size = 224
@@ -38,8 +38,7 @@ pairs = dict(
     num_others=4,
     image_size=image_size,
     # the paper: backgrounds of LSUN, textures of SURREAL; None are procedural ones
-    backgrounds=None,
-    skins=None,
+    looks=dict(backgrounds=None, skins=None),
     pipeline=_base_.pipeline,
 )
 train_dataloader = dict(
@@ -52,7 +51,7 @@ train_dataloader = dict(
 val_dataloader = dict(dataset=dict(image_size=image_size, detected_noise=detected_noise))
 test_dataloader = dict(dataset=dict(image_size=image_size, detected_noise=detected_noise))
 val_evaluator = [
-    dict(type="mion.MeshMetric", errors=("MPJPE", "PA-MPJPE"), statistics=("chosen", "mean", "best")),
+    dict(type="mion.MeshMetric", errors=("MPJPE", "PA-MPJPE"), statistics=("chosen", "mean", "oracle")),
     dict(type="mion.SelectionMetric"),
 ]
 test_evaluator = val_evaluator

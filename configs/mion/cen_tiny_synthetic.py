@@ -1,4 +1,5 @@
-# Stage 3, small, on synthetic people: for a laptop without a GPU. Stage 2 is trained first.
+# Stage 3, small, on synthetic people: for a laptop without a GPU. Stage 2 is trained first; both networks are the
+# package's.
 #   python tools/train.py configs/mion/cen_tiny_synthetic.py
 #   python tools/test.py configs/mion/cen_tiny_synthetic.py work_dirs/cen_tiny_synthetic/epoch_8.pth
 # On stage 1 alone:
@@ -8,19 +9,9 @@ _base_ = "mrt_tiny_synthetic.py"
 model = dict(
     _delete_=True,
     type="mion.ConsistencyModel",
-    cen=dict(
-        type="mion.CEN",
-        # two of ResNet-18's four stages: 0.7 million weights, 1.4 MB in half precision; three would be 2.8 million
-        backbone=dict(type="mion.TorchvisionResNet", depth=18, num_stages=2),
-        output="local",  # at each anchor what the picture shows there; learns faster than from pooled features
-        num_anchors=128,
-        pooling="body",
-        bfloat16_features=True,
-        image_size=112,
-        focal_length=2500.0,  # the camera of 5000 px at 224
-    ),
+    cen=dict(_base_.cen, bfloat16_features=True),
     selector={{_base_.model.selector}},
-    refiner={{_base_.model}},
+    refiner={{_base_.model.network}},
     refiner_checkpoint="work_dirs/mrt_tiny_synthetic/epoch_8.pth",
     # Refined bodies are what it will choose from: four of an image's five, so that six pairs of them are ranked. The
     # fifth, a candidate or a perturbed body, cannot be judged by the refiner's habits alone.
@@ -47,7 +38,7 @@ param_scheduler = [
 train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=2)
 
 val_evaluator = [
-    dict(type="mion.MeshMetric", errors=("MPJPE", "PA-MPJPE"), statistics=("chosen", "mean", "best")),
+    dict(type="mion.MeshMetric", errors=("MPJPE", "PA-MPJPE"), statistics=("chosen", "mean", "oracle")),
     dict(type="mion.SelectionMetric"),
 ]
 test_evaluator = val_evaluator

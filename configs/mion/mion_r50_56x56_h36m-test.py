@@ -8,12 +8,11 @@ _base_ = "mrt_r50_56x56_h36m-test.py"
 model = dict(
     _delete_=True,
     type="mion.MION",
-    refiner={{_base_.model}},
+    selector={{_base_.model.selector}},
+    refiner={{_base_.model.network}},
     refiner_checkpoint="work_dirs/mrt_r50_56x56_mixed/epoch_60.pth",
     cen=dict(type="mion.CEN"),  # the paper's, as cen_r34_224.py trains it
     cen_checkpoint="work_dirs/cen_r34_224/epoch_100.pth",
 )
-test_evaluator = dict(
-    # "chosen" is what model.selection says, by default the network's choice
-    choosers={"chosen": "selection_scores", "first": "first", "lowest_2d": "fit_loss", "cen+2d": "combined_scores"},
-)
+# "chosen" is what model.selection says, by default the network's choice
+test_evaluator = dict(choosers=("chosen", "first", "reprojection", "cen+reprojection"))

@@ -4,4 +4,4 @@
 # The paper, Human3.6M, MPJPE / PA-MPJPE in mm: 61.14 / 43.01, with PNCC-PE 56.88 / 41.59 (table 2, with stage 3).
 _base_ = ["./mrt_r50_56x56_mixed.py"]
 
-model = dict(position_encoding=dict(_delete_=True, type="mion.SinePositionEncoding2D"))
+model = dict(network=dict(position_encoding=dict(_delete_=True, type="mion.SinePositionEncoding2D")))

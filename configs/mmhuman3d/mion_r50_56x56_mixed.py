@@ -23,17 +23,19 @@ model = dict(
     neck=dict(type="DeconvNeck", in_channels=2048, channels=384, num_layers=3),  # 7 x 7 to 56 x 56
     head=dict(
         type="MRT",
-        transformer=dict(  # DETR's numbers, at the paper's 384 channels
-            width=384, num_heads=8, num_encoder_layers=6, num_decoder_layers=6, feedforward=2048, dropout=0.1
+        network=dict(
+            transformer=dict(  # DETR's numbers, at the paper's 384 channels
+                width=384, num_heads=8, num_encoder_layers=6, num_decoder_layers=6, feedforward=2048, dropout=0.1
+            ),
+            position_encoding=dict(type="mion.PNCCEncoding"),
+            renderer=dict(type="mion.PNCCRenderer", size=56),
+            head=dict(rotation="absolute"),
+            image_size=img_res,
+            focal_length=5000.0,
+            body=body,
         ),
-        position_encoding=dict(type="mion.PNCCEncoding"),
-        renderer=dict(type="mion.PNCCRenderer", size=56),
-        rotation="absolute",
         train_candidates=1,
         loss=dict(type="mion.MeshLoss", smpl_weight=1.0, keypoints_weight=5.0),  # w1, w2 of eq. 6
-        image_size=img_res,
-        focal_length=5000.0,
-        body=body,
     ),
     # 10,000 poses x 30 orientations, fit loss below 2000 (3.1, 3.4); 5 paths are the paper's best (table 1)
     selector=dict(type="CandidateSelector", pool="data/amass_pool.npz", num_candidates=5, max_fit_loss=2000.0),

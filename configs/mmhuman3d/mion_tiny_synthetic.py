@@ -3,50 +3,28 @@
 #   python tools/test.py configs/mmhuman3d/mion_tiny_synthetic.py work_dirs/mion_tiny/latest.pth \
 #       --work-dir work_dirs/mion_tiny --device cpu --metrics mpjpe pa-mpjpe pve
 # The consistency network is the package's; it was trained with the package's own stage 2.
-import mion_plugin
+# Networks, cameras and the rule of choice are the package's own.
+import mion_plugin.models
 
 _base_ = ["./_base_/default_runtime.py"]
 custom_imports = dict(imports=["mion_plugin"], allow_failed_imports=False)
 
 img_res = 112
-camera = dict(image_size=img_res, focal_length=2500.0)  # the camera of 5000 px at 224
+tiny = mion_plugin.models.load_model_config("mion_tiny").model.to_dict()
+network = {key: value for key, value in tiny["refiner"].items() if key not in ("type", "backbone", "neck")}
 
 model = dict(
     type="MIONEstimator",
-    backbone=dict(type="TorchvisionResNet", depth=18, num_stages=3),
-    neck=dict(type="DeconvNeck", in_channels=256, channels=144, num_layers=0),  # 7 x 7 tokens
-    head=dict(
-        type="MRT",
-        transformer=dict(
-            width=144,
-            num_heads=4,
-            num_encoder_layers=1,
-            num_decoder_layers=2,
-            feedforward=512,
-            dropout=0.0,
-            norm_first=True,
-        ),
-        renderer=dict(type="mion.PNCCRenderer", size=7),
-        # as configs/mion/mrt_tiny_synthetic.py
-        rotation="residual",
-        add_2d_position=True,
-        candidate_in_queries=True,
-        sample_at_joints=True,
-        keypoints_in_queries=True,
-        train_candidates=4,
-        loss=dict(type="mion.MeshLoss", betas_weight=0.04),
-        **camera,
-    ),
-    # 500 px^2 at 112 are 2000 px^2 at 224; the poses of test recordings are not candidates
-    selector=dict(type="CandidateSelector", max_fit_loss=500.0, pool_split="train"),
-    cen=dict(
-        type="CEN",
-        backbone=dict(type="mion.TorchvisionResNet", depth=18, num_stages=2),
-        output="local",
-        num_anchors=128,
-        pooling="body",
-    ),
-    cen_checkpoint=f"{mion_plugin.__path__[0]}/models/mion_tiny/cen.pth",
+    backbone={**tiny["refiner"]["backbone"], "type": "TorchvisionResNet"},
+    neck={**tiny["refiner"]["neck"], "type": "DeconvNeck"},
+    # as configs/mion/mrt_tiny_synthetic.py trains it
+    head=dict(type="MRT", network=network, train_candidates=4, loss=dict(type="mion.MeshLoss", betas_weight=0.04)),
+    # the poses of test recordings are not candidates
+    selector={**tiny["selector"], "type": "CandidateSelector", "pool_split": "train"},
+    cen={**tiny["cen"], "type": "CEN"},
+    cen_checkpoint=tiny["cen_checkpoint"],
+    selection=tiny["selection"],
+    reprojection_weight=tiny["reprojection_weight"],
 )
 
 img_norm_cfg = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True)

@@ -9,27 +9,32 @@ custom_imports = dict(imports=["mion_plugin"], allow_failed_imports=False)
 
 model = dict(
     type="mion.MRT",
-    backbone=dict(
-        type="mmpose.HRNet",
-        in_channels=3,
-        extra=dict(
-            stage1=dict(num_modules=1, num_branches=1, block="BOTTLENECK", num_blocks=(4,), num_channels=(64,)),
-            stage2=dict(num_modules=1, num_branches=2, block="BASIC", num_blocks=(4, 4), num_channels=(32, 64)),
-            stage3=dict(num_modules=4, num_branches=3, block="BASIC", num_blocks=(4,) * 3, num_channels=(32, 64, 128)),
-            stage4=dict(
-                num_modules=3, num_branches=4, block="BASIC", num_blocks=(4,) * 4, num_channels=(32, 64, 128, 256)
+    network=dict(
+        type="mion.RefinementNetwork",
+        backbone=dict(
+            type="mmpose.HRNet",
+            in_channels=3,
+            extra=dict(
+                stage1=dict(num_modules=1, num_branches=1, block="BOTTLENECK", num_blocks=(4,), num_channels=(64,)),
+                stage2=dict(num_modules=1, num_branches=2, block="BASIC", num_blocks=(4, 4), num_channels=(32, 64)),
+                stage3=dict(
+                    num_modules=4, num_branches=3, block="BASIC", num_blocks=(4,) * 3, num_channels=(32, 64, 128)
+                ),
+                stage4=dict(
+                    num_modules=3, num_branches=4, block="BASIC", num_blocks=(4,) * 4, num_channels=(32, 64, 128, 256)
+                ),
             ),
+            # ImageNet weights of mmpose's model zoo, if they are at hand:
+            # init_cfg=dict(type="Pretrained", checkpoint="hrnet_w32-36af842e.pth"),
         ),
-        # ImageNet weights of mmpose's model zoo, if they are at hand:
-        # init_cfg=dict(type="Pretrained", checkpoint="hrnet_w32-36af842e.pth"),
+        neck=dict(type="mion.DeconvNeck", in_channels=32, channels=384, num_layers=0),  # a 1 x 1 convolution
+        position_encoding=dict(type="mion.PNCCEncoding"),
+        transformer=dict(width=384, num_heads=8, num_encoder_layers=6, num_decoder_layers=6, feedforward=2048),
+        renderer=dict(type="mion.PNCCRenderer", size=56),
+        head=dict(rotation="residual"),
+        queries=dict(candidate=True),
     ),
-    neck=dict(type="mion.DeconvNeck", in_channels=32, channels=384, num_layers=0),  # a 1 x 1 convolution
-    position_encoding=dict(type="mion.PNCCEncoding"),
-    transformer=dict(width=384, num_heads=8, num_encoder_layers=6, num_decoder_layers=6, feedforward=2048),
-    renderer=dict(type="mion.PNCCRenderer", size=56),
     selector=dict(type="mion.CandidateSelector", num_candidates=5, pool_split="train"),
-    rotation="residual",
-    candidate_in_queries=True,
 )
 
 pipeline = [dict(type="mion.Normalize"), dict(type="mion.PackBodyInputs")]
@@ -51,7 +56,7 @@ val_dataloader = dict(
     dataset=dict(**people, num_samples=1024, split="test", seed=1),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type="mion.MeshMetric", errors=("MPJPE", "PA-MPJPE"), statistics=("chosen", "mean", "best"))
+val_evaluator = dict(type="mion.MeshMetric", errors=("MPJPE", "PA-MPJPE"), statistics=("chosen", "mean", "oracle"))
 test_evaluator = val_evaluator
 
 optim_wrapper = dict(optimizer=dict(type="AdamW", lr=5e-5))

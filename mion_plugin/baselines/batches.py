@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mion_plugin.geometry.camera import IMAGE_SIZE
 from mion_plugin.geometry.keypoints import convert_keypoints
-from mion_plugin.refinement.samples import Targets, collect_targets, name_of
+from mion_plugin.samples import Targets, collect_targets, sample_name
 
 # CLIFF's normalisation of a box: mmhuman3d's GetBboxInfo
 _OFFSET_UNIT = 2.8
@@ -80,7 +80,7 @@ def box_inputs(samples: Sequence[BaseDataElement], device: torch.device) -> dict
 def _box_row(sample: BaseDataElement) -> dict[str, np.ndarray]:
     missing = [key for key in ("ori_shape", "center", "scale") if key not in sample]
     if missing:
-        raise ValueError(f"{name_of(sample)}: CLIFF needs {', '.join(missing)} of the sample; see PackBodyInputs")
+        raise ValueError(f"{sample_name(sample)}: CLIFF needs {', '.join(missing)} of the sample; see PackBodyInputs")
     height, width = sample.ori_shape[:2]
     focal_length = float(np.hypot(height, width))
     center, scale = np.asarray(sample.center), np.asarray(sample.scale)

@@ -14,8 +14,8 @@ from mion_plugin.baselines.batches import box_inputs, target_batch
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE, weak_perspective_to_translation
 from mion_plugin.geometry.precision import full_precision
 from mion_plugin.registry import MODELS
+from mion_plugin.samples import add_results, check_mode, check_samples, stack_images
 
-_MODES = ("tensor", "loss", "predict")
 _BOX_HEADS = ("CliffHead",)  # heads that read where the crop lies in its image
 _ONE_MAP_HEADS = ("PareHead",)  # heads that take a feature map, not the list of them that a ResNet gives
 
@@ -88,10 +88,10 @@ class MMHuman3DMethod(BaseModel):
         Raises:
             ValueError: Samples that the model cannot take, or an unknown mode.
         """
-        if mode not in _MODES:
-            raise ValueError(f"mode is {mode!r}, expected one of {', '.join(_MODES)}")
-        image = inputs if isinstance(inputs, Tensor) else torch.stack(list(inputs))
-        samples = self._check_samples(data_samples, len(image), mode)
+        check_mode(mode)
+        image = stack_images(inputs)
+        alone = data_samples is None and mode == "tensor" and not self._reads_boxes
+        samples = [] if alone else check_samples(data_samples, len(image), self.image_size)
         boxes = box_inputs(samples, image.device) if self._reads_boxes else {}
         predictions = self.estimate(image, boxes)
         if mode == "tensor":
@@ -138,13 +138,9 @@ class MMHuman3DMethod(BaseModel):
             "transl": weak_perspective_to_translation(predictions["pred_cam"], focal_length, self.image_size),
         }
         paths |= self._posed(pose, betas)
-        packed = []
-        for row, sample in enumerate(samples):
-            result = sample.new()
-            body = {name: value[row, None].detach() for name, value in paths.items()}
-            result.pred_bodies = BaseDataElement(**body, selected=torch.tensor(0, device=pose.device))
-            packed.append(result)
-        return packed
+        chosen = torch.tensor(0, device=pose.device)
+        rows = [{name: value[row, None].detach() for name, value in paths.items()} for row in range(len(samples))]
+        return add_results(samples, pred_bodies=[BaseDataElement(**row, selected=chosen) for row in rows])
 
     def _posed(self, pose: Tensor, betas: Tensor) -> dict[str, Tensor]:
         """Keypoints, and on request vertices, of mmhuman3d's test body, if it has the joints that are scored."""
@@ -154,23 +150,6 @@ class MMHuman3DMethod(BaseModel):
         output = body(betas=betas, body_pose=pose[:, 1:], global_orient=pose[:, :1], pose2rot=False)
         posed = {"keypoints3d": output["joints"]}
         return {**posed, "vertices": output["vertices"]} if self.predict_vertices else posed
-
-    def _check_samples(
-        self, samples: Sequence[BaseDataElement] | None, count: int, mode: str
-    ) -> Sequence[BaseDataElement]:
-        if samples is None and mode == "tensor" and not self._reads_boxes:
-            return []
-        if samples is None or len(samples) != count:
-            given = "none" if samples is None else len(samples)
-            raise ValueError(f"{count} images came with {given} data samples, expected one for each")
-        for sample in samples:
-            crop_size = sample.get("crop_size", self.image_size)
-            if crop_size != self.image_size:
-                raise ValueError(
-                    f"a crop of {crop_size} px, but the model's image_size is {self.image_size}; set image_size to "
-                    "the crop's"
-                )
-        return samples
 
 
 def _architectures() -> Any:

@@ -2,6 +2,6 @@
 
 from mion_plugin.candidates.fit import fit_translation
 from mion_plugin.candidates.pool import CandidatePool, load_pool, save_pool
-from mion_plugin.candidates.selector import CandidateSelection, CandidateSelector
+from mion_plugin.candidates.selector import Candidates, CandidateSelector
 
-__all__ = ["CandidatePool", "CandidateSelection", "CandidateSelector", "fit_translation", "load_pool", "save_pool"]
+__all__ = ["CandidatePool", "CandidateSelector", "Candidates", "fit_translation", "load_pool", "save_pool"]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from mion_plugin.bodies import Bodies
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.candidates.distance import PoseDistance
 from mion_plugin.candidates.diversity import choose_diverse
@@ -17,6 +19,7 @@ from mion_plugin.candidates.pool import CandidatePool, load_default_pool, load_p
 from mion_plugin.candidates.scoring import NEAREST, ROUNDING, Bounds, PoolScorer
 from mion_plugin.candidates.splits import split_pool
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
+from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.keypoints import keypoint_names
 from mion_plugin.geometry.rotations import rotvec_to_rotmat
 from mion_plugin.registry import MODELS
@@ -26,35 +29,33 @@ _BOUNDS_AT_ONCE_CPU = 1 << 21
 _BOUNDS_AT_ONCE_GPU = 1 << 27
 _PAIRS_AT_ONCE = 1 << 15  # exact fits in one go: 17 joints in double precision and their temporaries, about 100 MB
 _BOUND_SLACK = 1e-4  # relative rounding of the bound's depth in single precision, measured below 1e-6
+_SAME_BODY = 5e-3  # metres between the keypoints of one pose; pools hold poses in half precision
 _FILL_POOL = 4  # exact fits per wanted candidate that find how high a threshold must be to hold N candidates
 
 
 @dataclass(frozen=True)
-class CandidateSelection:
-    """N candidates for each of B samples, in order of choice: the lowest fit loss first.
+class Candidates(Bodies):
+    """N candidates for each of B samples, in order of choice: the lowest fit loss first. Poses are axis-angle.
+
+    A sample that is not ``valid`` (see ``usable_keypoints``; or no candidate stands in front of the camera) holds an
+    upright body facing the camera that fills the crop, fit_loss ``max_fit_loss``, index -1 and num_compatible 0.
 
     Attributes:
-        pose: (B, N, 24, 3) axis-angle, index 0 the global orientation in the camera frame.
-        transl: (B, N, 3) metres; ``SMPLBody()(pose, transl=transl)`` projects onto the keypoints.
-        fit_loss: (B, N) squared pixels, summed over the keypoints weighted by confidence.
+        pose, betas, transl, fit_loss, valid: See ``Bodies``; the betas are zero, the mean shape, and
+            ``SMPLBody()(pose, transl=transl)`` projects onto the keypoints.
         index: (B, N) position in the pool, pose * O + orientation.
         num_compatible: (B,) how many candidates of the pool have a fit loss below ``max_fit_loss``. With fewer than N,
             the next lowest losses fill the places.
-        valid: (B,) False where the keypoints do not determine a fit (see ``usable_keypoints``) or no candidate stands
-            in front of the camera. Such a sample holds an upright body facing the camera that fills the crop, fit_loss
-            ``max_fit_loss``, index -1 and num_compatible 0.
     """
 
-    pose: Tensor
-    transl: Tensor
-    fit_loss: Tensor
-    index: Tensor
-    num_compatible: Tensor
-    valid: Tensor
+    index: Tensor | None = None
+    num_compatible: Tensor | None = None
+
+    PER_IMAGE: ClassVar[tuple[str, ...]] = ("valid", "num_compatible")
 
 
-class Candidates(NamedTuple):
-    """M candidates of the pool for samples of a batch.
+class PoolEntries(NamedTuple):
+    """M entries of the pool for samples of a batch.
 
     Attributes:
         sample: (M,) which sample.
@@ -66,9 +67,9 @@ class Candidates(NamedTuple):
     pose: Tensor
     orientation: Tensor
 
-    def take(self, rows: Tensor) -> Candidates:
+    def take(self, rows: Tensor) -> PoolEntries:
         """Some of them."""
-        return Candidates(self.sample[rows], self.pose[rows], self.orientation[rows])
+        return PoolEntries(self.sample[rows], self.pose[rows], self.orientation[rows])
 
 
 @MODELS.register_module()
@@ -81,7 +82,7 @@ class CandidateSelector(nn.Module):
     Args:
         pool: None for the pool of the package, the path of a pool file, or a ``CandidatePool``.
         num_candidates: N.
-        max_fit_loss: Candidates below this loss are compatible; squared pixels on the crop (paper: 2000).
+        max_fit_loss: PoolEntries below this loss are compatible; squared pixels on the crop (paper: 2000).
         focal_length: Pixels.
         image_size: Side of the square crop in pixels; the principal point is its middle.
         convention: Order of the keypoints that will come; others than the pool's are computed from the body.
@@ -107,7 +108,7 @@ class CandidateSelector(nn.Module):
         num_candidates: int = 5,
         max_fit_loss: float = 2000.0,
         focal_length: float = FOCAL_LENGTH,
-        image_size: float = IMAGE_SIZE,
+        image_size: int = IMAGE_SIZE,
         convention: str = "coco",
         distance: str = "geodesic",
         body_model: str | os.PathLike[str] | None = None,
@@ -123,8 +124,9 @@ class CandidateSelector(nn.Module):
         self.num_candidates = num_candidates
         self.max_fit_loss = float(max_fit_loss)
         self.focal_length = float(focal_length)
-        self.image_size = float(image_size)
+        self.image_size = image_size
         self.convention = convention
+        self.body_name = str(pool.metadata.get("body", "unknown"))
         for name in ("body_pose", "global_orient", "keypoints3d", "root_offset"):
             self.register_buffer(name, torch.tensor(getattr(pool, name)), persistent=False)  # a cached pool is shared
         self.register_buffer("rotations", rotvec_to_rotmat(self.global_orient.double()), persistent=False)
@@ -132,7 +134,7 @@ class CandidateSelector(nn.Module):
         self.distance = PoseDistance(self.body_pose, self.global_orient, distance)
 
     @torch.no_grad()
-    def forward(self, keypoints2d: Tensor) -> CandidateSelection:
+    def forward(self, keypoints2d: Tensor) -> Candidates:
         """Select candidates.
 
         Args:
@@ -155,16 +157,41 @@ class CandidateSelector(nn.Module):
         # Automatic mixed precision would round the bounds beyond their margin.
         with torch.autocast(keypoints2d.device.type, enabled=False):
             chunks = [self._select(chunk) for chunk in keypoints2d.split(self._images_at_once())]
-        return CandidateSelection(
-            *(torch.cat([getattr(chunk, field.name) for chunk in chunks]) for field in fields(CandidateSelection))
-        )
+        return _join_images(chunks)
+
+    @property
+    def camera(self) -> CropCamera:
+        """The camera of the crops whose keypoints come."""
+        return CropCamera(self.focal_length, self.image_size)
+
+    @torch.no_grad()
+    def check_body(self, body: SMPLBody, owner: str) -> None:
+        """Check that the pool's keypoints sit where they do on a body model.
+
+        Args:
+            body: What candidates will be posed by.
+            owner: Whose body it is, for the message.
+
+        Raises:
+            ValueError: A pose of the pool has its keypoints elsewhere; the message names both bodies.
+        """
+        pose = torch.cat([self.body_pose.new_zeros(1, 3), self.body_pose[0]])[None].to(body.v_template)
+        own = self.keypoints3d[0].to(body.v_template)
+        pelvis = body.pose_keypoints(torch.zeros_like(pose), convention="smpl")[0, 0]
+        apart = (body.pose_keypoints(pose, convention=self.convention)[0] - pelvis - own).norm(dim=-1).max()
+        if not apart <= _SAME_BODY:
+            raise ValueError(
+                f"the selector's pool has the keypoints of the body {self.body_name}, the {owner}'s body is "
+                f"{body.arrays.name}: a keypoint is {1000 * float(apart):.0f} mm elsewhere. Give the selector "
+                "body_model=FILE, a pool that was built with that body, or both the same body"
+            )
 
     def _images_at_once(self) -> int:
         """How many images share the memory for bounds; few on a CPU, so that they stay in its cache."""
         at_once = _BOUNDS_AT_ONCE_CPU if self.keypoints3d.device.type == "cpu" else _BOUNDS_AT_ONCE_GPU
         return max(1, at_once // self.scorer.num_candidates)
 
-    def _select(self, keypoints2d: Tensor) -> CandidateSelection:
+    def _select(self, keypoints2d: Tensor) -> Candidates:
         """``forward`` for as many images as fit into memory at once."""
         centre = self.image_size / 2.0
         target = make_target(keypoints2d, self.focal_length, (centre, centre))
@@ -179,7 +206,7 @@ class CandidateSelector(nn.Module):
         num_compatible.index_add_(0, listed.sample, compatible.long())
         return self._assemble(entry, listed, target, num_compatible)
 
-    def _shortlist(self, bounds: Bounds, target: FitTarget) -> Candidates:
+    def _shortlist(self, bounds: Bounds, target: FitTarget) -> PoolEntries:
         """All candidates that may be compatible or among the N lowest losses, sorted by sample, pose, orientation."""
         best_of_pose = bounds.lower.amin(dim=1)
         threshold = self._highest_needed_loss(bounds.lower, best_of_pose, target).clamp(min=self.max_fit_loss)
@@ -187,9 +214,9 @@ class CandidateSelector(nn.Module):
         limit = torch.where(target.usable, limit, -1.0).to(best_of_pose)
         sample, pose = (best_of_pose <= limit[:, None]).nonzero(as_tuple=True)
         row, orientation = (bounds.lower[sample, :, pose] <= limit[sample, None]).nonzero(as_tuple=True)
-        return Candidates(sample[row], pose[row], orientation)
+        return PoolEntries(sample[row], pose[row], orientation)
 
-    def _losses(self, listed: Candidates, bounds: Bounds, target: FitTarget) -> Tensor:
+    def _losses(self, listed: PoolEntries, bounds: Bounds, target: FitTarget) -> Tensor:
         """(M,) fit losses: exact wherever it matters, else an upper bound.
 
         It does not matter for a candidate that is compatible by its upper bound and cannot be its sample's best.
@@ -216,10 +243,10 @@ class CandidateSelector(nn.Module):
         best = bounds.topk(min(wanted, bounds.shape[1]), largest=False).indices
         orientation, pose = best // pose.shape[1], pose.gather(1, best % pose.shape[1])
         sample = torch.arange(num_samples, device=lower.device)[:, None].expand_as(pose)
-        _, fit_loss = self._fit(Candidates(sample.flatten(), pose.flatten(), orientation.flatten()), target)
+        _, fit_loss = self._fit(PoolEntries(sample.flatten(), pose.flatten(), orientation.flatten()), target)
         return fit_loss.view(pose.shape).kthvalue(self.num_candidates, dim=1).values
 
-    def _fit(self, candidates: Candidates, target: FitTarget) -> tuple[Tensor, Tensor]:
+    def _fit(self, candidates: PoolEntries, target: FitTarget) -> tuple[Tensor, Tensor]:
         """Exact transl (M, 3), from the pelvis, and fit_loss (M,) of M candidates, a bounded number at once."""
         transl, fit_loss = [], []
         for sample, pose, orientation in zip(*(part.split(_PAIRS_AT_ONCE) for part in candidates), strict=True):
@@ -229,16 +256,14 @@ class CandidateSelector(nn.Module):
             fit_loss.append(loss[:, 0])
         return torch.cat(transl), torch.cat(fit_loss)
 
-    def _assemble(
-        self, entry: Tensor, listed: Candidates, target: FitTarget, num_compatible: Tensor
-    ) -> CandidateSelection:
+    def _assemble(self, entry: Tensor, listed: PoolEntries, target: FitTarget, num_compatible: Tensor) -> Candidates:
         """Look the chosen entries (B, N) up; samples without any get the documented stand-in."""
         valid = entry[:, 0] >= 0
         if len(listed.pose) == 0:  # no sample has an entry: any candidate will do to be replaced
-            listed = Candidates(*(torch.zeros(1, dtype=torch.long, device=entry.device) for _ in listed))
+            listed = PoolEntries(*(torch.zeros(1, dtype=torch.long, device=entry.device) for _ in listed))
         chosen = listed.take(entry.clamp(min=0).flatten())
         sample = torch.arange(len(entry), device=entry.device).repeat_interleave(self.num_candidates)
-        transl, fit_loss = self._fit(Candidates(sample, chosen.pose, chosen.orientation), target)
+        transl, fit_loss = self._fit(PoolEntries(sample, chosen.pose, chosen.orientation), target)
         pose, orientation = chosen.pose.view(entry.shape), chosen.orientation.view(entry.shape)
         full_pose = torch.cat([self.global_orient[orientation][:, :, None], self.body_pose[pose]], dim=2)
         upright = torch.zeros_like(full_pose[:1, :1])
@@ -246,14 +271,20 @@ class CandidateSelector(nn.Module):
         before_camera = transl.new_tensor([0.0, 0.0, 2.0 * self.focal_length / self.image_size])  # 2 m fill the crop
         known = valid[:, None]
         transl = torch.where(known[..., None], transl.view(*entry.shape, 3), before_camera) - self.root_offset
-        return CandidateSelection(
-            pose=torch.where(known[..., None, None], full_pose, upright),
-            transl=transl.float(),
+        return Candidates.with_mean_shape(
+            torch.where(known[..., None, None], full_pose, upright),
+            transl.float(),
             fit_loss=torch.where(known, fit_loss.view(entry.shape), self.max_fit_loss).float(),
             index=torch.where(known, pose * len(self.global_orient) + orientation, -1),
             num_compatible=num_compatible,
             valid=valid,
         )
+
+
+def _join_images(parts: Sequence[Candidates]) -> Candidates:
+    """The candidates of all images of several batches."""
+    names = [entry.name for entry in fields(Candidates) if entry.init and entry.name != "pncc"]
+    return Candidates(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
 
 
 def _prepare_pool(

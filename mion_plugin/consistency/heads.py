@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mion_plugin.refinement.queries import sample_features
+from mion_plugin.geometry.sampling import sample_features
 
 OUTPUTS = ("vertices", "low_rank", "local")
 _NEIGHBOURS = 4  # anchors that a vertex is interpolated from

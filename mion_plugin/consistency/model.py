@@ -12,28 +12,32 @@ from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from mion_plugin.consistency.bodies import Bodies
+from mion_plugin.bodies import Bodies
+from mion_plugin.candidates.drawing import draw_candidates
 from mion_plugin.consistency.distance import vertex_distance
+from mion_plugin.consistency.frozen_refiner import FrozenRefiner
 from mion_plugin.consistency.losses import ConsistencyLoss
 from mion_plugin.consistency.network import ConsistencyEstimationNetwork
-from mion_plugin.consistency.pairs import check_kinds, draw_kinds, perturbed_bodies, take_columns
 from mion_plugin.consistency.perturbation import Perturbation
-from mion_plugin.consistency.predictions import ScoredBodies, pack_scored
-from mion_plugin.consistency.refiner import FrozenRefiner
+from mion_plugin.consistency.training_bodies import check_kinds, draw_kinds, perturbed_bodies
+from mion_plugin.evaluation.choice.rules import combined_scores, fit_loss_of, reprojection_error
 from mion_plugin.geometry.precision import full_precision
-from mion_plugin.parts import Part, build_part
-from mion_plugin.refinement.candidates import (
-    Candidates,
-    brought_candidates,
-    build_selector,
-    draw_candidates,
-    select_candidates,
-)
-from mion_plugin.refinement.predictions import refined_fit_loss
-from mion_plugin.refinement.samples import Targets, collect_targets, common_convention, input_keypoints, name_of
+from mion_plugin.parts import Part, build_part, build_selector, check_parts
 from mion_plugin.registry import MODELS
+from mion_plugin.samples import (
+    DEFAULT_CONVENTIONS,
+    Targets,
+    add_results,
+    brought_candidates,
+    check_mode,
+    check_samples,
+    collect_targets,
+    input_keypoints,
+    known_keypoints,
+    pack_bodies,
+    stack_images,
+)
 
-_MODES = ("tensor", "loss", "predict")
 _SELECTOR = MappingProxyType({"type": "mion.CandidateSelector"})
 _CANDIDATES_ALONE = MappingProxyType({"candidate": 1.0})
 
@@ -54,17 +58,19 @@ class ConsistencyModel(BaseModel):
         cen: A ``mion.CEN``.
         selector: A ``CandidateSelector`` for samples that bring no candidates, whose camera defaults to the network's;
             None where all bring some.
-        refiner: A ``mion.MRT`` (see ``FrozenRefiner``); then its bodies are what is scored.
+        refiner: A ``mion.RefinementNetwork`` or ``mion.MRT`` (see ``FrozenRefiner``); then its bodies are what is
+            scored.
         refiner_checkpoint: Its weights.
         pairs: Kind -> probability; the default and ``perturbed=0`` are the paper's.
         num_bodies: Bodies per image in training, at most the number of candidates; tests score all. The paper: 1.
         perturbation: Arguments of ``Perturbation``.
         loss: A ``ConsistencyLoss``.
+        reprojection_weight: Of the rule ``cen+reprojection`` in predictions; see ``mion.MION``.
         data_preprocessor: See mmengine's ``BaseModel``; it must leave normalised float images.
         init_cfg: See mmengine's ``BaseModule``.
 
     Raises:
-        ValueError: An option is out of range, or a part's camera is another than the network's.
+        ValueError: An option is out of range, or a part's camera or body is another than the network's.
         FileNotFoundError: No such checkpoint.
     """
 
@@ -78,6 +84,7 @@ class ConsistencyModel(BaseModel):
         num_bodies: int = 4,
         perturbation: Mapping[str, Any] | None = None,
         loss: Part | None = None,
+        reprojection_weight: float = 1.0,
         data_preprocessor: Part | None = None,
         init_cfg: Any = None,
     ) -> None:
@@ -85,14 +92,25 @@ class ConsistencyModel(BaseModel):
         if num_bodies < 1:
             raise ValueError(f"num_bodies is {num_bodies}, expected at least 1")
         self.cen: ConsistencyEstimationNetwork = build_part(cen, type="mion.CEN")
-        self.selector = None if selector is None else build_selector(selector, self.cen.camera, "network")
+        self.selector = build_selector(selector, self.cen.camera)
         self.pairs = check_kinds(pairs)
         self.num_bodies = num_bodies
         self.perturbation = Perturbation(**(perturbation or {}))
         self.consistency_loss: ConsistencyLoss = build_part(loss, type="mion.ConsistencyLoss")
-        self.refiner = None if refiner is None else FrozenRefiner(refiner, refiner_checkpoint, self.cen.camera)
+        self.reprojection_weight = reprojection_weight
+        self.refiner = None if refiner is None else FrozenRefiner(refiner, refiner_checkpoint)
+        network = None if self.refiner is None else self.refiner.network
+        check_parts(selector=self.selector, refiner=network, cen=self.cen)
         if self.pairs.get("refined", 0) > 0 and self.refiner is None:
             raise ValueError("pairs has the kind 'refined', which needs a refiner")
+
+    @property
+    def keypoints2d_convention(self) -> str:
+        """Order of the 2D keypoints that selector and refiner read."""
+        if self.selector is not None:
+            return self.selector.convention
+        own = None if self.refiner is None else self.refiner.network.keypoints2d_convention
+        return own or DEFAULT_CONVENTIONS["keypoints2d"]
 
     def forward(
         self,
@@ -107,149 +125,129 @@ class ConsistencyModel(BaseModel):
             data_samples: B samples of ``PackBodyInputs``.
             mode: ``tensor``: scores (B, N) of all candidates' bodies, refined if there is a refiner. ``loss``: see
                 ``ConsistencyLoss.forward``. ``predict``: copies of the samples with ``pred_bodies``, those bodies, and
-                ``candidates``, what they were refined from; see ``pack_scored``.
+                ``candidates``, what they were refined from; see ``pack_bodies``, with the fields ``scores`` (N,),
+                ``selected`` (), the index of the lowest, and where known ``combined_scores`` (N,) and
+                ``true_distance`` (N,), the mean of ``vertex_distance`` in body heights.
 
         Raises:
             ValueError: Images or samples that the model cannot take, or an unknown mode.
         """
-        if mode not in _MODES:
-            raise ValueError(f"mode is {mode!r}, expected one of {', '.join(_MODES)}")
-        image = inputs if isinstance(inputs, Tensor) else torch.stack(list(inputs))
-        samples = self._check_samples(data_samples, len(image))
+        check_mode(mode)
+        image = stack_images(inputs)
+        samples = check_samples(data_samples, len(image), self.cen.camera.image_size)
         candidates = self.find_candidates(samples, image.device)
         if mode == "loss":
             return self._loss(image, samples, candidates)
-        started = Bodies.of_candidates(candidates)
-        bodies = started if self.refiner is None else self.refiner(image, samples, candidates)
+        keypoints2d = known_keypoints(samples, self.keypoints2d_convention, image.device)
+        bodies = candidates if self.refiner is None else self.refiner(image, candidates, keypoints2d)
         if mode == "tensor":
-            return self.cen(image, self._vertices(bodies))
-        return self._predict(image, samples, candidates, started, bodies)
+            return self.cen(image, bodies)
+        return self._predict(image, samples, candidates, bodies, keypoints2d)
 
-    def find_candidates(self, samples: Sequence[BaseDataElement], device: torch.device) -> Candidates:
+    def find_candidates(self, samples: Sequence[BaseDataElement], device: torch.device) -> Bodies:
         """The candidates that samples bring, and stage 1's for the others; as many as the poorer of both have."""
         brings = [row for row, sample in enumerate(samples) if "candidates" in sample or self.selector is None]
         lacks = [row for row in range(len(samples)) if row not in set(brings)]
         if not lacks:
             return brought_candidates(samples, device)
-        selected = select_candidates(self.selector, [samples[row] for row in lacks], device)  # type: ignore[arg-type]
+        given = input_keypoints([samples[row] for row in lacks], self.keypoints2d_convention, device)
+        selected = self.selector(given)
         if not brings:
             return selected
         brought = brought_candidates([samples[row] for row in brings], device)
         count = slice(min(brought.transl.shape[1], selected.transl.shape[1]))
         back = torch.tensor(brings + lacks).argsort().to(device)
-        both = [take_columns(part, count) for part in (brought, selected)]
-        names = ("pose", "transl", "fit_loss", "valid")
-        return Candidates(*(torch.cat([getattr(part, name) for part in both])[back] for name in names))
+        both = [part.take(count) for part in (brought, selected)]
+        names = ("pose", "betas", "transl", "fit_loss", "valid")
+        return Bodies(**{name: torch.cat([getattr(part, name) for part in both])[back] for name in names})
 
-    def _loss(self, image: Tensor, samples: Sequence[BaseDataElement], candidates: Candidates) -> dict[str, Tensor]:
+    def _loss(self, image: Tensor, samples: Sequence[BaseDataElement], candidates: Bodies) -> dict[str, Tensor]:
         available = candidates.transl.shape[1]
         if self.num_bodies > available:
             raise ValueError(f"num_bodies is {self.num_bodies}, but each image has {available} candidates")
         with torch.no_grad(), full_precision(image):
             targets = collect_targets(samples, image.device)
             bodies = self.draw_bodies(image, samples, draw_candidates(candidates, self.num_bodies), targets)
-            vertices, true = self._measure(bodies, targets)
-        predicted = self.cen.distances(image, vertices)
+            true = self._true_distance(bodies, targets)
+        predicted = self.cen.distances(image, bodies)
         with full_precision(image):
             return self.consistency_loss(predicted, true, targets.has_smpl & candidates.valid)
 
     def draw_bodies(
-        self, image: Tensor, samples: Sequence[BaseDataElement], candidates: Candidates, targets: Targets
+        self, image: Tensor, samples: Sequence[BaseDataElement], candidates: Bodies, targets: Targets
     ) -> Bodies:
         """A body for each of the candidates (B, N), of the kinds that are drawn."""
         parts, start = [], 0
         for kind, count in draw_kinds(self.pairs, candidates.transl.shape[1]).items():
             if not count:
                 continue
-            some = take_columns(candidates, slice(start, start + count))
+            some = candidates.take(slice(start, start + count))
             start += count
             if kind == "candidate":
-                parts.append(Bodies.of_candidates(some))
+                parts.append(Bodies(pose=some.rotations, betas=some.betas, transl=some.transl))
             elif kind == "refined" and self.refiner is not None:
-                parts.append(self.refiner(image, samples, some))
+                keypoints2d = known_keypoints(samples, self.keypoints2d_convention, image.device)
+                parts.append(self.refiner(image, some, keypoints2d))
             else:
                 parts.append(self._perturb(samples, some, targets))
         return Bodies.join(parts)
 
-    def _perturb(self, samples: Sequence[BaseDataElement], candidates: Candidates, targets: Targets) -> Bodies:
-        convention = common_convention(samples, "keypoints2d")
+    def _perturb(self, samples: Sequence[BaseDataElement], candidates: Bodies, targets: Targets) -> Bodies:
+        convention = self.keypoints2d_convention
         keypoints2d = input_keypoints(samples, convention, candidates.transl.device)
-        cen = self.cen
-        settings = self.perturbation
+        cen, settings = self.cen, self.perturbation
         return perturbed_bodies(
             _true_bodies(targets), candidates, keypoints2d, convention, settings, cen.body, cen.camera
         )
 
-    def _measure(self, bodies: Bodies, targets: Targets) -> tuple[Tensor, Tensor]:
-        """Vertices (B, N, V, 3) in the camera frame, and their true distances (B, N, V)."""
+    def _true_distance(self, bodies: Bodies, targets: Targets) -> Tensor:
+        """(B, N, V) of ``vertex_distance`` from the true bodies; meaningless where those are unknown."""
         posed, true = bodies.posed(self.cen.body), _true_bodies(targets).posed(self.cen.body)
         pelvis, pelvis_true = posed.joints[..., 0, :], true.joints[..., 0, :]
-        distance = vertex_distance(true.vertices, posed.vertices, pelvis_true, pelvis, self.cen.body_height)
-        return posed.vertices + bodies.transl[..., None, :], distance
-
-    def _vertices(self, bodies: Bodies) -> Tensor:
-        with torch.no_grad(), full_precision(bodies.transl):
-            return bodies.posed(self.cen.body).vertices + bodies.transl[..., None, :]
+        return vertex_distance(true.vertices, posed.vertices, pelvis_true, pelvis, self.cen.body_height)
 
     def _predict(
         self,
         image: Tensor,
         samples: Sequence[BaseDataElement],
-        candidates: Candidates,
-        started: Bodies,
+        candidates: Bodies,
         bodies: Bodies,
+        keypoints2d: Tensor | None,
     ) -> list[BaseDataElement]:
-        results = [sample.new() for sample in samples]
+        refined = self._score(image, samples, bodies, keypoints2d)
         if self.refiner is None:
-            scored = self._score(image, samples, bodies, candidates.fit_loss, candidates.valid)
-        else:
-            before = self._score(image, samples, started, candidates.fit_loss, candidates.valid)
-            for result, element in zip(results, pack_scored(before, self.cen.body), strict=True):
-                result.candidates = element
-            scored = self._score(image, samples, bodies, self._fit_loss(samples, bodies), candidates.valid)
-        for result, element in zip(results, pack_scored(scored, self.cen.body), strict=True):
-            result.pred_bodies = element
-        return results
+            return add_results(samples, pred_bodies=refined)
+        started = self._score(image, samples, candidates, keypoints2d)
+        return add_results(samples, pred_bodies=refined, candidates=started)
 
+    @torch.no_grad()
     def _score(
-        self,
-        image: Tensor,
-        samples: Sequence[BaseDataElement],
-        bodies: Bodies,
-        fit_loss: Tensor | None,
-        valid: Tensor,
-    ) -> ScoredBodies:
+        self, image: Tensor, samples: Sequence[BaseDataElement], bodies: Bodies, keypoints2d: Tensor | None
+    ) -> list[BaseDataElement]:
+        """Packed bodies with their scores and, where the true body is known, their true distance."""
         with full_precision(image):
             targets = collect_targets(samples, image.device)
-            vertices, true = self._measure(bodies, targets)
-        scores = self.cen(image, vertices)
-        return ScoredBodies(bodies, scores, true.mean(dim=-1), fit_loss, valid, targets.has_smpl)
+            true = self._true_distance(bodies, targets).mean(dim=-1)
+            fit_loss = self._fit_loss(bodies, keypoints2d)
+        scores = self.cen(image, bodies)
+        found = {"scores": scores, "selected": scores.argmin(dim=1), "fit_loss": fit_loss}
+        if fit_loss is not None and keypoints2d is not None:
+            reprojection = reprojection_error(fit_loss, keypoints2d, self.cen.camera.image_size)
+            found["combined_scores"] = combined_scores(scores, reprojection, self.reprojection_weight)
+        packed = pack_bodies(bodies, self.cen.body, **found)
+        for row, labelled in enumerate(targets.has_smpl.tolist()):
+            if labelled:
+                packed[row].true_distance = true[row].detach()
+        return packed
 
-    def _fit_loss(self, samples: Sequence[BaseDataElement], bodies: Bodies) -> Tensor | None:
-        """(B, N) squared pixels of refined bodies, None without keypoints."""
-        if not all("keypoints2d" in sample.gt_body or "keypoints2d_input" in sample.gt_body for sample in samples):
-            return None
-        with torch.no_grad(), full_precision(bodies.transl):
-            convention = common_convention(samples, "keypoints2d")
-            keypoints2d = input_keypoints(samples, convention, bodies.transl.device)
-            # it reads the three fields that Bodies has, too
-            return refined_fit_loss(bodies, keypoints2d, convention, self.cen.body, self.cen.camera)  # type: ignore[arg-type]
-
-    def _check_samples(self, samples: Sequence[BaseDataElement] | None, count: int) -> Sequence[BaseDataElement]:
-        if samples is None or len(samples) != count:
-            given = "none" if samples is None else len(samples)
-            raise ValueError(f"{count} images came with {given} data samples; the bodies come from the samples")
-        for sample in samples:
-            crop_size = sample.get("crop_size", self.cen.camera.image_size)
-            if crop_size != self.cen.camera.image_size:
-                raise ValueError(
-                    f"{name_of(sample)}: a crop of {crop_size} px, but the network's image_size is "
-                    f"{self.cen.camera.image_size}; set image_size and focal_length to the crop's"
-                )
-        return samples
+    def _fit_loss(self, bodies: Bodies, keypoints2d: Tensor | None) -> Tensor | None:
+        """(B, N) squared pixels: what is known already, or measured where keypoints are given."""
+        if bodies.fit_loss is not None or keypoints2d is None:
+            return bodies.fit_loss
+        return fit_loss_of(bodies, keypoints2d, self.keypoints2d_convention, self.cen.body, self.cen.camera)
 
 
 def _true_bodies(targets: Targets) -> Bodies:
     """(B, 1); zero pose and shape where unknown, and no place."""
     betas = targets.betas[:, None]
-    return Bodies(targets.rotations[:, None], betas, betas.new_zeros(len(betas), 1, 3))
+    return Bodies(pose=targets.rotations[:, None], betas=betas, transl=betas.new_zeros(len(betas), 1, 3))

@@ -9,6 +9,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mion_plugin.bodies import Bodies
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.consistency.distance import template_height
 from mion_plugin.consistency.encoding import EncodedBodies
@@ -93,16 +94,17 @@ class ConsistencyEstimationNetwork(BaseModule):
             head = AnchorHead if output == "low_rank" else LocalHead
             self.head = head(channels, self.body.v_template, num_anchors)
 
-    def forward(self, image: Tensor, vertices: Tensor) -> Tensor:
+    def forward(self, image: Tensor, bodies: Bodies | Tensor) -> Tensor:
         """Scores (B, N): the mean of ``distances``, the lowest wins (paper, 3.3). Arguments as there."""
-        return self.distances(image, vertices).mean(dim=-1)
+        return self.distances(image, bodies).mean(dim=-1)
 
-    def distances(self, image: Tensor, vertices: Tensor) -> Tensor:
+    def distances(self, image: Tensor, bodies: Bodies | Tensor) -> Tensor:
         """Estimated distance of every vertex from its true place relative to the pelvis.
 
         Args:
             image: (B, 3, H, W) normalised float (``mion.Normalize``) of square crops, at the renderer's size.
-            vertices: (B, N, V, 3) metres, camera frame, translation included. No gradient reaches them.
+            bodies: (B, N); or any method's vertices (B, N, V, 3) in metres, camera frame, translation included. No
+                gradient reaches them.
 
         Returns:
             (B, N, V) float32; 1 is a body's height, ``body_height`` in metres.
@@ -111,11 +113,12 @@ class ConsistencyEstimationNetwork(BaseModule):
             TypeError: Not tensors of real numbers.
             ValueError: A shape is not one of these, or as ``rasterize``.
         """
+        vertices = self._vertices(bodies)
         self._check(image, vertices)
-        return self.encoded_distances(self.encode(image, vertices)).unflatten(0, vertices.shape[:2])
+        return self.decode(self.encode(image, vertices)).unflatten(0, vertices.shape[:2])
 
-    def encoded_distances(self, bodies: EncodedBodies) -> Tensor:
-        """Distances (S, V) of what ``encode`` gives, as ``distances``."""
+    def decode(self, bodies: EncodedBodies) -> Tensor:
+        """Distances (S, V) of what ``encode`` gives: the network alone, which ``tools/export.py`` writes."""
         features = self._features(bodies.picture)
         with full_precision(bodies.picture):
             features = features.float()
@@ -125,8 +128,9 @@ class ConsistencyEstimationNetwork(BaseModule):
             return self.head(pooled, features, bodies.places, bodies.offsets)
 
     @torch.no_grad()
-    def encode(self, image: Tensor, vertices: Tensor) -> EncodedBodies:
+    def encode(self, image: Tensor, bodies: Bodies | Tensor) -> EncodedBodies:
         """The network's inputs for S = B * N bodies, image by image. Arguments as ``distances``."""
+        vertices = self._vertices(bodies)
         images = image.float()[:, None].expand(-1, vertices.shape[1], -1, -1, -1).flatten(0, 1)
         with full_precision(image):
             flat = vertices.float().flatten(0, 1)
@@ -140,6 +144,13 @@ class ConsistencyEstimationNetwork(BaseModule):
                 places = (places - boxes.centre[:, None]) / boxes.half_side[:, None, None]
             offsets = (anchors - flat.mean(dim=1, keepdim=True)) / self.body_height
             return EncodedBodies(picture, places, offsets)
+
+    @torch.no_grad()
+    def _vertices(self, bodies: Bodies | Tensor) -> Tensor:
+        if not isinstance(bodies, Bodies):
+            return bodies
+        with full_precision(bodies.transl):
+            return bodies.placed_vertices(self.body)
 
     def _picture(self, images: Tensor, vertices: Tensor, boxes: BodyBoxes | None) -> Tensor:
         """(S, 6, H, W) of S images and bodies."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -15,18 +14,15 @@ from torch import nn
 
 from mion_plugin.body.arrays import NUM_BETAS
 from mion_plugin.body.smpl import SMPLBody
-from mion_plugin.candidates import CandidateSelection
+from mion_plugin.candidates import Candidates
 from mion_plugin.datasets.randomness import Epoch
 from mion_plugin.geometry.camera import IMAGE_SIZE
-from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.keypoints import convert_keypoints
-from mion_plugin.refinement.candidates import build_selector
+from mion_plugin.parts import build_selector, check_parts
 from mion_plugin.registry import DATASETS, MODELS
-from mion_plugin.synthesis.backgrounds import FolderBackground
+from mion_plugin.renamed_options import nest_options
 from mion_plugin.synthesis.bodies import MAX_BETA, PoseSource
-from mion_plugin.synthesis.dataset import human_sample
-from mion_plugin.synthesis.degradation import Degradation
-from mion_plugin.synthesis.skins import SkinTextures
+from mion_plugin.synthesis.dataset import RENAMED_LOOKS, human_sample, read_looks
 from mion_plugin.synthesis.synthesizer import Synthesizer
 
 _SELECTOR = MappingProxyType({"type": "mion.CandidateSelector"})
@@ -55,10 +51,9 @@ class CandidatePairDataset(torch.utils.data.Dataset):
         seed: Of the draws.
         image_size: Side of the crop and of the picture in pixels.
         body: See ``SURREALSynthesisDataset``.
-        backgrounds: Likewise.
-        skins: Likewise.
-        degradation: Likewise.
+        looks: Likewise.
         pipeline: Transforms, configs or callables.
+        **renamed: Entries of ``looks`` as version 0.1 had them, beside the others.
 
     Raises:
         ValueError: A number out of range, a selector with too few candidates or another camera.
@@ -74,25 +69,23 @@ class CandidatePairDataset(torch.utils.data.Dataset):
         seed: int = 0,
         image_size: int = IMAGE_SIZE,
         body: dict | SMPLBody | None = None,
-        backgrounds: str | os.PathLike[str] | None = None,
-        skins: str | os.PathLike[str] | None = None,
-        degradation: Mapping[str, Any] | None = None,
+        looks: Mapping[str, Any] | None = None,
         pipeline: Sequence[dict | Callable] = (),
+        **renamed: Any,
     ) -> None:
         if not 0 <= betas_std < np.inf:
             raise ValueError(f"betas_std is {betas_std}, expected a number not below 0")
+        nested = nest_options("mion.CandidatePairDataset", RENAMED_LOOKS, renamed, {"looks": looks or {}})
         self.dataset = DATASETS.build(dataset) if isinstance(dataset, Mapping) else dataset
         self.synthesizer = Synthesizer(
             PoseSource(np.zeros((1, 23, 3), np.float32)),  # it draws no poses here
             seed=seed,
             image_size=image_size,
             body=MODELS.build(body) if isinstance(body, Mapping) else body,
-            background=None if backgrounds is None else FolderBackground(backgrounds),
-            skins=None if skins is None else SkinTextures(skins),
-            degradation=Degradation(**(degradation or {})),
+            **read_looks(**nested["looks"]),
         )
-        camera = CropCamera(self.synthesizer.focal_length, self.synthesizer.image_size)
-        self.selector = build_selector(selector, camera, "synthesizer")
+        self.selector = build_selector(selector, self.synthesizer.camera)
+        check_parts(selector=self.selector, synthesizer=self.synthesizer)
         if not 1 <= num_others < self.selector.num_candidates:
             raise ValueError(
                 f"num_others is {num_others}, expected 1 to {self.selector.num_candidates - 1}, one less than the "
@@ -139,7 +132,7 @@ class CandidatePairDataset(torch.utils.data.Dataset):
         packed["data_samples"].candidates = BaseDataElement(
             pose=selection.pose[0, others],
             transl=selection.transl[0, others],
-            fit_loss=selection.fit_loss[0, others],
+            fit_loss=selection.fit_loss[0, others],  # type: ignore[index]
             valid=selection.valid[0],
         )
         return packed
@@ -159,14 +152,14 @@ class CandidatePairDataset(torch.utils.data.Dataset):
             )
         return dict(source)
 
-    def _select(self, source: dict[str, Any]) -> CandidateSelection:
+    def _select(self, source: dict[str, Any]) -> Candidates:
         """Stage 1, a batch of one."""
         convention = source["keypoints2d_convention"]
         keypoints2d = convert_keypoints(_input_keypoints(source), convention, self.selector.convention)[0]
         return self.selector(torch.as_tensor(keypoints2d, dtype=torch.float32)[None])
 
     def _render(
-        self, row: int, selection: CandidateSelection, source: dict[str, Any], rng: np.random.Generator
+        self, row: int, selection: Candidates, source: dict[str, Any], rng: np.random.Generator
     ) -> dict[str, Any]:
         """The results of a picture of candidate ``row``."""
         betas = np.clip(rng.normal(0.0, self.betas_std, NUM_BETAS), -MAX_BETA, MAX_BETA).astype(np.float32)

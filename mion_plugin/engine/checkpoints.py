@@ -1,17 +1,14 @@
-"""Checkpoints that appear whole or not at all, and load without running code from the file."""
+"""mmengine's checkpoints: they appear whole or not at all, and load without running code from the file."""
 
 from __future__ import annotations
 
-import os
-import zipfile
 from pathlib import Path
-from typing import Any
 
-import torch
 from mmengine.fileio.backends import LocalBackend, register_backend
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from mion_plugin.files import atomic_path, remove_leftovers
+from mion_plugin.files.checkpoints import load_local_checkpoint
 
 
 class AtomicLocalBackend(LocalBackend):
@@ -44,57 +41,3 @@ def remove_partial_checkpoints(work_dir: str | Path) -> None:
     """Remove what a training that was killed while writing a checkpoint left beside the others."""
     for pattern in ("*.pth", "last_checkpoint"):
         remove_leftovers(Path(work_dir) / pattern)
-
-
-def load_local_checkpoint(filename: str, map_location: Any = None) -> dict[str, Any]:
-    """Read a checkpoint file.
-
-    Raises:
-        FileNotFoundError: No such file.
-        ValueError: Not a readable checkpoint, one that holds more than tensors and plain containers, or one whose bytes
-            are not those that were written.
-    """
-    path = Path(os.path.expanduser(filename))
-    if not path.is_file():
-        raise FileNotFoundError(f"checkpoint {path} does not exist")
-    _refuse_packed(path)
-    damaged = _damaged_member(path)
-    if damaged is not None:
-        raise ValueError(f"{path} is damaged: the checksum of {damaged} does not match; copy or install it again")
-    try:
-        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
-    except Exception as error:  # what is damaged, or no checkpoint, fails in torch in many ways
-        raise ValueError(f"{path} is not a checkpoint that can be read safely: {_reason(error)}") from error
-    if not isinstance(checkpoint, dict):
-        raise ValueError(f"{path} holds a {type(checkpoint).__name__}, expected a checkpoint (a dict)")
-    return checkpoint
-
-
-def _refuse_packed(path: Path) -> None:
-    """Raise ValueError for an archive with compressed parts: torch writes none, and they may unpack to any size."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            packed = [member.filename for member in archive.infolist() if member.file_size != member.compress_size]
-    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError):
-        return  # which ``torch.load`` judges
-    if packed:
-        raise ValueError(f"{path} is not a checkpoint: {packed[0]} in it is compressed")
-
-
-def _damaged_member(path: Path) -> str | None:
-    """The first part of a checkpoint whose checksum, which torch writes but does not check, tells of damage.
-
-    None for an intact file, and for one that is no archive, which ``torch.load`` judges.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip()
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, UnicodeDecodeError):
-        return None
-
-
-def _reason(error: Exception) -> str:
-    """One line of torch's many: the one that names what was refused, else the first."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    refused = [line for line in lines if "Unsupported" in line]
-    return (refused or lines or [type(error).__name__])[0]

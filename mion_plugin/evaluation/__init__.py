@@ -1,5 +1,6 @@
 """Errors in millimetres and the metric that reports them."""
 
+from mion_plugin.evaluation.choice.quality import bootstrap_interval, rank_correlation, selection_statistics
 from mion_plugin.evaluation.errors import (
     evaluation_joints,
     mpjpe,
@@ -10,7 +11,6 @@ from mion_plugin.evaluation.errors import (
     similarity_aligned,
 )
 from mion_plugin.evaluation.metrics import MeshMetric
-from mion_plugin.evaluation.selection import bootstrap_interval, rank_correlation, selection_statistics
 from mion_plugin.evaluation.selection_metric import SelectionMetric
 from mion_plugin.evaluation.statistics import path_statistics
 

@@ -7,6 +7,7 @@ paths (B, N, K, 3) are compared with their ground truth given as (B, 1, K, 3).
 from __future__ import annotations
 
 import numpy as np
+import roma
 import torch
 from torch import Tensor
 
@@ -115,20 +116,10 @@ def similarity_aligned(source: Tensor, target: Tensor, mask: Tensor | None = Non
         ValueError: As ``mpjpe``.
     """
     source, target, weights = _pair(source, target, mask)
-    weights = (weights / weights.sum(-1, keepdim=True))[..., None]
-    source_mean = (weights * source).sum(-2, keepdim=True)
-    target_mean = (weights * target).sum(-2, keepdim=True)
-    centred = source - source_mean
-    covariance = (weights * (target - target_mean)).mT @ centred
-    u, singular, vh = torch.linalg.svd(covariance)
-    # flips the axis that matters least when the best orthogonal matrix would be a reflection
-    signs = torch.ones_like(singular)
-    signs[..., 2] = torch.sign(torch.linalg.det(u @ vh))
-    rotation = (u * signs[..., None, :]) @ vh
-    variance = (weights * centred.square()).sum((-2, -1))
-    spread_out = variance > 0
-    scale = torch.where(spread_out, (singular * signs).sum(-1) / variance.where(spread_out, 1.0), 0.0)
-    return scale[..., None, None] * centred @ rotation.mT + target_mean
+    rotation, transl, scale = roma.rigid_points_registration(source, target, weights, compute_scaling=True)
+    mean = (weights[..., None] * target).sum(-2, keepdim=True) / weights.sum(-1)[..., None, None]
+    aligned = scale[..., None, None] * source @ rotation.mT + transl[..., None, :]
+    return torch.where(scale[..., None, None].isfinite(), aligned, mean)  # of a single place nothing can be scaled
 
 
 def pve(pred: Tensor, target: Tensor) -> Tensor:

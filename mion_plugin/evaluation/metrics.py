@@ -9,7 +9,7 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from torch import Tensor
 
-from mion_plugin.evaluation.choosing import DEFAULT_CHOOSERS, path_scores
+from mion_plugin.evaluation.choice.fields import DEFAULT_CHOOSERS, choosers_of, path_scores
 from mion_plugin.evaluation.errors import evaluation_joints, mpjpe, pa_mpjpe, pve, root_aligned, shape_l2
 from mion_plugin.evaluation.points import (
     GEOMETRY,
@@ -18,12 +18,12 @@ from mion_plugin.evaluation.points import (
     path_betas,
     path_pose,
     predicted_points,
-    sample_name,
     stack_paths,
 )
-from mion_plugin.evaluation.statistics import STATISTICS, path_statistics
+from mion_plugin.evaluation.statistics import STATISTICS, current_names, path_statistics
 from mion_plugin.evaluation.truth import Truth, gather_truth
 from mion_plugin.registry import METRICS
+from mion_plugin.samples import sample_name
 
 JOINT_ERRORS = ("MPJPE", "PA-MPJPE")
 VERTEX_ERRORS = ("PVE", "VERTEX-L2", "PVE-PELVIS")
@@ -46,7 +46,7 @@ class MeshMetric(BaseMetric):
     - ``candidates``: the same for the bodies that the paths started from (``betas`` may be absent: mean shape). Left
       out where the samples have none.
 
-    Errors, each for the statistics of ``path_statistics``, named ``MPJPE/chosen``, ``candidates/MPJPE/best`` and so on:
+    Errors, for each of the statistics of ``path_statistics``, named ``MPJPE/chosen``, ``candidates/MPJPE/oracle``, ...:
 
     - ``MPJPE``, ``PA-MPJPE``: 14 joints from the H36M regressor relative to the pelvis, as SPIN and mmhuman3d;
     - ``PVE``: as mmhuman3d: predicted pose and betas on the body of the **true gender**, nothing aligned;
@@ -61,8 +61,9 @@ class MeshMetric(BaseMetric):
         ground_truth: Where the true joints come from: ``smpl``, the SMPL mesh of the sample's gender (3DPW), or
             ``keypoints3d``, the annotated joints (Human3.6M). Samples without it are left out of the joint errors,
             samples without SMPL of the others.
-        choosers: Name -> field of the paths (N,) whose lowest value chooses the path; see ``path_scores`` for paths
-            without that field. Default: ``dict(chosen='selection_scores', lowest_2d='fit_loss')``.
+        choosers: Ways to choose a path: ``chosen``, what the model went by, and rules (``first``, ``reprojection``,
+            ``cen``, ``cen+reprojection``); or name -> field of the paths (N,) whose lowest value chooses. See
+            ``path_scores`` for paths without that field. Default: ``('chosen', 'reprojection')``.
         body: Config of the ``SMPLBody``; give ``model_path`` to score with the licensed SMPL.
         seed: Of the random path, which depends on (seed, ``sample_idx``) alone.
         collect_device, prefix, collect_dir: See mmengine's ``BaseMetric``.
@@ -78,7 +79,7 @@ class MeshMetric(BaseMetric):
         errors: Sequence[str] = ERRORS,
         statistics: Sequence[str] = STATISTICS,
         ground_truth: str = "smpl",
-        choosers: Mapping[str, str] | None = None,
+        choosers: Mapping[str, str] | Sequence[str] | None = None,
         body: Mapping[str, Any] | None = None,
         seed: int = 0,
         collect_device: str = "cpu",
@@ -88,16 +89,16 @@ class MeshMetric(BaseMetric):
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
         for name, values, known in (
             ("errors", errors, ERRORS),
-            ("statistics", statistics, STATISTICS),
+            ("statistics", current_names(statistics), STATISTICS),
             ("ground_truth", [ground_truth], GROUND_TRUTHS),
         ):
             unknown = [value for value in values if value not in known]
             if unknown or not values:
                 raise ValueError(f"{name} {list(values)}, expected some of {', '.join(known)}")
         self.errors = tuple(errors)
-        self.statistics = tuple(statistics)
+        self.statistics = current_names(statistics)
         self.ground_truth = ground_truth
-        self.choosers = dict(choosers or DEFAULT_CHOOSERS)
+        self.choosers = choosers_of(choosers or DEFAULT_CHOOSERS)
         self.seed = seed
         self._bodies = PosedBodies(body or {"type": "mion.SMPLBody"})
         self._vertices = any(error in VERTEX_ERRORS for error in self.errors)

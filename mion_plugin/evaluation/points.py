@@ -12,6 +12,7 @@ from torch import Tensor
 from mion_plugin.body import BodyOutput, SMPLBody
 from mion_plugin.body.arrays import NUM_BETAS, NUM_JOINTS
 from mion_plugin.registry import MODELS
+from mion_plugin.samples import sample_name
 
 JOINTS_CONVENTION = "h36m"
 GEOMETRY = ("pose", "betas", "vertices", "keypoints3d")  # fields of paths that errors are measured on
@@ -140,8 +141,3 @@ def path_betas(paths: Mapping[str, Tensor]) -> Tensor:
         return paths["betas"]
     like = next(iter(paths.values()))
     return torch.zeros(*like.shape[:2], NUM_BETAS, device=like.device)
-
-
-def sample_name(sample: Mapping[str, Any]) -> str:
-    """What to call a sample in errors."""
-    return str(sample.get("image_path", f"sample {sample.get('sample_idx', 'without a name')}"))

@@ -6,21 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.stats import rankdata
 
-from mion_plugin.evaluation.choosing import path_scores
+from mion_plugin.evaluation.choice.fields import RULE_FIELDS, choosers_of, path_scores
+from mion_plugin.evaluation.choice.quality import NUM_RESAMPLES, selection_statistics
 from mion_plugin.evaluation.metrics import CHOOSERS, MeshMetric
-from mion_plugin.evaluation.points import GEOMETRY, sample_name
-from mion_plugin.evaluation.selection import NUM_RESAMPLES, average_ranks, selection_statistics
+from mion_plugin.evaluation.points import GEOMETRY
 from mion_plugin.registry import METRICS
+from mion_plugin.samples import sample_name
 
 # field; several fields, their ranks within the sample added; or field -> weight, the weighted sum
 Chooser = str | Sequence[str] | Mapping[str, float]
-DEFAULT_CHOOSERS: dict[str, Chooser] = {
-    "cen": "scores",
-    "lowest_2d": "fit_loss",
-    "first": "first",
-    "cen+lowest_2d": ("scores", "fit_loss"),
-}
+DEFAULT_CHOOSERS = tuple(RULE_FIELDS)
 _TIE_BREAK = 1e-3  # sums of ranks are multiples of a half
 
 
@@ -35,10 +32,11 @@ class SelectionMetric(MeshMetric):
     Args:
         errors: Which true errors; see ``MeshMetric``.
         ground_truth: See ``MeshMetric``.
-        choosers: Name -> what chooses: a field of the paths (``first`` for path 1); several fields, whose ranks within
+        choosers: Rules (``first``, ``reprojection``, ``cen``, ``cen+reprojection``: the default) and ``chosen``; or
+            name -> what chooses: a field of the paths (``first`` for path 1); several fields, whose ranks within
             the sample are added, the first field deciding between equals; or fields with weights, whose weighted sum
             counts (a log-likelihood of the keypoints is linear in ``fit_loss``). The lowest wins. Choosers whose fields
-            are absent are left out. Default: the CEN's ``scores``, ``fit_loss``, the first path, and both ranks.
+            are absent are left out.
         num_resamples: Of the bootstrap intervals over samples; 0 for none.
         body: See ``MeshMetric``.
         seed: Of the resampling.
@@ -54,7 +52,7 @@ class SelectionMetric(MeshMetric):
         self,
         errors: Sequence[str] = ("MPJPE",),
         ground_truth: str = "smpl",
-        choosers: Mapping[str, Chooser] | None = None,
+        choosers: Mapping[str, Chooser] | Sequence[str] | None = None,
         num_resamples: int = NUM_RESAMPLES,
         body: Mapping[str, Any] | None = None,
         seed: int = 0,
@@ -74,7 +72,7 @@ class SelectionMetric(MeshMetric):
         if num_resamples < 0:
             raise ValueError(f"num_resamples is {num_resamples}, expected 0 or more")
         self.num_resamples = num_resamples
-        self.selection_choosers = dict(choosers or DEFAULT_CHOOSERS)
+        self.selection_choosers = choosers_of(choosers or DEFAULT_CHOOSERS)
         for name, chooser in self.selection_choosers.items():
             if not chooser:
                 raise ValueError(f"chooser {name!r} is {chooser!r}, expected a field or several")
@@ -130,5 +128,5 @@ def chooser_values(element: Mapping[str, Any], chooser: Chooser, num_paths: int)
         # a weight of 0 must not make NaN of an infinite fit loss
         weighted = [weight * value for weight, value in zip(chooser.values(), values, strict=True) if weight]
         return np.sum([np.zeros(num_paths), *weighted], axis=0)
-    ranks = average_ranks(np.stack(values))
+    ranks = rankdata(np.stack(values), axis=1)
     return ranks.sum(axis=0) + _TIE_BREAK * ranks[0]

@@ -1,12 +1,14 @@
-"""One number out of the errors of N paths: the chosen path's, each path's, the best, the mean, a random one's."""
+"""One number out of the errors of N paths: of the chosen path, each, the best (oracle), the mean, a random one."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-STATISTICS = ("chosen", "best", "mean", "random", "each", "by_count")
+_OLD_ORACLE = "best"
+STATISTICS = ("chosen", "oracle", "mean", "random", "each", "by_count")
 
 
 def path_statistics(
@@ -24,11 +26,11 @@ def path_statistics(
         statistics: Which ones, of:
 
             - ``chosen``: for each way to choose, its path (paper, table 3: MION);
-            - ``best``: the path of the lowest error (table 3: upper bound);
+            - ``oracle``: the path of the lowest error (table 3: upper bound);
             - ``mean``: of all paths, the expectation of a random one;
             - ``random``: one path drawn per sample (table 3: w/o CEN);
             - ``each``: ``path_1`` .. ``path_N``; path 1 is the one of lowest fit loss (table 1: 1-path);
-            - ``by_count``: ``best_of_n``, ``mean_of_n`` and each choice ``_of_n`` among the first n paths, n = 1..N
+            - ``by_count``: ``oracle_of_n``, ``mean_of_n`` and each choice ``_of_n`` among the first n paths, n = 1..N
               (table 1), the latter for choices by scores.
 
     Returns:
@@ -39,8 +41,8 @@ def path_statistics(
     for statistic in statistics:
         if statistic == "chosen":
             report |= {name: _chosen(errors, values) for name, values in choosers.items()}
-        elif statistic == "best":
-            report["best"] = errors.min(axis=1).mean()
+        elif statistic == "oracle":
+            report["oracle"] = errors.min(axis=1).mean()
         elif statistic == "mean":
             report["mean"] = errors.mean()
         elif statistic == "random":
@@ -49,7 +51,7 @@ def path_statistics(
             report |= {f"path_{path + 1}": errors[:, path].mean() for path in range(num_paths)}
         elif statistic == "by_count":
             for count in range(1, num_paths + 1):
-                report[f"best_of_{count}"] = errors[:, :count].min(axis=1).mean()
+                report[f"oracle_of_{count}"] = errors[:, :count].min(axis=1).mean()
                 report[f"mean_of_{count}"] = errors[:, :count].mean()
                 for name, values in choosers.items():
                     if values.ndim == 2:
@@ -57,6 +59,13 @@ def path_statistics(
         else:
             raise ValueError(f"unknown statistic {statistic!r}, expected some of {', '.join(STATISTICS)}")
     return {name: float(value) for name, value in report.items()}
+
+
+def current_names(statistics: Sequence[str]) -> tuple[str, ...]:
+    """The statistics under today's names; ``best`` was version 0.1's word for ``oracle``."""
+    if _OLD_ORACLE in statistics:
+        warnings.warn(f"the statistic {_OLD_ORACLE!r} is called 'oracle' now", FutureWarning, stacklevel=3)
+    return tuple("oracle" if name == _OLD_ORACLE else name for name in statistics)
 
 
 def _chosen(errors: np.ndarray, values: np.ndarray) -> float:

@@ -1,6 +1,6 @@
 """The two networks as functions of tensors alone, and the steps before them that stay in Python.
 
-What stays: stage 1 (``CandidateSelector``: a search in a pool), the candidates' geometry, and rendering PNCC images
+What stays: stage 1 (``CandidateSelector``: a search in a pool), encoding the candidates, and rendering PNCC images
 (a z-buffer), none of which is a network. ``refinement_inputs`` and ``consistency_inputs`` take these steps; whoever
 runs the exported networks elsewhere calls them, or makes the same numbers in another way:
 
@@ -16,14 +16,15 @@ import copy
 
 from torch import Tensor, nn
 
+from mion_plugin.bodies import Bodies
 from mion_plugin.consistency.encoding import EncodedBodies
 from mion_plugin.consistency.network import ConsistencyEstimationNetwork
-from mion_plugin.refinement.model import MeshRefinementTransformer
-from mion_plugin.refinement.queries import CandidateGeometry, Keypoints2D, candidate_geometry, keypoint_evidence
+from mion_plugin.refinement.encoding import EncodedCandidates
+from mion_plugin.refinement.network import RefinementNetwork
 
 
 class RefinementExport(nn.Module):
-    """The network of a ``mion.MRT``, in float32.
+    """A ``mion.RefinementNetwork`` from its first weight to its last, in float32.
 
     Args:
         refiner: It is copied; options that run parts in bfloat16 are off in the copy.
@@ -35,10 +36,10 @@ class RefinementExport(nn.Module):
     }
     output_names = ("pose", "betas", "refined_transl")
 
-    def __init__(self, refiner: MeshRefinementTransformer) -> None:
+    def __init__(self, refiner: RefinementNetwork) -> None:
         super().__init__()
-        self.network = copy.deepcopy(refiner.network).float().eval()
-        self.network.bfloat16_features = self.network.bfloat16_transformer = False
+        self.network = copy.deepcopy(refiner).float().eval()
+        self.network.bfloat16_features = self.network.transformer.in_bfloat16 = False
 
     def forward(
         self,
@@ -54,7 +55,7 @@ class RefinementExport(nn.Module):
 
         Arguments as ``refinement_inputs`` gives them.
         """
-        refined = self.network(image, CandidateGeometry(rotations, transl, pelvis, joints2d), pncc, evidence)
+        refined = self.network.decode(image, EncodedCandidates(rotations, transl, pelvis, joints2d, pncc, evidence))
         return refined.pose, refined.betas, refined.transl
 
 
@@ -84,56 +85,44 @@ class ConsistencyExport(nn.Module):
 
         Arguments as ``consistency_inputs`` gives them.
         """
-        distances = self._cen.encoded_distances(EncodedBodies(image_and_pncc, places, offsets))
+        distances = self._cen.decode(EncodedBodies(image_and_pncc, places, offsets))
         return distances.mean(dim=-1), distances
 
 
 def refinement_inputs(
-    refiner: MeshRefinementTransformer, image: Tensor, pose: Tensor, transl: Tensor, keypoints2d: Tensor
+    refiner: RefinementNetwork, image: Tensor, candidates: Bodies, keypoints2d: Tensor
 ) -> dict[str, Tensor]:
     """What ``RefinementExport`` takes, for N candidates of each of B images.
 
     Args:
-        refiner: The model that was exported.
+        refiner: The network that was exported.
         image: (B, 3, H, W) normalised float (``mion.Normalize``).
-        pose: (B, N, 24, 3) axis-angle, as ``CandidateSelector`` gives.
-        transl: (B, N, 3) metres, likewise.
-        keypoints2d: (B, K, 3) x, y in crop pixels and confidence, in the refiner's convention.
+        candidates: (B, N), as ``CandidateSelector`` gives.
+        keypoints2d: (B, K, 3) x, y in crop pixels and confidence, in the network's convention.
 
     Returns:
-        image; rotations (B, N, 24, 3, 3), transl (B, N, 3), pelvis (B, N, 3) metres and joints2d (B, N, 24, 2) of
-        ``CandidateGeometry``; pncc (B, N, 3, h, w); and, if the refiner reads keypoints, evidence (B, N, K, 5) of
-        ``keypoint_evidence``.
+        image, and the fields of ``EncodedCandidates``: rotations (B, N, 24, 3, 3), transl (B, N, 3), pelvis (B, N, 3)
+        in metres, joints2d (B, N, 24, 2), pncc (B, N, 3, h, w); and, if the network reads keypoints, evidence
+        (B, N, K, 5).
     """
-    geometry = candidate_geometry(pose, transl, refiner.body, refiner.camera)
-    inputs = {
-        "image": image,
-        "rotations": geometry.rotations,
-        "transl": geometry.transl,
-        "pelvis": geometry.pelvis,
-        "joints2d": geometry.joints2d,
-        "pncc": refiner.render_pncc(geometry.rotations, geometry.transl),
-    }
-    if refiner.network.queries.num_keypoints:
-        given = Keypoints2D(keypoints2d, refiner.keypoints2d_convention)
-        inputs["evidence"] = keypoint_evidence(given, geometry, refiner.body, refiner.camera)
-    return inputs
+    encoded = vars(refiner.encode(candidates, keypoints2d))
+    return {"image": image, **{name: value for name, value in encoded.items() if value is not None}}
 
 
-def consistency_inputs(cen: ConsistencyEstimationNetwork, image: Tensor, vertices: Tensor) -> dict[str, Tensor]:
+def consistency_inputs(cen: ConsistencyEstimationNetwork, image: Tensor, bodies: Bodies | Tensor) -> dict[str, Tensor]:
     """What ``ConsistencyExport`` takes, for S = B * N bodies, image by image.
 
     Args:
         cen: The model that was exported.
         image: (B, 3, H, W) normalised float.
-        vertices: (B, N, V, 3) metres, camera frame.
+        bodies: (B, N), or vertices (B, N, V, 3) in metres, camera frame.
 
     Returns:
         image_and_pncc (S, 6, H, W); and, if the network reads features at its anchors, places (S, K, 2) and offsets
         (S, K, 3) of ``EncodedBodies``.
     """
-    bodies = cen.encode(image, vertices)
-    inputs = {"image_and_pncc": bodies.picture}
-    if bodies.places is not None and bodies.offsets is not None:
-        inputs |= {"places": bodies.places, "offsets": bodies.offsets}
+    encoded = cen.encode(image, bodies)
+    inputs = {"image_and_pncc": encoded.picture}
+    if encoded.places is not None and encoded.offsets is not None:
+        inputs |= {"places": encoded.places, "offsets": encoded.offsets}
     return inputs

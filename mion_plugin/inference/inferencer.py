@@ -21,7 +21,7 @@ from mion_plugin.geometry.keypoints import convert_keypoints
 from mion_plugin.inference.cropping import CropPlace, check_box, place_crop
 from mion_plugin.inference.image_camera import PinholeCamera, equivalent_camera, fit_to_camera, image_camera
 from mion_plugin.inference.meshes import FORMATS
-from mion_plugin.inference.people import Photograph, find_people, is_single, list_photographs
+from mion_plugin.inference.people import Photograph, find_people, for_each_photograph, is_single, list_photographs
 from mion_plugin.inference.results import PersonBodies, save_person
 from mion_plugin.models import DEFAULT_MODEL, load_model_config, model_names, shipped_stage
 from mion_plugin.registry import INFERENCERS, MODELS
@@ -129,7 +129,7 @@ class MIONInferencer(BaseInferencer):
             photographs,
             return_datasamples,
             batch_size,
-            keypoints2d=(keypoints2d, is_single(inputs)),
+            keypoints2d=for_each_photograph(keypoints2d, is_single(inputs)),
             return_vis=return_vis,
             num_images=len(photographs),
             out_dir=out_dir,
@@ -140,11 +140,10 @@ class MIONInferencer(BaseInferencer):
         return inputs
 
     def preprocess(  # type: ignore[override]
-        self, inputs: list[Photograph], batch_size: int = 1, keypoints2d: tuple[Any, bool] = (None, False)
+        self, inputs: list[Photograph], batch_size: int = 1, keypoints2d: Any = None
     ) -> Iterator[Any]:
-        """Batches of crops of ``batch_size`` people."""
-        value, single = keypoints2d
-        people = find_people(value, inputs, single)
+        """Batches of crops of ``batch_size`` people; ``keypoints2d`` as ``find_people``."""
+        people = find_people(keypoints2d, inputs)
         chunks = self._get_chunk_data(map(self.pipeline, self._people(inputs, people)), batch_size)
         return map(self.collate_fn, chunks)
 
@@ -207,7 +206,7 @@ class MIONInferencer(BaseInferencer):
     def collect(self, sample: BaseDataElement) -> PersonBodies:
         """What the model found about one person."""
         found, camera, place = sample.pred_bodies, self.model.camera, sample.place
-        vertices = self.model.body(found.pose, found.betas, found.transl).vertices
+        vertices = self._vertices(found)
         crop_camera = PinholeCamera(camera.focal_length, camera.principal_point)
         in_image = equivalent_camera(place, camera.focal_length, camera.image_size)
         height, width = sample.ori_shape
@@ -231,6 +230,12 @@ class MIONInferencer(BaseInferencer):
             image_error=_array(image_error),
             **{name: _array(found.get(name)) for name in optional if name in found},
         )
+
+    def _vertices(self, found: BaseDataElement) -> torch.Tensor:
+        """(N, V, 3) in the crop camera's frame; stage 3 has skinned them already, if there is one."""
+        if "vertices" in found:
+            return found.vertices + found.transl[:, None]
+        return self.model.body(found.pose, found.betas, found.transl).vertices
 
     def draw(self, image: np.ndarray, person: PersonBodies) -> np.ndarray:
         """The picture (H, W, 3) uint8 of one person of an image; see ``draw_body_sheet``."""
@@ -266,7 +271,7 @@ class MIONInferencer(BaseInferencer):
     def _init_pipeline(self, cfg: Any) -> Callable[[dict], dict]:
         size = int(self.model.camera.image_size)
         after_crop = Compose(list(cfg.get("inference_pipeline", _PIPELINE)))
-        convention = getattr(getattr(self.model, "refiner", self.model), "keypoints2d_convention", _CONVENTION)
+        convention = getattr(self.model, "keypoints2d_convention", _CONVENTION)
 
         def crop(results: dict) -> dict:
             person, place, image = results["known"], results["place"], results["img"]

@@ -62,14 +62,19 @@ def is_single(inputs: Any) -> bool:
     return not isinstance(inputs, (list, tuple))
 
 
-def find_people(keypoints2d: Any, photographs: Sequence[Photograph], single: bool = False) -> list[list[CocoPerson]]:
+def for_each_photograph(keypoints2d: Any, single: bool) -> Any:
+    """Keypoints in the form that ``find_people`` takes: those of a single photograph as the only entry of a list."""
+    names_its_photographs = keypoints2d is None or isinstance(keypoints2d, (str, os.PathLike))
+    return [keypoints2d] if single and not names_its_photographs else keypoints2d
+
+
+def find_people(keypoints2d: Any, photographs: Sequence[Photograph]) -> list[list[CocoPerson]]:
     """The people of each photograph.
 
     Args:
         keypoints2d: A COCO keypoint annotation file that names the photographs; or for each photograph (17, 3) x, y in
             pixels of the image and confidence, (P, 17, 3), or a list of ``CocoPerson``.
         photographs: Of ``list_photographs``.
-        single: The keypoints are those of the only photograph, not in a list.
 
     Raises:
         FileNotFoundError: No such file.
@@ -82,10 +87,11 @@ def find_people(keypoints2d: Any, photographs: Sequence[Photograph], single: boo
         if unnamed:
             raise ValueError(f"keypoints2d is the file {keypoints2d}, but {unnamed[0]} is an array without a name")
         return load_coco_people_of(keypoints2d, [photograph.name for photograph in photographs])
-    given = [keypoints2d] if single else list(keypoints2d)
-    if len(given) != len(photographs):
-        raise ValueError(f"keypoints2d has {len(given)} entries for {len(photographs)} images, expected one for each")
-    return [_people(entry, photograph.name) for entry, photograph in zip(given, photographs, strict=True)]
+    if len(keypoints2d) != len(photographs):
+        raise ValueError(
+            f"keypoints2d has {len(keypoints2d)} entries for {len(photographs)} images, expected one for each"
+        )
+    return [_people(entry, photograph.name) for entry, photograph in zip(keypoints2d, photographs, strict=True)]
 
 
 def _checked_pixels(entry: Any) -> np.ndarray:

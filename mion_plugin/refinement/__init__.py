@@ -1,9 +1,9 @@
 """Stage 2: the mesh refinement transformer."""
 
 from mion_plugin.refinement.backbone import DeconvNeck, TorchvisionResNet
-from mion_plugin.refinement.heads import RefinementOutput
 from mion_plugin.refinement.losses import MeshLoss
 from mion_plugin.refinement.model import MeshRefinementTransformer
+from mion_plugin.refinement.network import RefinementNetwork
 from mion_plugin.refinement.position_encoding import PNCCEncoding, SinePositionEncoding2D
 from mion_plugin.refinement.transformer import Transformer
 
@@ -12,7 +12,7 @@ __all__ = [
     "MeshLoss",
     "MeshRefinementTransformer",
     "PNCCEncoding",
-    "RefinementOutput",
+    "RefinementNetwork",
     "SinePositionEncoding2D",
     "TorchvisionResNet",
     "Transformer",

@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import roma
 import torch
 from torch import Tensor, nn
 
+from mion_plugin.bodies import Bodies
 from mion_plugin.body.arrays import NUM_BETAS, NUM_JOINTS
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.precision import full_precision
-from mion_plugin.refinement.queries import CandidateGeometry
+from mion_plugin.refinement.encoding import EncodedCandidates
 from mion_plugin.refinement.translation import absolute_translation, moved_translation
 
 ROTATIONS = ("absolute", "residual")
 REPRESENTATIONS = {"6d": 6, "axis_angle": 3}  # name -> numbers per joint
 # Keeps a degenerate 6D vector from dividing by zero; ordinary ones have length 1.
 _SHORTEST = 1e-6
-
-
-@dataclass(frozen=True)
-class RefinementOutput:
-    """Refined bodies of N candidates for each of B images; float32.
-
-    Attributes:
-        pose: (B, N, 24, 3, 3) rotation matrices, index 0 the global orientation in the camera frame.
-        betas: (B, N, 10).
-        transl: (B, N, 3) metres, camera frame.
-        raw_rotation: (B, N, 24, 6) or (B, N, 24, 3): the rotations as the network gave them, relative to the
-            reference of ``BodyHead``. 6D (Zhou et al., 2019): a (3, 2) matrix in rows, the rotation's first two
-            columns before orthonormalisation. Axis-angle: radians.
-    """
-
-    pose: Tensor
-    betas: Tensor
-    transl: Tensor
-    raw_rotation: Tensor
 
 
 class BodyHead(nn.Module):
@@ -68,9 +48,7 @@ class BodyHead(nn.Module):
         if rotation not in ROTATIONS:
             raise ValueError(f"rotation is {rotation!r}, expected one of {', '.join(ROTATIONS)}")
         if representation not in REPRESENTATIONS:
-            raise ValueError(
-                f"rotation_representation is {representation!r}, expected one of {', '.join(REPRESENTATIONS)}"
-            )
+            raise ValueError(f"representation is {representation!r}, expected one of {', '.join(REPRESENTATIONS)}")
         self.camera, self.rotation, self.representation = camera, rotation, representation
         self.rotation_mlp = _zero_start_mlp(width, REPRESENTATIONS[representation])
         self.camera_mlp = _zero_start_mlp(width, 3)
@@ -80,27 +58,30 @@ class BodyHead(nn.Module):
         self.register_buffer("upright", upright, persistent=False)
         self.register_buffer("identity_6d", torch.eye(3)[:, :2].flatten(), persistent=False)
 
-    def forward(self, tokens: Tensor, candidate: CandidateGeometry) -> RefinementOutput:
-        """Bodies from decoded tokens (B, N, 24, C) of candidates (B, N)."""
+    def forward(self, tokens: Tensor, candidates: EncodedCandidates) -> Bodies:
+        """Refined bodies (B, N), float32, poses as matrices, from decoded tokens (B, N, 24, C) of candidates (B, N)."""
         with full_precision(tokens):
             tokens = tokens.float()
-            raw, rotations = self._rotations(self.rotation_mlp(tokens))
+            rotations = self._rotations(self.rotation_mlp(tokens))
             first = tokens[..., 0, :]
             raw_camera = self.camera_mlp(first)
             if self.rotation == "residual":
-                pose = rotations @ candidate.rotations
-                transl = moved_translation(raw_camera, candidate.transl, candidate.pelvis, self.camera)
+                pose = rotations @ candidates.rotations
+                transl = moved_translation(raw_camera, candidates.transl, candidates.pelvis, self.camera)
             else:
                 pose = rotations @ self.upright
                 transl = absolute_translation(raw_camera, self.camera)
-            return RefinementOutput(pose, self.betas_mlp(first), transl, raw)
+            return Bodies(pose=pose, betas=self.betas_mlp(first), transl=transl)
 
-    def _rotations(self, predicted: Tensor) -> tuple[Tensor, Tensor]:
-        """Raw representation and rotation matrices (..., 3, 3) of what the MLP gave; zeros mean the identity."""
+    def _rotations(self, predicted: Tensor) -> Tensor:
+        """Rotation matrices (..., 3, 3) of what the MLP gave; zeros mean the identity.
+
+        6D (Zhou et al., 2019): a (3, 2) matrix in rows, the rotation's first two columns before orthonormalisation.
+        """
         if self.representation == "axis_angle":
-            return predicted, roma.rotvec_to_rotmat(predicted)
+            return roma.rotvec_to_rotmat(predicted)
         raw = predicted + self.identity_6d
-        return raw, roma.special_gramschmidt(raw.unflatten(-1, (3, 2)), epsilon=_SHORTEST)
+        return roma.special_gramschmidt(raw.unflatten(-1, (3, 2)), epsilon=_SHORTEST)
 
 
 def _zero_start_mlp(width: int, outputs: int) -> nn.Sequential:

@@ -7,13 +7,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from mion_plugin.bodies import Bodies
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.keypoints import keypoint_names
 from mion_plugin.geometry.precision import full_precision
-from mion_plugin.refinement.heads import RefinementOutput
-from mion_plugin.refinement.samples import Targets
 from mion_plugin.registry import MODELS
+from mion_plugin.samples import Targets
 
 # What 3D keypoints are aligned at: the first of these whose joints the convention has.
 _ROOTS = (("pelvis_extra",), ("left_hip_extra", "right_hip_extra"), ("pelvis",), ("left_hip", "right_hip"))
@@ -73,12 +73,12 @@ class MeshLoss(nn.Module):
         self.error = ERRORS[error]
 
     def forward(
-        self, output: RefinementOutput, targets: Targets, valid: Tensor, body: SMPLBody, camera: CropCamera
+        self, bodies: Bodies, targets: Targets, valid: Tensor, body: SMPLBody, camera: CropCamera
     ) -> dict[str, Tensor]:
         """All terms, weighted, and what to watch.
 
         Args:
-            output: Refined bodies (B, N).
+            bodies: Refined ones (B, N).
             targets: Of B samples, in pixels of the camera's crop.
             valid: (B,) bool; other samples do not count.
             body: Where the keypoints sit.
@@ -88,38 +88,38 @@ class MeshLoss(nn.Module):
             Scalars: the four losses; ``mpjpe``, the mean distance of the 3D keypoints in millimetres, if any sample has
             them.
         """
-        with full_precision(output.pose):
-            joints = keypoints3d_difference(output, targets, valid, body)
+        with full_precision(bodies.pose):
+            joints = keypoints3d_difference(bodies, targets, valid, body)
             return {
-                "loss_smpl_pose": self.smpl_weight * self.smpl_pose(output, targets, valid),
-                "loss_smpl_betas": self.smpl_weight * self.betas_weight * self.smpl_betas(output, targets, valid),
+                "loss_smpl_pose": self.smpl_weight * self.smpl_pose(bodies, targets, valid),
+                "loss_smpl_betas": self.smpl_weight * self.betas_weight * self.smpl_betas(bodies, targets, valid),
                 "loss_keypoints3d": self.keypoints_weight * self.keypoints3d(*joints),
-                "loss_keypoints2d": self.keypoints_weight * self.keypoints2d(output, targets, valid, body, camera),
+                "loss_keypoints2d": self.keypoints_weight * self.keypoints2d(bodies, targets, valid, body, camera),
                 **mean_joint_error(*joints),
             }
 
-    def smpl_pose(self, output: RefinementOutput, targets: Targets, valid: Tensor) -> Tensor:
+    def smpl_pose(self, bodies: Bodies, targets: Targets, valid: Tensor) -> Tensor:
         """Eq. 7, theta: error of the 9 entries of each rotation matrix."""
         labelled = targets.has_smpl & valid
-        difference = _difference(output.pose, targets.rotations, labelled)
+        difference = _difference(bodies.pose, targets.rotations, labelled)
         return _labelled_mean(self.error(difference.flatten(-2)).mean(dim=-1), labelled)
 
-    def smpl_betas(self, output: RefinementOutput, targets: Targets, valid: Tensor) -> Tensor:
+    def smpl_betas(self, bodies: Bodies, targets: Targets, valid: Tensor) -> Tensor:
         """Eq. 7, beta."""
         labelled = targets.has_smpl & valid
-        return _labelled_mean(self.error(_difference(output.betas, targets.betas, labelled)), labelled)
+        return _labelled_mean(self.error(_difference(bodies.betas, targets.betas, labelled)), labelled)
 
     def keypoints3d(self, difference: Tensor, confidence: Tensor, labelled: Tensor) -> Tensor:
         """Eq. 8, of what ``keypoints3d_difference`` returns."""
         return _labelled_mean(_confident_mean(self.error(difference), confidence), labelled)
 
     def keypoints2d(
-        self, output: RefinementOutput, targets: Targets, valid: Tensor, body: SMPLBody, camera: CropCamera
+        self, bodies: Bodies, targets: Targets, valid: Tensor, body: SMPLBody, camera: CropCamera
     ) -> Tensor:
         """Eq. 9."""
         confidence = targets.keypoints2d[..., 2]
         labelled = targets.has_keypoints2d & valid & (confidence > 0).any(dim=-1)
-        points = body.pose_keypoints(output.pose, output.betas, output.transl, targets.keypoints2d_convention)
+        points = body.pose_keypoints(bodies.pose, bodies.betas, bodies.transl, targets.keypoints2d_convention)
         seen = labelled[:, None] & (confidence > 0)
         difference = _difference(
             camera.project_normalized(points), camera.normalize(targets.keypoints2d[..., :2]), seen
@@ -128,7 +128,7 @@ class MeshLoss(nn.Module):
 
 
 def keypoints3d_difference(
-    output: RefinementOutput, targets: Targets, valid: Tensor, body: SMPLBody
+    bodies: Bodies, targets: Targets, valid: Tensor, body: SMPLBody
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Predicted minus annotated 3D keypoints, both relative to the root.
 
@@ -138,7 +138,7 @@ def keypoints3d_difference(
     root = list(root_joints(targets.keypoints3d_convention))
     confidence = targets.keypoints3d[..., 3]
     labelled = targets.has_keypoints3d & valid & (confidence[:, root] > 0).all(dim=-1)
-    points = body.pose_keypoints(output.pose, output.betas, convention=targets.keypoints3d_convention)
+    points = body.pose_keypoints(bodies.pose, bodies.betas, convention=targets.keypoints3d_convention)
     aligned, wanted = (
         value - value[..., root, :].mean(dim=-2, keepdim=True) for value in (points, targets.keypoints3d[..., :3])
     )

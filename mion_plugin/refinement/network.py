@@ -1,96 +1,179 @@
-"""The mesh refinement transformer as a pure network: image and candidates in, bodies out (paper, 3.2 and figure 4)."""
+"""The mesh refinement transformer: image, candidates and 2D keypoints in, refined bodies out (paper, 3.2, figure 4)."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mion_plugin.refinement.heads import BodyHead, RefinementOutput
+from mion_plugin.bodies import Bodies
+from mion_plugin.body.arrays import NUM_JOINTS
+from mion_plugin.body.smpl import SMPLBody
+from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
+from mion_plugin.geometry.crop_camera import CropCamera
+from mion_plugin.geometry.precision import full_precision
+from mion_plugin.parts import Part, build_part
+from mion_plugin.refinement.encoding import EncodedCandidates, candidate_joints, keypoint_evidence
+from mion_plugin.refinement.heads import BodyHead
 from mion_plugin.refinement.position_encoding import SinePositionEncoding2D
-from mion_plugin.refinement.queries import CandidateGeometry, JointQueries
+from mion_plugin.refinement.queries import JointQueries
 from mion_plugin.refinement.transformer import Transformer
+from mion_plugin.registry import MODELS
+from mion_plugin.rendering.pncc import PNCCRenderer
 
 
+@MODELS.register_module()
 class RefinementNetwork(BaseModule):
-    """Backbone and neck once per image; encoder, decoder and head once per candidate.
+    """Refines every candidate of an image in a branch of its own.
 
-    The position encoding is added to the features once, before the encoder.
+    Backbone and neck run once per image; encoder, decoder and head once per candidate. The position encoding is added
+    to the features once, before the encoder. Where the paper is explicit, the defaults are the paper's. Parts are given
+    as configs or as built modules.
 
     Args:
-        backbone: (B, 3, H, W) to one or several feature maps.
-        neck: Those to (B, C, h, w), C the width of the transformer.
-        position_encoding: PNCC images (S, 3, h, w) to (S, C, h, w).
-        add_2d_position: Add each token's place in the image beside ``position_encoding``; PNCC-PE does not tell it.
-        transformer: Encoder and decoder.
-        queries: What the decoder starts from.
-        head: Bodies from decoded queries.
+        backbone: E.g. ``dict(type='mion.TorchvisionResNet', depth=50)``, or any registered OpenMMLab backbone: one
+            feature map (B, C, h, w) or several.
+        neck: E.g. ``dict(type='mion.DeconvNeck', in_channels=2048)``; its channels are the transformer's width.
+        transformer: Arguments of ``Transformer``; ``width`` must suit the position encoding (PNCC-PE: multiples of 6).
+        position_encoding: ``mion.PNCCEncoding``, or ``mion.SinePositionEncoding2D``, the paper's ablation; ``channels``
+            defaults to the width.
+        add_2d_position: Add each token's place in the image beside the position encoding; PNCC-PE does not tell it.
+        queries: Arguments of ``JointQueries``: ``candidate``, ``features``, ``keypoints``.
+        head: Arguments of ``BodyHead``: ``rotation``, ``representation``.
+        renderer: A ``PNCCRenderer`` whose size is that of the neck's output.
+        body: The body model.
+        focal_length: Pixels of the crop.
+        image_size: Side of the crop in pixels, the unit of focal length and 2D keypoints.
         bfloat16_features: Run backbone and neck in bfloat16 autocast. Measured on a CPU with such instructions,
-            training of a ResNet-18 was 2.3 times as fast.
-        bfloat16_transformer: Run encoder and decoder likewise, but for attention itself on CPUs; measured there,
-            training was 2.2 times as fast.
+            training of a ResNet-18 was 2.3 times as fast. (``transformer`` has an option of its own.)
+        init_cfg: See mmengine's ``BaseModule``.
+
+    Raises:
+        ValueError: An option is out of range.
     """
 
     def __init__(
         self,
-        backbone: nn.Module,
-        neck: nn.Module,
-        position_encoding: nn.Module,
-        transformer: Transformer,
-        queries: JointQueries,
-        head: BodyHead,
+        backbone: Part,
+        neck: Part,
+        transformer: Mapping[str, Any] | None = None,
+        position_encoding: Part | None = None,
         add_2d_position: bool = False,
+        queries: Mapping[str, Any] | None = None,
+        head: Mapping[str, Any] | None = None,
+        renderer: Part | None = None,
+        body: Part | None = None,
+        focal_length: float = FOCAL_LENGTH,
+        image_size: int = IMAGE_SIZE,
         bfloat16_features: bool = False,
-        bfloat16_transformer: bool = False,
+        init_cfg: Any = None,
     ) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.neck = neck
-        self.position_encoding = position_encoding
-        self.position_2d = SinePositionEncoding2D(transformer.width) if add_2d_position else None
-        self.transformer = transformer
-        self.queries = queries
-        self.head = head
+        super().__init__(init_cfg=init_cfg)
+        self.camera = CropCamera(focal_length, image_size)
+        self.body: SMPLBody = build_part(body, type="mion.SMPLBody")
+        self.renderer: PNCCRenderer = build_part(renderer, type="mion.PNCCRenderer", body=self.body)
+        built = Transformer(**(transformer or {}))
+        self.backbone: nn.Module = build_part(backbone)
+        self.neck: nn.Module = build_part(neck)
+        self.position_encoding: nn.Module = build_part(
+            position_encoding, type="mion.PNCCEncoding", channels=built.width
+        )
+        self.position_2d = SinePositionEncoding2D(built.width) if add_2d_position else None
+        self.transformer = built
+        self.queries = JointQueries(built.width, self.camera, **(queries or {}))
+        self.head = BodyHead(built.width, self.camera, **(head or {}))
         self.bfloat16_features = bfloat16_features
-        self.bfloat16_transformer = bfloat16_transformer
+
+    @property
+    def keypoints2d_convention(self) -> str | None:
+        """Order of the 2D keypoints that the queries read; None if they read none."""
+        return self.queries.keypoints
 
     @property
     def uses_pncc(self) -> bool:
         """Whether the tokens depend on what the PNCC images show."""
         return not isinstance(self.position_encoding, SinePositionEncoding2D)
 
-    def forward(
-        self, image: Tensor, candidate: CandidateGeometry, pncc: Tensor, evidence: Tensor | None = None
-    ) -> RefinementOutput:
+    def forward(self, image: Tensor, candidates: Bodies, keypoints2d: Tensor | None = None) -> Bodies:
         """Refine candidates.
 
         Args:
             image: (B, 3, H, W) normalised.
-            candidate: Candidates (B, N).
-            pncc: (B, N, 3, h, w) their PNCC images, at the resolution of the neck's output.
-            evidence: (B, N, K, 5) of ``keypoint_evidence``, if the queries read keypoints.
+            candidates: (B, N) before the camera; the mean shape is taken. Their ``pncc``, at the resolution of the
+                neck's output, is rendered where they bring none.
+            keypoints2d: (B, K, 3) x, y in crop pixels and confidence, in the convention of ``queries.keypoints``;
+                ignored by queries that read none.
+
+        Returns:
+            (B, N) bodies, poses as matrices, ``valid`` as the candidates are.
 
         Raises:
-            ValueError: The features' shape does not agree with the transformer's width or the PNCC images.
+            ValueError: A shape is not one of these or does not agree with the parts, or the keypoints are missing.
+        """
+        self._check_candidates(image, candidates)
+        refined = self.decode(image, self.encode(candidates, keypoints2d))
+        return replace(refined, valid=candidates.valid)
+
+    @torch.no_grad()
+    def encode(self, candidates: Bodies, keypoints2d: Tensor | None = None) -> EncodedCandidates:
+        """What the network is told about candidates; arguments as ``forward``."""
+        joints = candidate_joints(candidates, self.body)
+        with full_precision(joints):
+            joints2d = self.camera.project_normalized(joints)
+        return EncodedCandidates(
+            rotations=candidates.rotations.float(),
+            transl=candidates.transl.float(),
+            pelvis=joints[..., 0, :],
+            joints2d=joints2d,
+            pncc=self.render_pncc(candidates) if candidates.pncc is None else candidates.pncc,
+            evidence=self._evidence(candidates, keypoints2d),
+        )
+
+    def decode(self, image: Tensor, candidates: EncodedCandidates) -> Bodies:
+        """The network alone, from the first weight to the last: what ``tools/export.py`` writes.
+
+        Args:
+            image: (B, 3, H, W) normalised.
+            candidates: (B, N) of ``encode``.
         """
         features = self._features(image)
-        self._check(features, image, pncc)
-        tokens = self._tokens(features, pncc)
-        queries = self.queries(candidate, features, evidence).flatten(0, 1)
-        decoded = self._decode(tokens, queries)
-        return self.head(decoded.unflatten(0, candidate.transl.shape[:2]), candidate)
+        self._check_features(features, image, candidates.pncc)
+        tokens = self._tokens(features, candidates.pncc)
+        queries = self.queries(candidates, features).flatten(0, 1)
+        decoded = self.transformer(tokens, queries)
+        return self.head(decoded.unflatten(0, candidates.transl.shape[:2]), candidates)
+
+    @torch.no_grad()
+    def render_pncc(self, bodies: Bodies) -> Tensor:
+        """PNCC images (B, N, 3, h, w) of bodies (B, N) with the mean shape; blank ones if the network ignores them."""
+        transl = bodies.transl.float()
+        lead = transl.shape[:2]
+        if not self.uses_pncc:
+            return transl.new_zeros(1, 3, self.renderer.height, self.renderer.width).expand(*lead, -1, -1, -1)
+        with full_precision(transl):
+            vertices = self.body(bodies.rotations.float(), transl=transl).vertices.flatten(0, 1)
+            camera = self.camera
+            pncc = self.renderer(vertices, camera.focal_length, camera.principal_point, camera.image_size)
+        return pncc.unflatten(0, lead)
+
+    def _evidence(self, candidates: Bodies, keypoints2d: Tensor | None) -> Tensor | None:
+        convention = self.keypoints2d_convention
+        if convention is None or keypoints2d is None:
+            return None
+        expected = (len(candidates.transl), self.queries.num_keypoints, 3)
+        if keypoints2d.shape != expected:
+            raise ValueError(f"keypoints2d has shape {tuple(keypoints2d.shape)}, expected {expected}")
+        return keypoint_evidence(keypoints2d, convention, candidates, self.body, self.camera)
 
     def _features(self, image: Tensor) -> Tensor:
         if not self.bfloat16_features:
             return self.neck(self.backbone(image))
         with torch.autocast(image.device.type, torch.bfloat16):
             return self.neck(self.backbone(image)).float()
-
-    def _decode(self, tokens: Tensor, queries: Tensor) -> Tensor:
-        if not self.bfloat16_transformer:
-            return self.transformer(tokens, queries)
-        with torch.autocast(tokens.device.type, torch.bfloat16):
-            return self.transformer(tokens, queries).float()
 
     def _tokens(self, features: Tensor, pncc: Tensor) -> Tensor:
         """Features (B, C, h, w) plus position encodings, one row per candidate: (B * N, h * w, C)."""
@@ -101,7 +184,14 @@ class RefinementNetwork(BaseModule):
         tokens = features[:, None] + encoding.unflatten(0, pncc.shape[:2])
         return tokens.flatten(0, 1).flatten(2).mT
 
-    def _check(self, features: Tensor, image: Tensor, pncc: Tensor) -> None:
+    def _check_candidates(self, image: Tensor, candidates: Bodies) -> None:
+        pose, transl, batch = candidates.pose, candidates.transl, len(image)
+        if pose.dim() not in (4, 5) or pose.shape[0] != batch or pose.shape[2] != NUM_JOINTS:
+            raise ValueError(f"pose has shape {tuple(pose.shape)}, expected ({batch}, N, {NUM_JOINTS}, 3)")
+        if transl.shape != (*pose.shape[:2], 3):
+            raise ValueError(f"transl has shape {tuple(transl.shape)}, expected {(*pose.shape[:2], 3)}")
+
+    def _check_features(self, features: Tensor, image: Tensor, pncc: Tensor) -> None:
         batch, width, height, columns = features.shape
         if width != self.transformer.width:
             raise ValueError(f"the neck gives {width} channels, expected the transformer's {self.transformer.width}")
@@ -110,3 +200,9 @@ class RefinementNetwork(BaseModule):
                 f"pncc has shape {tuple(pncc.shape)}, expected ({batch}, N, 3, {height}, {columns}), the size of the "
                 f"features of an image of {image.shape[-2]} x {image.shape[-1]}; set the renderer's size to that"
             )
+
+
+def build_refiner(refiner: Part) -> RefinementNetwork:
+    """A network that refines, from its config, a built one, or the trainable model around it (``mion.MRT``)."""
+    built = build_part(refiner)
+    return getattr(built, "network", built)

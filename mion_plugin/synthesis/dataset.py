@@ -17,6 +17,7 @@ from mion_plugin.datasets.randomness import Epoch, sample_generator
 from mion_plugin.geometry.camera import IMAGE_SIZE
 from mion_plugin.geometry.keypoints import convert_keypoints
 from mion_plugin.registry import DATASETS, MODELS
+from mion_plugin.renamed_options import nest_options
 from mion_plugin.synthesis.backgrounds import FolderBackground
 from mion_plugin.synthesis.bodies import BodySettings, PoseSource
 from mion_plugin.synthesis.degradation import Degradation
@@ -24,6 +25,9 @@ from mion_plugin.synthesis.skins import SkinTextures
 from mion_plugin.synthesis.synthesizer import CONVENTION, Synthesizer
 
 SPLITS = ("train", "test", "all")
+# name in version 0.1 -> where the option is now
+_RENAMED_POSES = {name: ("poses", name) for name in ("pool", "test_clips", "test_fraction", "split_seed")}
+RENAMED_LOOKS = {name: ("looks", name) for name in ("backgrounds", "skins", "degradation")}
 
 
 @DATASETS.register_module()
@@ -39,22 +43,21 @@ class SURREALSynthesisDataset(torch.utils.data.Dataset):
     Args:
         num_samples: Length of an epoch.
         split: ``train`` or ``test``, poses of the training or test clips (see ``split_pool``); ``all``.
-        pool: Candidate pool whose poses are drawn; None for the one that comes with the package.
-        test_clips: Names, or parts of names, of the test clips; None for the default split.
-        test_fraction: Share of the recordings in the default split's test part.
-        split_seed: Seed of the default split.
+        poses: Where poses come from, arguments of ``pose_source``: ``pool``, ``test_clips``, ``test_fraction``,
+            ``split_seed``.
+        looks: How the pictures look: ``backgrounds``, folder of images, e.g. LSUN's; ``skins``, folder of skin textures
+            for the stand-in's UVs; ``degradation``, arguments of ``Degradation``. Without them backgrounds are
+            procedural and skin is plain.
         seed: Seed of the samples.
         image_size: Side of the picture in pixels.
         body: Config of a ``SMPLBody`` (or one); None for the free stand-in.
-        backgrounds: Folder of images, e.g. LSUN's; None for procedural ones.
-        skins: Folder of skin textures for the stand-in's UVs; None for plain skin.
         settings: Arguments of ``BodySettings``. Test poses are not perturbed unless this says so.
-        degradation: Arguments of ``Degradation``.
         detected_noise: Pixels; ``keypoints2d_input`` then has a detector's errors.
         keypoints2d_convention: As in ``HumanDataset``.
         keypoints3d_convention: As in ``HumanDataset``.
         fresh_samples: Draw new samples in every epoch.
         pipeline: Transforms, configs or callables.
+        **renamed: Entries of ``poses`` and ``looks`` as version 0.1 had them, beside the others.
 
     Raises:
         ValueError: An unknown split, a number out of range, a pool that does not know its clips.
@@ -65,36 +68,32 @@ class SURREALSynthesisDataset(torch.utils.data.Dataset):
         self,
         num_samples: int,
         split: str = "train",
-        pool: str | os.PathLike[str] | None = None,
-        test_clips: Sequence[str] | None = None,
-        test_fraction: float = TEST_FRACTION,
-        split_seed: int = 0,
+        poses: Mapping[str, Any] | None = None,
+        looks: Mapping[str, Any] | None = None,
         seed: int = 0,
         image_size: int = IMAGE_SIZE,
         body: dict | SMPLBody | None = None,
-        backgrounds: str | os.PathLike[str] | None = None,
-        skins: str | os.PathLike[str] | None = None,
         settings: Mapping[str, Any] | None = None,
-        degradation: Mapping[str, Any] | None = None,
         detected_noise: float | None = None,
         keypoints2d_convention: str = "coco",
         keypoints3d_convention: str = "h36m",
         fresh_samples: bool = False,
         pipeline: Sequence[dict | Callable] = (),
+        **renamed: Any,
     ) -> None:
         if num_samples < 1:
             raise ValueError(f"num_samples {num_samples}, expected at least 1")
         self._num_samples = num_samples
+        given = {"poses": poses or {}, "looks": looks or {}}
+        nested = nest_options("mion.SURREALSynthesisDataset", {**_RENAMED_POSES, **RENAMED_LOOKS}, renamed, given)
         self.synthesizer = Synthesizer(
-            pose_source(pool, split, test_clips, split_seed=split_seed, test_fraction=test_fraction),
+            pose_source(split=split, **nested["poses"]),
             seed=seed,
             image_size=image_size,
             body=MODELS.build(body) if isinstance(body, Mapping) else body,
             settings=body_settings(split, settings),
-            background=None if backgrounds is None else FolderBackground(backgrounds),
-            skins=None if skins is None else SkinTextures(skins),
-            degradation=Degradation(**(degradation or {})),
             detected_noise=detected_noise,
+            **read_looks(**nested["looks"]),
         )
         self.dataset_name = f"synthesis_{split}"
         self._conventions = {
@@ -140,6 +139,28 @@ class SURREALSynthesisDataset(torch.utils.data.Dataset):
         return self.pipeline({**self.get_data_info(idx), "rng": rng})
 
 
+def read_looks(
+    backgrounds: str | os.PathLike[str] | None = None,
+    skins: str | os.PathLike[str] | None = None,
+    degradation: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What a ``Synthesizer`` takes for the looks of its pictures.
+
+    Args:
+        backgrounds: Folder of images; None for procedural ones.
+        skins: Folder of skin textures for the stand-in's UVs; None for plain skin.
+        degradation: Arguments of ``Degradation``.
+
+    Raises:
+        FileNotFoundError: A folder is missing or empty.
+    """
+    return {
+        "background": None if backgrounds is None else FolderBackground(backgrounds),
+        "skins": None if skins is None else SkinTextures(skins),
+        "degradation": Degradation(**(degradation or {})),
+    }
+
+
 def human_sample(sample: dict[str, Any], keypoints2d_convention: str, keypoints3d_convention: str) -> dict[str, Any]:
     """A ``Synthesizer`` sample under the keys of ``HumanDataset``."""
     size = sample["image"].shape[0]
@@ -173,14 +194,21 @@ def human_sample(sample: dict[str, Any], keypoints2d_convention: str, keypoints3
 
 
 def pose_source(
-    pool: str | os.PathLike[str] | None,
-    split: str,
+    pool: str | os.PathLike[str] | None = None,
+    split: str = "train",
     test_clips: Sequence[str] | None = None,
     *,
     split_seed: int = 0,
     test_fraction: float = TEST_FRACTION,
 ) -> PoseSource:
-    """The poses of a pool's split; arguments as in ``SURREALSynthesisDataset``.
+    """The poses of a pool's split.
+
+    Args:
+        pool: Candidate pool whose poses are drawn; None for the one that comes with the package.
+        split: ``train``, ``test`` or ``all``.
+        test_clips: Names, or parts of names, of the test clips; None for the default split.
+        split_seed: Seed of the default split.
+        test_fraction: Share of the recordings in the default split's test part.
 
     Raises:
         ValueError: An unknown split, or a pool that cannot be split.

@@ -12,6 +12,7 @@ import torch
 
 from mion_plugin.body.smpl import BodyOutput, SMPLBody
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
+from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.rendering.rasterizer import Fragments, rasterize
 from mion_plugin.synthesis.appearance import draw_outfit, paint
 from mion_plugin.synthesis.backgrounds import Background, ProceduralBackground
@@ -91,6 +92,11 @@ class Synthesizer:
         self._pelvis = (pelvis @ arrays.v_template).astype(np.float32)
         self._pelvis_directions = np.tensordot(pelvis, arrays.shapedirs, 1).astype(np.float32)
         self._below_surface = keypoint_depths(rest.vertices.numpy(), rest_keypoints)
+
+    @property
+    def camera(self) -> CropCamera:
+        """The camera of the pictures."""
+        return CropCamera(self.focal_length, self.image_size)
 
     @torch.no_grad()
     def sample(self, index: int) -> dict[str, Any]:

@@ -22,10 +22,8 @@ from mion_plugin.files.images import write_image
 from mion_plugin.files.npz import write_npz
 from mion_plugin.geometry.camera import IMAGE_SIZE
 from mion_plugin.geometry.keypoints import keypoint_mapping, keypoint_names
-from mion_plugin.synthesis.backgrounds import FolderBackground
-from mion_plugin.synthesis.dataset import body_settings, pose_source
+from mion_plugin.synthesis.dataset import body_settings, pose_source, read_looks
 from mion_plugin.synthesis.degradation import AUGMENTED, Degradation
-from mion_plugin.synthesis.skins import SkinTextures
 from mion_plugin.synthesis.synthesizer import CONVENTION, Synthesizer
 
 PIECE = 128  # images that a killed run loses at most, for each worker
@@ -70,10 +68,8 @@ class SetSettings:
             image_size=self.image_size,
             body=SMPLBody(self.body_model),
             settings=body_settings(self.split),
-            background=None if self.backgrounds is None else FolderBackground(self.backgrounds),
-            skins=None if self.skins is None else SkinTextures(self.skins),
-            degradation=AUGMENTED if self.augment else Degradation(),
             detected_noise=self.detected_noise,
+            **{**read_looks(self.backgrounds, self.skins), "degradation": AUGMENTED if self.augment else Degradation()},
         )
 
 

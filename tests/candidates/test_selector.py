@@ -1,4 +1,5 @@
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -8,11 +9,20 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from support.exhaustive_selection import select_exhaustively
 from support.stick_pool import make_keypoints, make_stick_pool
+from support.tiny_mion import make_body_pool
 
+from mion_plugin.bodies import Bodies
+from mion_plugin.body import SMPLBody
 from mion_plugin.candidates import CandidateSelector, fit_translation
 from mion_plugin.candidates.fit import make_target
 from mion_plugin.candidates.scoring import ROUNDING
+from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.registry import MODELS
+
+
+def fields_of(selected):
+    """Name -> values of all that a selection tells."""
+    return {name: value for name, value in vars(selected).items() if isinstance(value, torch.Tensor)}
 
 
 def assert_selects_exhaustively(pool, keypoints2d, **options):
@@ -98,17 +108,66 @@ def test_projecting_the_selection_gives_its_loss(stick_pool):
     torch.testing.assert_close(loss, selected.fit_loss.double(), rtol=1e-3, atol=0.05)
 
 
+def test_a_selection_is_bodies_of_the_mean_shape(stick_pool):
+    selected = CandidateSelector(stick_pool)(make_keypoints(stick_pool, 4))
+    assert isinstance(selected, Bodies)
+    assert selected.betas.shape == (4, 5, 10)
+    assert (selected.betas == 0).all()
+    assert selected.betas.dtype == selected.pose.dtype == selected.transl.dtype == torch.float32
+    assert selected.pncc is None
+
+
+def test_some_of_a_selection_keep_their_place_in_the_pool(stick_pool):
+    selected = CandidateSelector(stick_pool)(make_keypoints(stick_pool, 3))
+    order = torch.tensor([[4, 0], [1, 1], [2, 3]])
+    some = selected.take(order)
+    for row in range(3):
+        for place, number in enumerate(order[row].tolist()):
+            for name in ("index", "pose", "transl", "fit_loss"):
+                assert torch.equal(getattr(some, name)[row, place], getattr(selected, name)[row, number])
+    assert torch.equal(some.num_compatible, selected.num_compatible)
+    assert torch.equal(some.valid, selected.valid)
+
+
+def test_its_camera_is_that_of_the_crops(stick_pool):
+    assert CandidateSelector(stick_pool).camera == CropCamera()
+    small = CandidateSelector(stick_pool, focal_length=2500.0, image_size=112)
+    assert small.camera == CropCamera(2500.0, 112)
+
+
+class TestItsBody:
+    """Whether the pool's keypoints are those of a body."""
+
+    @pytest.mark.parametrize("convention", ["coco", "h36m", "lsp"])
+    def test_is_the_one_that_the_pool_was_made_with(self, convention):
+        body = SMPLBody()
+        selector = CandidateSelector(make_body_pool(body), convention=convention)
+        selector.check_body(body, "network")
+
+    def test_the_packages_pool_is_that_of_the_packages_body(self):
+        CandidateSelector().check_body(SMPLBody(), "network")
+
+    def test_another_body_is_named(self, stick_pool):
+        body = SMPLBody()
+        message = (
+            "the selector's pool has the keypoints of the body .*, "
+            rf"the network's body is {re.escape(body.arrays.name)}: a keypoint is \d+ mm elsewhere\. Give the selector body_model=FILE"
+        )
+        with pytest.raises(ValueError, match=message):
+            CandidateSelector(stick_pool).check_body(body, "network")
+
+
 def test_batch_equals_its_rows_and_any_order(stick_pool):
     keypoints2d = make_keypoints(stick_pool, 9, seed=3)
     selector = CandidateSelector(stick_pool)
     together = selector(keypoints2d)
     order = torch.randperm(9, generator=torch.Generator().manual_seed(0))
     shuffled = selector(keypoints2d[order])
-    for field in dataclasses.fields(together):
-        values = getattr(together, field.name)
-        alone = torch.cat([getattr(selector(row[None]), field.name) for row in keypoints2d])
+    assert set(fields_of(together)) == {"pose", "betas", "transl", "fit_loss", "valid", "index", "num_compatible"}
+    for name, values in fields_of(together).items():
+        alone = torch.cat([getattr(selector(row[None]), name) for row in keypoints2d])
         torch.testing.assert_close(alone, values, rtol=0, atol=0)
-        torch.testing.assert_close(getattr(shuffled, field.name), values[order], rtol=0, atol=0)
+        torch.testing.assert_close(getattr(shuffled, name), values[order], rtol=0, atol=0)
 
 
 def test_chunks_change_nothing(stick_pool, monkeypatch):
@@ -118,8 +177,8 @@ def test_chunks_change_nothing(stick_pool, monkeypatch):
     monkeypatch.setattr("mion_plugin.candidates.selector._BOUNDS_AT_ONCE_CPU", 1)
     monkeypatch.setattr("mion_plugin.candidates.selector._PAIRS_AT_ONCE", 3)
     chunked = selector(keypoints2d)
-    for field in dataclasses.fields(together):
-        assert torch.equal(getattr(chunked, field.name), getattr(together, field.name)), field.name
+    for name, values in fields_of(together).items():
+        assert torch.equal(getattr(chunked, name), values), name
 
 
 def test_the_order_of_the_pool_does_not_matter(stick_pool):
@@ -165,11 +224,10 @@ def test_a_broken_sample_is_marked_and_disturbs_no_other(stick_pool, name):
     BROKEN[name](keypoints2d[2])
     selected = selector(keypoints2d)
     assert selected.valid.tolist() == [True, True, False, True, True]
-    for field in dataclasses.fields(selected):
-        values = getattr(selected, field.name)
-        assert values.isfinite().all(), field.name
+    for name, values in fields_of(selected).items():
+        assert values.isfinite().all(), name
         keep = [0, 1, 3, 4]
-        assert torch.equal(values[keep], getattr(sound, field.name)[keep]), field.name
+        assert torch.equal(values[keep], getattr(sound, name)[keep]), name
     assert (selected.index[2] == -1).all()
     assert (selected.fit_loss[2] == 2000.0).all()
     assert selected.num_compatible[2] == 0
@@ -291,10 +349,9 @@ def test_any_numbers_give_a_sound_selection_and_disturb_no_other(values, place, 
         hostile[1] = 0
     hostile[1, place : place + 3] = torch.tensor(values, dtype=hostile.dtype).view(3, 3)
     found = selector(hostile)
-    for field in dataclasses.fields(found):
-        value = getattr(found, field.name)
-        assert torch.isfinite(value.double()).all(), field.name
-        assert torch.equal(value[[0, 2]], getattr(sound, field.name)[[0, 2]]), field.name
+    for name, value in fields_of(found).items():
+        assert torch.isfinite(value.double()).all(), name
+        assert torch.equal(value[[0, 2]], getattr(sound, name)[[0, 2]]), name
     assert (found.fit_loss[1, 1:] >= found.fit_loss[1, :1]).all()
     assert (found.transl[1, :, 2] > 0).all()
     assert found.valid[1] or (found.index[1] == -1).all()

@@ -11,6 +11,7 @@ from mmengine.structures import BaseDataElement
 from support.tiny_mion import SIDE, make_images, make_samples
 from torch import Tensor
 
+from mion_plugin.bodies import Bodies
 from mion_plugin.body import SMPLBody
 from mion_plugin.consistency import ConsistencyEstimationNetwork
 
@@ -50,7 +51,13 @@ def images() -> Tensor:
 
 
 @pytest.fixture
-def vertices(body: SMPLBody, samples: list[BaseDataElement]) -> Tensor:
-    """(2, 4, 6890, 3) the samples' candidates."""
+def candidates(samples: list[BaseDataElement]) -> Bodies:
+    """(2, 4) the samples' candidates."""
     pose, transl = (torch.stack([sample.candidates.get(key) for sample in samples]) for key in ("pose", "transl"))
-    return body(pose, transl=transl).vertices
+    return Bodies.with_mean_shape(pose, transl)
+
+
+@pytest.fixture
+def vertices(body: SMPLBody, candidates: Bodies) -> Tensor:
+    """(2, 4, 6890, 3) of the samples' candidates."""
+    return body(candidates.pose, transl=candidates.transl).vertices

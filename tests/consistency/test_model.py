@@ -14,7 +14,9 @@ from support.tiny_mion import make_body_pool, make_images, make_samples, refiner
 from mion_plugin.candidates import CandidateSelector
 from mion_plugin.consistency import ConsistencyModel, vertex_distance
 from mion_plugin.evaluation import SelectionMetric
+from mion_plugin.refinement import MeshRefinementTransformer
 from mion_plugin.registry import MODELS
+from mion_plugin.samples import collect_targets, input_keypoints
 
 ALL_KINDS = {"candidate": 0.25, "refined": 0.5, "perturbed": 0.25}
 
@@ -23,7 +25,7 @@ ALL_KINDS = {"candidate": 0.25, "refined": 0.5, "perturbed": 0.25}
 def refiner(body):
     torch.manual_seed(1)
     model = MODELS.build(refiner_config(body))
-    for mlp in (model.network.head.rotation_mlp, model.network.head.camera_mlp):
+    for mlp in (model.head.rotation_mlp, model.head.camera_mlp):
         torch.nn.init.normal_(mlp[-1].weight, std=0.02)
     return model
 
@@ -43,9 +45,9 @@ class TestModes:
         torch.testing.assert_close(model(images, samples), model.cen(images, vertices))
         assert torch.equal(model(list(images), samples), model(images, samples))
 
-    def test_tensor_scores_refined_bodies(self, make_model, refiner, images, samples) -> None:
+    def test_tensor_scores_refined_bodies(self, make_model, refiner, images, samples, candidates) -> None:
         model = make_model(refiner=refiner)
-        output = refiner(images, samples)
+        output = refiner(images, candidates)
         vertices = model.cen.body(output.pose, output.betas, output.transl).vertices
         torch.testing.assert_close(model(images, samples), model.cen(images, vertices))
 
@@ -89,7 +91,7 @@ class TestModes:
         with pytest.raises(ValueError, match="2 images came with 1 data samples"):
             model(images, samples[:1])
         samples[1].set_metainfo({"crop_size": 112})
-        with pytest.raises(ValueError, match=r"1\.jpg: a crop of 112 px, but the network's image_size is 224"):
+        with pytest.raises(ValueError, match=r"1\.jpg: a crop of 112 px, but the model's image_size is 224"):
             model(images, samples)
 
 
@@ -114,7 +116,8 @@ class TestPredictions:
     def test_refined_bodies_and_what_they_started_from(self, make_model, refiner, images, samples) -> None:
         results = make_model(refiner=refiner)(images, samples, mode="predict")
         plain = make_model()(images, samples, mode="predict")
-        refined = refiner(images, samples, mode="predict")
+        alone = MeshRefinementTransformer(refiner, selector=None)
+        refined = alone(images, samples, mode="predict")
         for result, candidate, expected in zip(results, plain, refined, strict=True):
             torch.testing.assert_close(result.candidates.scores, candidate.pred_bodies.scores)
             torch.testing.assert_close(result.candidates.true_distance, candidate.pred_bodies.true_distance)
@@ -138,7 +141,7 @@ class TestPredictions:
         report = evaluator.evaluate(2)
         for prefix in ("", "candidates/"):
             assert report[f"selection/{prefix}MPJPE/cen/regret"] >= 0
-            assert f"selection/{prefix}MPJPE/lowest_2d/spearman" in report
+            assert f"selection/{prefix}MPJPE/reprojection/spearman" in report
 
 
 class TestCandidates:
@@ -160,6 +163,15 @@ class TestCandidates:
         keypoints = torch.stack([sample.gt_body.keypoints2d_input for sample in samples])
         assert torch.equal(found.pose, selector(keypoints).pose)
 
+    def test_a_selection_and_its_validity_are_kept(self, make_model, selector, body) -> None:
+        model, samples = make_model(selector=selector), self.bare(body)
+        samples[0].gt_body.keypoints2d_input[:, 2] = 0
+        found = model.find_candidates(samples, torch.device("cpu"))
+        assert found.valid.tolist() == [False, True]
+        mixed = model.find_candidates([samples[1], make_samples(body)[0], samples[0]], torch.device("cpu"))
+        assert mixed.valid.tolist() == [True, True, False]
+        assert torch.equal(mixed.pose[0], found.pose[1, :4])
+
     def test_batches_of_both_kinds(self, make_model, selector, body, samples) -> None:
         model, bare = make_model(selector=selector), self.bare(body)
         mixed = [bare[0], samples[0], bare[1], samples[1]]
@@ -180,13 +192,17 @@ class TestCandidates:
         results = model(images, samples, mode="predict")
         assert [bool(result.pred_bodies.valid) for result in results] == [True, False]
         assert results[1].pred_bodies.fit_loss.isinf().all()
+        assert results[1].pred_bodies.combined_scores.isinf().all()
 
     def test_none_anywhere(self, make_model, body, images) -> None:
         with pytest.raises(ValueError, match="the model has no selector and the sample no candidates"):
             make_model()(images, self.bare(body))
 
     def test_the_selectors_camera(self, make_model, selector) -> None:
-        with pytest.raises(ValueError, match=r"focal_length 5000\.0 and image_size 224\.0, the network's 2500\.0 and"):
+        with pytest.raises(
+            ValueError,
+            match=r"the selector's camera has focal_length 5000\.0 and image_size 224, the cen's 2500\.0 and 112",
+        ):
             make_model({"focal_length": 2500.0, "image_size": 112}, selector=selector)
 
 
@@ -201,11 +217,38 @@ class TestRefiner:
         model.train_step({"inputs": list(images), "data_samples": samples}, wrapper)
         assert all(torch.equal(value, before[name]) for name, value in refiner.state_dict().items())
 
-    def test_from_a_checkpoint(self, make_model, refiner, body, images, samples, tmp_path) -> None:
+    @pytest.mark.parametrize("prefix", ["", "network.", "refiner.", "refiner.network."])
+    def test_from_a_checkpoint(self, make_model, refiner, body, images, samples, tmp_path, prefix: str) -> None:
+        """Of the network, of the model that trained it, of a whole model, and of one of version 0.1."""
         path = tmp_path / "refiner.pth"
-        torch.save({"state_dict": refiner.state_dict()}, path)
+        others = {"cen.weight": torch.zeros(1)} if prefix.startswith("refiner") else {}
+        weights = {prefix + name: value for name, value in refiner.state_dict().items()}
+        torch.save({"state_dict": {**weights, **others}}, path)
         model = make_model(refiner=refiner_config(body), refiner_checkpoint=path)
         torch.testing.assert_close(model(images, samples), make_model(refiner=refiner)(images, samples))
+
+    def test_may_be_the_model_that_trains_it(self, make_model, refiner, body, images, samples, tmp_path) -> None:
+        expected = make_model(refiner=refiner)(images, samples)
+        model = make_model(refiner=MeshRefinementTransformer(refiner, selector=None))
+        assert model.refiner.network is refiner
+        assert torch.equal(model(images, samples), expected)
+        torch.save({f"network.{name}": value for name, value in refiner.state_dict().items()}, tmp_path / "mrt.pth")
+        config = {"type": "mion.MRT", "network": refiner_config(body), "selector": None}
+        model = make_model(refiner=config, refiner_checkpoint=tmp_path / "mrt.pth")
+        torch.testing.assert_close(model(images, samples), expected)
+
+    def test_reads_the_keypoints_that_stage_1_reads(self, make_model, body, images, samples, candidates) -> None:
+        torch.manual_seed(2)
+        refiner = MODELS.build(refiner_config(body, queries={"keypoints": "lsp"}))
+        torch.nn.init.normal_(refiner.head.rotation_mlp[-1].weight, std=0.02)
+        model = make_model(refiner=refiner)
+        assert model.keypoints2d_convention == "lsp"
+        keypoints2d = input_keypoints(samples, "lsp", torch.device("cpu"))
+        expected = model.cen(images, refiner(images, candidates, keypoints2d))
+        torch.testing.assert_close(model(images, samples), expected)
+        samples[1].gt_body.pop("keypoints2d")
+        with pytest.raises(ValueError, match="queries read 14 2D keypoints, got none"):
+            model(images, samples)
 
     def test_bad_checkpoints(self, make_model, body, tmp_path) -> None:
         config = refiner_config(body)
@@ -214,9 +257,12 @@ class TestRefiner:
         with pytest.raises(FileNotFoundError, match=r"none\.pth does not exist"):
             make_model(refiner=config, refiner_checkpoint=tmp_path / "none.pth")
         torch.save({"weight": torch.zeros(1)}, tmp_path / "other.pth")
-        with pytest.raises(ValueError, match=r"other\.pth is not a checkpoint of this MeshRefinementTransformer"):
+        with pytest.raises(ValueError, match=r"other\.pth is not a checkpoint of this RefinementNetwork"):
             make_model(refiner=config, refiner_checkpoint=tmp_path / "other.pth")
-        with pytest.raises(ValueError, match=r"the refiner's camera is .*the network's"):
+        with pytest.raises(
+            ValueError,
+            match=r"the refiner's camera has focal_length 5000\.0 and image_size 224, the cen's 2500\.0 and 112",
+        ):
             make_model({"focal_length": 2500.0, "image_size": 112}, refiner=MODELS.build(config))
         with pytest.raises(ValueError, match="pairs has the kind 'refined', which needs a refiner"):
             make_model(pairs=ALL_KINDS)
@@ -236,13 +282,11 @@ class TestTraining:
 
     def test_kinds_become_bodies(self, make_model, refiner, images, samples) -> None:
         """Candidates have the mean shape, refined bodies what the refiner gives, perturbed ones the true shape."""
-        from mion_plugin.refinement.samples import collect_targets
-
         model = make_model(refiner=refiner, pairs=ALL_KINDS, perturbation={"mix": 0})
         candidates = model.find_candidates(samples, images.device)
         targets = collect_targets(samples, images.device)
         bodies = model.draw_bodies(images, samples, candidates, targets)
-        refined = refiner(images, samples)
+        refined = refiner(images, candidates)
         torch.testing.assert_close(bodies.betas[:, 0], torch.zeros(2, 10))
         torch.testing.assert_close(bodies.pose[:, 1:3], refined.pose[:, 1:3])
         torch.testing.assert_close(bodies.transl[:, 1:3], refined.transl[:, 1:3])

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
 import torch
 
 from mion_plugin.consistency import ConsistencyEstimationNetwork
-from mion_plugin.refinement.queries import sample_features
+from mion_plugin.geometry.sampling import sample_features
 from mion_plugin.registry import MODELS
 from mion_plugin.rendering.pncc import normalized_coordinate_code
 
@@ -45,6 +46,11 @@ class TestScores:
         for other in (cen(images.flip(0), vertices), cen(images, vertices.flip(1)), cen(images, moved)):
             assert ((other - scores).abs() > 1e-5).all()
 
+    def test_of_bodies_are_those_of_their_vertices(self, make_cen, images, candidates, vertices, options) -> None:
+        cen = make_cen(**options)
+        torch.testing.assert_close(cen(images, candidates), cen(images, vertices))
+        torch.testing.assert_close(cen.distances(images, candidates), cen.distances(images, vertices))
+
     def test_teach_every_parameter(self, make_cen, images, vertices, options) -> None:
         cen = make_cen(**options)
         cen(images, vertices).sum().backward()
@@ -52,6 +58,36 @@ class TestScores:
 
 
 class TestInput:
+    def test_of_bodies_is_that_of_their_vertices(self, make_cen, images, candidates, vertices) -> None:
+        cen = make_cen(output="local", num_anchors=16, crop_to_body=True)
+        encoded, expected = cen.encode(images, candidates), cen.encode(images, vertices)
+        for name, value in vars(expected).items():
+            torch.testing.assert_close(getattr(encoded, name), value)
+
+    def test_bodies_are_posed_by_the_networks_body_with_shape_and_place(
+        self, make_cen, images, candidates, body
+    ) -> None:
+        cen, shaped = make_cen(), replace(candidates, betas=torch.full((2, 4, 10), 1.5))
+        vertices = body(shaped.pose, shaped.betas, shaped.transl).vertices
+        torch.testing.assert_close(cen(images, shaped), cen(images, vertices))
+        assert (cen(images, shaped) - cen(images, candidates)).abs().min() > 1e-6
+
+    def test_bodies_are_skinned_once_and_get_no_gradient(self, make_cen, images, candidates, body) -> None:
+        cen, calls = make_cen(), []
+        handle = body.register_forward_hook(lambda *args: calls.append(1))
+        for _ in range(2):
+            cen(images, candidates)
+        handle.remove()
+        assert calls == [1]
+        trained = replace(candidates, betas=torch.zeros(2, 4, 10, requires_grad=True))
+        cen(images, trained).sum().backward()
+        assert trained.betas.grad is None
+
+    def test_encoding_and_decoding_are_the_distances(self, make_cen, images, candidates) -> None:
+        cen = make_cen(output="local", num_anchors=16)
+        decoded = cen.decode(cen.encode(images, candidates))
+        assert torch.equal(decoded.view(2, 4, -1), cen.distances(images, candidates))
+
     def test_is_the_image_and_the_pncc_at_its_size(self, make_cen, images, vertices) -> None:
         cen = make_cen()
         inputs = cen.encode(images, vertices).picture.unflatten(0, (2, 4))
@@ -161,7 +197,7 @@ class TestBadInput:
         with pytest.raises(ValueError, match="pooling is 'max', expected one of all, body"):
             make_cen(pooling="max")
 
-    def test_shapes(self, make_cen, images, vertices) -> None:
+    def test_shapes(self, make_cen, images, candidates, vertices) -> None:
         cen = make_cen()
         with pytest.raises(ValueError, match=r"images are torch.uint8 .*expected normalised floats"):
             cen(images.to(torch.uint8), vertices)
@@ -170,6 +206,8 @@ class TestBadInput:
         for wrong in (vertices[:1], vertices[0], vertices[:, :, :10], vertices[:, :0]):
             with pytest.raises(ValueError, match=r"vertices have shape .*, expected \(2, N, 6890, 3\)"):
                 cen(images, wrong)
+        with pytest.raises(ValueError, match=r"vertices have shape \(2, 0, 6890, 3\), expected \(2, N, 6890, 3\)"):
+            cen(images, candidates.take(slice(0)))
 
     def test_types(self, make_cen, images, vertices) -> None:
         cen = make_cen()

@@ -34,7 +34,7 @@ def selector(body) -> CandidateSelector:
 @pytest.fixture(scope="module")
 def make_source(pool_file, body):
     def make(num_samples: int = 6, **options) -> SURREALSynthesisDataset:
-        settings = dict(pool=pool_file, test_clips=["sit"], image_size=SIZE, body=body, detected_noise=1.0)
+        settings = dict(poses=dict(pool=pool_file, test_clips=["sit"]), image_size=SIZE, body=body, detected_noise=1.0)
         return SURREALSynthesisDataset(num_samples, **(settings | options))
 
     return make
@@ -145,7 +145,9 @@ class TestUse:
         losses["loss_distance"].backward()
 
     def test_is_built_by_name_and_mixes(self, make_pairs, pool_file) -> None:
-        source = dict(type="mion.SURREALSynthesisDataset", num_samples=3, pool=str(pool_file), test_clips=["sit"])
+        source = dict(
+            type="mion.SURREALSynthesisDataset", num_samples=3, poses=dict(pool=str(pool_file), test_clips=["sit"])
+        )
         pairs = DATASETS.build(
             dict(
                 type="mion.CandidatePairDataset",

@@ -70,7 +70,7 @@ class TestNumbers:
     def test_every_error_for_paths_and_candidates(self, report):
         for error in ERRORS:
             for prefix in ("body/", "body/candidates/"):
-                for statistic in ("chosen", "best", "mean", "random", "path_4", "best_of_2", "chosen_of_3"):
+                for statistic in ("chosen", "oracle", "mean", "random", "path_4", "oracle_of_2", "chosen_of_3"):
                     assert np.isfinite(report[f"{prefix}{error}/{statistic}"])
         # candidates lie farther from the truth than the paths
         assert report["body/candidates/PVE/mean"] > report["body/PVE/mean"] > 1
@@ -145,15 +145,15 @@ class TestChoices:
         assert report["body/num_invalid"] == 1
         each = [evaluate([sample], errors=("MPJPE",)) for sample in samples]
         expected = (each[0]["body/MPJPE/path_2"] + each[1]["body/MPJPE/path_1"]) / 2
-        assert report["body/MPJPE/lowest_2d"] == pytest.approx(expected)
-        assert "body/candidates/MPJPE/lowest_2d" not in report  # they carry no fit loss
+        assert report["body/MPJPE/reprojection"] == pytest.approx(expected)
+        assert "body/candidates/MPJPE/reprojection" not in report  # they carry no fit loss
 
     def test_several_choosers(self):
         sample = make_sample(1)
         sample.pred_bodies.keypoints2d_loss = torch.tensor([3.0, 1.0, 0.5, 2.0])
-        choosers = {"chosen": "scores", "lowest_2d": "keypoints2d_loss"}
+        choosers = {"chosen": "scores", "reprojection": "keypoints2d_loss"}
         report = evaluate([sample], errors=("MPJPE",), statistics=("chosen", "each"), choosers=choosers)
-        assert report["body/MPJPE/lowest_2d"] == report["body/MPJPE/path_3"]
+        assert report["body/MPJPE/reprojection"] == report["body/MPJPE/path_3"]
         best = int(sample.pred_bodies.scores.argmin()) + 1
         assert report["body/MPJPE/chosen"] == report[f"body/MPJPE/path_{best}"]
 

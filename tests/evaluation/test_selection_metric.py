@@ -73,12 +73,12 @@ class TestNumbers:
             assert report[f"selection/{prefix}MPJPE/random/regret"] == pytest.approx(gap.mean(), abs=1e-2)
 
     def test_agree_with_mesh_metric(self, samples):
-        choosers = {"chosen": "scores", "lowest_2d": "fit_loss"}
-        mesh = MeshMetric(errors=("MPJPE", "PA-MPJPE"), statistics=("chosen", "best", "each"), choosers=choosers)
+        choosers = {"chosen": "scores", "reprojection": "fit_loss"}
+        mesh = MeshMetric(errors=("MPJPE", "PA-MPJPE"), statistics=("chosen", "oracle", "each"), choosers=choosers)
         report = evaluate(samples, mesh, SelectionMetric(errors=("MPJPE", "PA-MPJPE"), num_resamples=0))
         for error in ("MPJPE", "candidates/PA-MPJPE"):
-            for name, of_mesh in (("cen", "chosen"), ("lowest_2d", "lowest_2d"), ("first", "path_1")):
-                regret = report[f"body/{error}/{of_mesh}"] - report[f"body/{error}/best"]
+            for name, of_mesh in (("cen", "chosen"), ("reprojection", "reprojection"), ("first", "path_1")):
+                regret = report[f"body/{error}/{of_mesh}"] - report[f"body/{error}/oracle"]
                 assert report[f"selection/{error}/{name}/regret"] == pytest.approx(regret)
         assert not any(name.endswith(("_low", "_high")) for name in report)
 
@@ -90,8 +90,8 @@ class TestNumbers:
         report = evaluate(bare, SelectionMetric(num_resamples=0))
         assert "selection/MPJPE/cen/regret" in report
         assert "selection/candidates/MPJPE/cen/regret" not in report
-        assert "selection/candidates/MPJPE/cen+lowest_2d/regret" not in report
-        assert "selection/candidates/MPJPE/lowest_2d/regret" in report
+        assert "selection/candidates/MPJPE/cen+reprojection/regret" not in report
+        assert "selection/candidates/MPJPE/reprojection/regret" in report
 
 
 ELEMENT = {

@@ -5,6 +5,7 @@ import pytest
 import torch
 from support.tiny_mion import SIDE, make_images, make_mion, make_samples
 
+from mion_plugin.bodies import Bodies
 from mion_plugin.body import SMPLBody
 from mion_plugin.export import (
     ConsistencyExport,
@@ -23,7 +24,8 @@ CAMERA = {"image_size": SIDE, "focal_length": 5000.0 * SIDE / 224}
 
 @pytest.fixture(scope="module")
 def refiner():
-    options = {"keypoints_in_queries": True, "sample_at_joints": True, "add_2d_position": True, **CAMERA}
+    queries = {"candidate": True, "features": True, "keypoints": "coco"}
+    options = {"queries": queries, "add_2d_position": True, **CAMERA}
     return make_mion(SMPLBody(), refiner=options).refiner
 
 
@@ -34,7 +36,19 @@ def given(refiner):
     pose = torch.stack([sample.candidates.pose for sample in samples])
     transl = torch.stack([sample.candidates.transl for sample in samples])
     keypoints2d = torch.stack([sample.gt_body.keypoints2d for sample in samples]) * (SIDE / 224)
-    return make_images(), pose, transl, keypoints2d
+    return make_images(), Bodies.with_mean_shape(pose, transl), keypoints2d
+
+
+def of_images(given, rows):
+    """Image, candidates and keypoints of some of the people."""
+    image, candidates, keypoints2d = given
+    return image[rows], Bodies.with_mean_shape(candidates.pose[rows], candidates.transl[rows]), keypoints2d[rows]
+
+
+def assert_same_inputs(one, other):
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        torch.testing.assert_close(value, other[name])
 
 
 def make_cen(body, pooling, output="low_rank"):
@@ -64,7 +78,7 @@ def local_cen(refiner):
 class TestNetworks:
     def test_the_refinement_is_the_models(self, refiner, given):
         with torch.no_grad():
-            expected = refiner.refine(*given[:3], keypoints2d=given[3])
+            expected = refiner(*given)
             found = RefinementExport(refiner)(**refinement_inputs(refiner, *given))
         for a, b in zip(found, (expected.pose, expected.betas, expected.transl), strict=True):
             torch.testing.assert_close(a, b, rtol=0, atol=0)
@@ -72,20 +86,25 @@ class TestNetworks:
     @pytest.mark.parametrize("name", ["cen", "plain_cen", "local_cen"])
     def test_the_scores_are_the_models(self, name, request, refiner, given):
         cen = request.getfixturevalue(name)
-        image, pose, transl, _ = given
-        vertices = refiner.body(pose, transl=transl).vertices
+        image, candidates, _ = given
+        vertices = refiner.body(candidates.pose, transl=candidates.transl).vertices
         with torch.no_grad():
+            for bodies in (candidates, vertices):
+                assert_same_inputs(consistency_inputs(cen, image, bodies), consistency_inputs(cen, image, vertices))
             score, distances = ConsistencyExport(cen)(**consistency_inputs(cen, image, vertices))
             torch.testing.assert_close(score.view(2, 3), cen(image, vertices))
             torch.testing.assert_close(distances.view(2, 3, -1), cen.distances(image, vertices))
 
     def test_half_precision_is_off_in_the_copy_alone(self, refiner):
-        refiner.network.bfloat16_features = True
+        refiner.bfloat16_features = refiner.transformer.in_bfloat16 = True
         try:
-            assert not RefinementExport(refiner).network.bfloat16_features
-            assert refiner.network.bfloat16_features
+            copied = RefinementExport(refiner).network
+            assert not copied.bfloat16_features
+            assert not copied.transformer.in_bfloat16
+            assert refiner.bfloat16_features
+            assert refiner.transformer.in_bfloat16
         finally:
-            refiner.network.bfloat16_features = False
+            refiner.bfloat16_features = refiner.transformer.in_bfloat16 = False
 
     def test_a_refiner_that_reads_no_keypoints_has_no_evidence(self, given):
         plain = make_mion(SMPLBody(), refiner=CAMERA).refiner
@@ -108,9 +127,8 @@ class TestFiles:
         assert write_network(network, inputs, path, kind) < 1e-4
         assert [file.name for file in tmp_path.iterdir()] == [path.name]
         rows, paths = [0, 1, 0, 1, 1], [2, 0, 1, 1]
-        more = refinement_inputs(
-            refiner, given[0][rows], *(value[rows][:, paths] for value in given[1:3]), given[3][rows]
-        )
+        image, candidates, keypoints2d = of_images(given, rows)
+        more = refinement_inputs(refiner, image, candidates.take(torch.tensor([paths] * 5)), keypoints2d)
         with torch.no_grad():
             expected = network(**more)
         found = run_exported(path, more, kind)
@@ -122,13 +140,13 @@ class TestFiles:
     def test_a_consistency_networks_file(self, name, request, refiner, given, tmp_path, kind):
         self.skip_without(kind)
         cen = request.getfixturevalue(name)
-        image, pose, transl, _ = given
-        inputs = consistency_inputs(cen, image, refiner.body(pose, transl=transl).vertices)
+        image, candidates, _ = given
+        inputs = consistency_inputs(cen, image, candidates)
         path = tmp_path / f"cen{files.FORMATS[kind]}"
         assert write_network(ConsistencyExport(cen), inputs, path, kind) < 1e-4
         score, _ = run_exported(path, {key: value[1:4] for key, value in inputs.items()}, kind)
         with torch.no_grad():
-            expected = cen(image, refiner.body(pose, transl=transl).vertices)
+            expected = cen(image, candidates)
         np.testing.assert_allclose(score, expected.flatten()[1:4], atol=1e-5)
 
 
@@ -142,7 +160,7 @@ class TestBadInput:
         assert not list(tmp_path.iterdir())
 
     def test_examples_too_small(self, refiner, given, tmp_path):
-        inputs = refinement_inputs(refiner, *(value[:1] for value in given))
+        inputs = refinement_inputs(refiner, *of_images(given, slice(1)))
         with pytest.raises(ValueError, match=r"example input image has shape \(1, 3, 32, 32\), expected at least 2"):
             write_network(RefinementExport(refiner), inputs, tmp_path / "a.pt2", "torch")
 

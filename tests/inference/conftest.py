@@ -17,15 +17,21 @@ def body():
 
 @pytest.fixture(scope="session")
 def parts(body):
-    """Stages 1 and 2 for 32 px crops, with a pool of stick figures' poses."""
-    selector = {"type": "mion.CandidateSelector", "pool": make_body_pool(body), "num_candidates": 3}
-    return {"selector": selector, "image_size": SIZE, "focal_length": 5000.0 * SIZE / 224}
+    """The camera of 32 px crops."""
+    return {"image_size": SIZE, "focal_length": 5000.0 * SIZE / 224}
 
 
 @pytest.fixture(scope="session")
-def tiny_model(body, parts):
+def selector(body):
+    """A pool of stick figures' poses."""
+    return {"type": "mion.CandidateSelector", "pool": make_body_pool(body), "num_candidates": 3}
+
+
+@pytest.fixture(scope="session")
+def tiny_model(body, parts, selector):
     """Its config."""
-    return {"model": {"type": "mion.MION", "refiner": refiner_config(body, **parts), "cen": {"type": "mion.TinyCEN"}}}
+    stages = {"selector": selector, "refiner": refiner_config(body, **parts), "cen": {"type": "mion.TinyCEN"}}
+    return {"model": {"type": "mion.MION", **stages}}
 
 
 @pytest.fixture(scope="session")

@@ -211,14 +211,14 @@ class TestOutputs:
 
 
 class TestConstruction:
-    def test_through_the_registry(self, body, parts) -> None:
-        model = refiner_config(body, **parts)
+    def test_through_the_registry(self, body, parts, selector) -> None:
+        model = {"type": "mion.MRT", "network": refiner_config(body, **parts), "selector": selector}
         built = INFERENCERS.build({"type": "mion.MIONInferencer", "model": {"model": model}, "device": "cpu"})
         ((found,),) = built(PHOTO, keypoints2d=KEYPOINTS)["predictions"]  # stages 1 and 2 alone
         assert (found.selected, found.scores, found.selection_scores) == (0, None, None)
 
-    def test_options_of_the_crop_and_the_camera(self, body, parts) -> None:
-        model = Config({"model": refiner_config(body, **parts)})
+    def test_options_of_the_crop_and_the_camera(self, body, parts, selector) -> None:
+        model = Config({"model": {"type": "mion.MRT", "network": refiner_config(body, **parts), "selector": selector}})
         options = {"box": "bbox", "box_scale": 1.5, "image_focal_length": 1000.0}
         ((found,),) = MIONInferencer(model, device="cpu", **options)(PHOTO, keypoints2d=KEYPOINTS)["predictions"]
         assert found.crop.side == pytest.approx(1.5 * 346.68)
@@ -237,10 +237,11 @@ class TestConstruction:
         with pytest.raises(error, match=message):
             MIONInferencer(**arguments)
 
-    def test_weights_of_another_model(self, body, parts, tmp_path) -> None:
+    def test_weights_of_another_model(self, body, parts, selector, tmp_path) -> None:
+        model = {"type": "mion.MRT", "network": refiner_config(body, **parts), "selector": selector}
         save_weights({"w": torch.zeros(1)}, tmp_path / "w.pth")
         with pytest.raises(ValueError, match=r"w\.pth is not a checkpoint of this MeshRefinementTransformer"):
-            MIONInferencer({"model": refiner_config(body, **parts)}, tmp_path / "w.pth", device="cpu")
+            MIONInferencer({"model": model}, tmp_path / "w.pth", device="cpu")
 
     def test_the_packages_model(self) -> None:
         if shipped_stage() == 1:

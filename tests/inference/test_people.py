@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from mion_plugin.datasets.coco import CocoPerson
-from mion_plugin.inference.people import find_people, is_single, list_photographs
+from mion_plugin.inference.people import find_people, for_each_photograph, is_single, list_photographs
 
 ARRAY = np.zeros((6, 8, 3), np.uint8)
 
@@ -65,16 +65,16 @@ def test_people_as_arrays():
     np.testing.assert_array_equal(one[0].keypoints2d, keypoints()[0])
     low, high = keypoints()[0, :, :2].min(axis=0), keypoints()[0, :, :2].max(axis=0)
     np.testing.assert_allclose(one[0].bbox, [*low, *(high - low)])
-    single = find_people(keypoints(3), photographs[:1], single=True)
+    single = find_people(for_each_photograph(keypoints(3), True), photographs[:1])
     assert [len(people) for people in single] == [3]
     given = [CocoPerson(keypoints()[0], np.ones(4))]
-    assert find_people(given, photographs[:1], single=True) == [given]
+    assert find_people(for_each_photograph(given, True), photographs[:1]) == [given]
 
 
 def test_absent_keypoints_may_be_anything():
     values = keypoints()[0]
     values[3] = np.nan, np.inf, 0
-    ((person,),) = find_people(values, list_photographs(ARRAY), single=True)
+    ((person,),) = find_people([values], list_photographs(ARRAY))
     np.testing.assert_array_equal(person.keypoints2d[3], 0)
     assert np.isfinite(person.bbox).all()
 
@@ -111,7 +111,7 @@ def test_bad_keypoints(value, message):
     if isinstance(value, np.ndarray) and np.isnan(value).any():
         value = np.where(np.isnan(value), [np.nan, np.nan, 1.0], value)
     with pytest.raises(ValueError, match=message):
-        find_people(value, list_photographs(ARRAY), single=True)
+        find_people(for_each_photograph(value, True), list_photographs(ARRAY))
 
 
 def test_one_entry_for_each_image():

@@ -11,7 +11,7 @@ from mion_plugin.weights import save_weights
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "mion"
 # What a config says for training, or for a fair test, beside the structure.
-TRAINING_ALONE = ("train_candidates", "loss", "bfloat16_features", "bfloat16_transformer", "pool_split")
+TRAINING_ALONE = ("bfloat16_features", "bfloat16", "pool_split")
 
 
 @pytest.fixture
@@ -31,7 +31,9 @@ def structure(config):
 
 def test_it_is_the_model_that_the_training_configs_train():
     model = load_structure("mion_tiny")
-    assert structure(model.refiner) == structure(Config.fromfile(CONFIGS / "mrt_tiny_synthetic.py").model)
+    training = Config.fromfile(CONFIGS / "mrt_tiny_synthetic.py").model
+    assert structure(model.refiner) == structure(training.network)
+    assert structure(model.selector) == structure(training.selector)
     assert structure(model.cen) == structure(Config.fromfile(CONFIGS / "cen_tiny_synthetic.py").model.cen)
 
 
@@ -50,7 +52,7 @@ def test_stages_by_the_weights_that_are_there(folder):
         assert shipped_stage() == stage
         model = MODELS.build(load_model_config(stage=stage).model)
         assert (model.cen is None, model.selection) == ((True, "first") if stage == 2 else (False, "cen+reprojection"))
-        name = "network.head.camera_mlp.0.weight" if stage == 2 else "head.local.weight"
+        name = "head.camera_mlp.0.weight" if stage == 2 else "head.local.weight"
         loaded = getattr(model, part).state_dict()[name]
         torch.testing.assert_close(loaded, getattr(whole, part).state_dict()[name], rtol=1e-3, atol=1e-6)
     (folder / "mrt.pth").unlink()

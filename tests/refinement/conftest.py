@@ -10,8 +10,9 @@ import torch
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
+from mion_plugin.bodies import Bodies
 from mion_plugin.body import SMPLBody
-from mion_plugin.refinement import MeshRefinementTransformer
+from mion_plugin.refinement import MeshRefinementTransformer, RefinementNetwork
 
 WIDTH = 24
 TRANSFORMER = {
@@ -42,21 +43,29 @@ def body() -> SMPLBody:
     return SMPLBody()
 
 
+MODEL_OPTIONS = ("selector", "train_candidates", "loss", "predict_vertices", "data_preprocessor")
+
+
 @pytest.fixture
 def make_model(body: SMPLBody) -> Callable[..., MeshRefinementTransformer]:
-    """A model for 32 x 32 images with 8 x 8 tokens; its last layers are not zero unless asked for."""
+    """A model for 32 x 32 images with 8 x 8 tokens; its last layers are not zero unless asked for.
+
+    Options are those of the model and of its network, each by its own name.
+    """
 
     def make(start: str = "random", seed: int = 0, **options: Any) -> MeshRefinementTransformer:
         torch.manual_seed(seed)
-        settings: dict[str, Any] = {
+        own = {"selector": None} | {name: options.pop(name) for name in MODEL_OPTIONS if name in options}
+        transformer = TRANSFORMER | options.pop("transformer", {})
+        network: dict[str, Any] = {
             "backbone": CountingBackbone(),
             "neck": {"type": "mion.DeconvNeck", "in_channels": 16, "channels": WIDTH, "num_layers": 1},
             "renderer": {"type": "mion.PNCCRenderer", "size": 8},
-            "selector": None,
             "body": body,
+            "transformer": transformer,
+            **options,
         }
-        transformer = TRANSFORMER | options.pop("transformer", {})
-        model = MeshRefinementTransformer(**(settings | options), transformer=transformer)
+        model = MeshRefinementTransformer(network, **own)
         if start == "random":
             for mlp in (model.network.head.rotation_mlp, model.network.head.camera_mlp, model.network.head.betas_mlp):
                 nn.init.normal_(mlp[-1].weight, std=0.02)
@@ -65,7 +74,13 @@ def make_model(body: SMPLBody) -> Callable[..., MeshRefinementTransformer]:
     return make
 
 
-def make_candidates(batch: int = 2, count: int = 3, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+@pytest.fixture
+def make_network(make_model: Callable[..., MeshRefinementTransformer]) -> Callable[..., RefinementNetwork]:
+    """The network of such a model."""
+    return lambda **options: make_model(**options).network
+
+
+def make_candidates(batch: int = 2, count: int = 3, seed: int = 0) -> tuple[Tensor, Bodies]:
     """Random images (B, 3, 32, 32), and upright candidates (B, N) within the crop."""
     generator = torch.Generator().manual_seed(seed)
     image = torch.randn(batch, 3, 32, 32, generator=generator)
@@ -74,11 +89,11 @@ def make_candidates(batch: int = 2, count: int = 3, seed: int = 0) -> tuple[Tens
     transl = torch.tensor([0.0, 0.2, 45.0]) + torch.randn(batch, count, 3, generator=generator) * torch.tensor(
         [0.1, 0.1, 3.0]
     )
-    return image, pose, transl
+    return image, Bodies.with_mean_shape(pose, transl)
 
 
 @pytest.fixture
-def inputs() -> tuple[Tensor, Tensor, Tensor]:
+def inputs() -> tuple[Tensor, Bodies]:
     return make_candidates()
 
 
@@ -87,7 +102,8 @@ def make_samples(body: SMPLBody) -> Callable[..., list[BaseDataElement]]:
     """Samples with every kind of label, true to one random body each, and candidates near it."""
 
     def make(batch: int = 2, count: int = 3, seed: int = 0, spread: float = 0.2) -> list[BaseDataElement]:
-        _, pose, transl = make_candidates(batch, 1, seed)
+        _, near = make_candidates(batch, 1, seed)
+        pose, transl = near.pose, near.transl
         generator = torch.Generator().manual_seed(seed + 1)
         betas = torch.randn(batch, 10, generator=generator)
         samples = []

@@ -10,12 +10,12 @@ import torch
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
+from mion_plugin.bodies import Bodies
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.keypoints import convert_keypoints
-from mion_plugin.refinement.heads import RefinementOutput
 from mion_plugin.refinement.losses import MeshLoss, root_joints
-from mion_plugin.refinement.samples import collect_targets
 from mion_plugin.registry import MODELS
+from mion_plugin.samples import collect_targets
 
 CAMERA = CropCamera()
 TERMS = ("loss_smpl_pose", "loss_smpl_betas", "loss_keypoints3d", "loss_keypoints2d")
@@ -28,7 +28,7 @@ def samples(make_samples) -> list[BaseDataElement]:
 
 
 @pytest.fixture
-def output() -> RefinementOutput:
+def output() -> Bodies:
     """Two paths for each of three samples, with gradients."""
     generator = torch.Generator().manual_seed(5)
     pose = 0.3 * torch.randn(3, 2, 24, 3, generator=generator)
@@ -37,9 +37,13 @@ def output() -> RefinementOutput:
         "pose": roma.rotvec_to_rotmat(pose),
         "betas": torch.randn(3, 2, 10, generator=generator),
         "transl": torch.tensor([0.1, 0.2, 50.0]).repeat(3, 2, 1),
-        "raw_rotation": torch.zeros(3, 2, 24, 6),
     }
-    return RefinementOutput(**{name: value.requires_grad_() for name, value in values.items()})
+    return Bodies(**{name: value.requires_grad_() for name, value in values.items()})
+
+
+def of_images(bodies: Bodies, rows) -> Bodies:
+    """The bodies of some images alone."""
+    return Bodies(bodies.pose[rows], bodies.betas[rows], bodies.transl[rows])
 
 
 def compute(output, samples, body, valid=ALL_VALID, **options) -> dict[str, Tensor]:
@@ -181,8 +185,7 @@ class TestMasks:
     def test_invalid_samples_do_not_count(self, output, samples, body) -> None:
         valid = torch.tensor([True, False, True])
         losses = compute(output, samples, body, valid=valid)
-        rest = RefinementOutput(**{name: value[valid] for name, value in vars(output).items()})
-        expected = compute(rest, [samples[0], samples[2]], body, valid=ALL_VALID[:2])
+        expected = compute(of_images(output, valid), [samples[0], samples[2]], body, valid=ALL_VALID[:2])
         for term in (*TERMS, "mpjpe"):
             torch.testing.assert_close(losses[term], expected[term])
         nothing = compute(output, samples, body, valid=~ALL_VALID)
@@ -191,20 +194,18 @@ class TestMasks:
     def test_labelled_samples_weigh_the_same_however_many_there_are(self, output, samples, body) -> None:
         for sample in samples[1:]:
             sample.gt_body.has_smpl = torch.tensor(0)
-        alone = RefinementOutput(**{name: value[:1] for name, value in vars(output).items()})
         torch.testing.assert_close(
             compute(output, samples, body)["loss_smpl_pose"],
-            compute(alone, samples[:1], body, valid=ALL_VALID[:1])["loss_smpl_pose"],
+            compute(of_images(output, slice(1)), samples[:1], body, valid=ALL_VALID[:1])["loss_smpl_pose"],
         )
 
 
 def test_the_truth_has_no_loss(samples, body) -> None:
     targets = collect_targets(samples, torch.device("cpu"))
-    output = RefinementOutput(
+    output = Bodies(
         targets.rotations[:, None].clone().requires_grad_(),
         targets.betas[:, None].clone().requires_grad_(),
         torch.stack([sample.candidates.transl[:1] for sample in samples]),  # make_samples puts them in the right place
-        torch.zeros(3, 1, 24, 6),
     )
     losses = compute(output, samples, body)
     assert all(losses[term].item() == pytest.approx(0, abs=1e-4) for term in TERMS)

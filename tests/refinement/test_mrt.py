@@ -7,38 +7,43 @@ import torch
 from mmengine.evaluator import Evaluator
 from mmengine.optim import OptimWrapper
 from mmengine.structures import BaseDataElement
-from support.stick_pool import make_keypoints, make_stick_pool
+from support.stick_pool import make_keypoints
+from support.tiny_mion import make_body_pool
 
+from mion_plugin.bodies import Bodies
 from mion_plugin.body import BodyArrays, SMPLBody
 from mion_plugin.candidates import CandidatePool, CandidateSelector
-from mion_plugin.candidates.pool import make_pool
 from mion_plugin.evaluation import MeshMetric
+from mion_plugin.geometry.keypoints import convert_keypoints
 from mion_plugin.refinement import MeshRefinementTransformer
-from mion_plugin.refinement.heads import RefinementOutput
 from mion_plugin.registry import MODELS
+from mion_plugin.samples import brought_candidates
 
 IMAGES = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-RESIDUAL = {"rotation": "residual", "candidate_in_queries": True}
+RESIDUAL = {"head": {"rotation": "residual"}, "queries": {"candidate": True}}
 
 
-def make_body_pool(body: SMPLBody) -> CandidatePool:
-    """The poses of the stick figures with the body's keypoints; the stick figures' own do not belong to their poses."""
-    sticks = make_stick_pool()
-    return make_pool(sticks.body_pose, sticks.global_orient, body=body)
+@pytest.fixture(scope="module")
+def pool(body) -> CandidatePool:
+    """The stick figures' own keypoints do not belong to their poses: the pool has the body's."""
+    return make_body_pool(body)
 
 
 def bring_pncc(model: MeshRefinementTransformer, samples: list[BaseDataElement]) -> None:
     for sample in samples:
-        sample.candidates.pncc = model.render_pncc(sample.candidates.pose[None], sample.candidates.transl[None])[0]
+        bodies = Bodies.with_mean_shape(sample.candidates.pose[None], sample.candidates.transl[None])
+        sample.candidates.pncc = model.network.render_pncc(bodies)[0]
 
 
 class TestModes:
-    def test_tensor_is_refine_on_all_candidates(self, make_model, make_samples) -> None:
+    def test_tensor_is_the_network_on_all_candidates(self, make_model, make_samples) -> None:
         model, samples = make_model(), make_samples()
         output = model(IMAGES, samples)
-        assert isinstance(output, RefinementOutput)
+        assert type(output) is Bodies
         pose, transl = (torch.stack([sample.candidates.get(key) for sample in samples]) for key in ("pose", "transl"))
-        assert torch.equal(output.pose, model.refine(IMAGES, pose, transl).pose)
+        expected = model.network(IMAGES, Bodies.with_mean_shape(pose, transl))
+        for name in ("pose", "betas", "transl"):
+            assert torch.equal(getattr(output, name), getattr(expected, name))
 
     def test_images_may_come_as_a_list(self, make_model, make_samples) -> None:
         model, samples = make_model(), make_samples()
@@ -57,13 +62,13 @@ class TestModes:
         model, samples = make_model(), make_samples()
         bring_pncc(model, samples)
         rendered = model(IMAGES, make_samples()).pose
-        monkeypatch.setattr(model, "render_pncc", lambda *args: pytest.fail("rendered for nothing"))
+        monkeypatch.setattr(model.network, "render_pncc", lambda *args: pytest.fail("rendered for nothing"))
         torch.testing.assert_close(model(IMAGES, samples).pose, rendered)
         model(IMAGES, samples, mode="loss")
 
     def test_bad_input(self, make_model, make_samples) -> None:
         model, samples = make_model(), make_samples()
-        with pytest.raises(ValueError, match="2 images came with none data samples; the candidates come from"):
+        with pytest.raises(ValueError, match="2 images came with none data samples, expected one for each"):
             model(IMAGES)
         with pytest.raises(ValueError, match="2 images came with 1 data samples"):
             model(IMAGES, samples[:1])
@@ -119,7 +124,7 @@ class TestPredictions:
         compared = 0
         for name, value in refined.items():
             of_candidates = report.get(name.replace("body/", "body/candidates/"))
-            if of_candidates is not None and "lowest_2d" not in name:  # the candidates' fit loss is made up here
+            if of_candidates is not None and "reprojection" not in name:  # the candidates' fit loss is made up here
                 assert value == pytest.approx(of_candidates, abs=0.02), name
                 compared += 1
         assert compared > 20
@@ -130,9 +135,8 @@ class TestPredictions:
         report = evaluator.evaluate(2)
         assert report["body/MPJPE/chosen"] == report["body/MPJPE/path_1"]
 
-    def test_fit_loss_is_that_of_stage_1(self, make_model, make_samples, body) -> None:
+    def test_fit_loss_is_that_of_stage_1(self, make_model, make_samples, pool) -> None:
         """An untrained residual model returns the candidates, whose fit loss the selector knows."""
-        pool = make_body_pool(body)
         selector = CandidateSelector(pool, num_candidates=3)
         model = make_model(start="zero", selector=selector, **RESIDUAL)
         samples = make_samples()
@@ -159,26 +163,69 @@ class TestPredictions:
 
 
 class TestSelector:
-    def build(self, make_model, **options):
-        return make_model(selector={"type": "mion.CandidateSelector", "pool": make_stick_pool(), **options})
+    def build(self, make_model, pool, **options):
+        return make_model(selector={"type": "mion.CandidateSelector", "pool": pool, **options})
 
-    def test_takes_the_models_camera(self, make_model) -> None:
-        model = self.build(make_model)
+    def with_keypoints(self, samples: list[BaseDataElement], pool: CandidatePool) -> list[BaseDataElement]:
+        """The samples with keypoints that the pool explains."""
+        for sample, value in zip(samples, make_keypoints(pool, len(samples)), strict=True):
+            sample.gt_body.keypoints2d_input = value.float()
+        return samples
+
+    def test_takes_the_networks_camera(self, make_model, pool) -> None:
+        model = self.build(make_model, pool)
         assert (model.selector.focal_length, model.selector.image_size) == (5000, 224)
         small = make_model(
             focal_length=2500,
             image_size=112,
-            selector={"type": "mion.CandidateSelector", "pool": make_stick_pool()},
+            selector={"type": "mion.CandidateSelector", "pool": pool},
         )
         assert (small.selector.focal_length, small.selector.image_size) == (2500, 112)
-        with pytest.raises(ValueError, match=r"selector's camera has focal_length 1000\.0 .* model's 5000"):
-            self.build(make_model, focal_length=1000)
+        with pytest.raises(ValueError, match=r"selector's camera has focal_length 1000\.0 .* network's 5000"):
+            self.build(make_model, pool, focal_length=1000)
 
-    def test_invalid_samples_count_for_nothing_and_are_flagged(self, make_model, make_samples) -> None:
-        model = self.build(make_model)
+    def test_candidates_are_those_of_stage_1_for_the_input_keypoints(self, make_model, make_samples, pool) -> None:
+        model, samples = self.build(make_model, pool), self.with_keypoints(make_samples(), pool)
+        keypoints2d = torch.stack([sample.gt_body.keypoints2d_input for sample in samples])
+        selected = model.selector(keypoints2d)
+        output = model(IMAGES, samples)
+        assert torch.equal(output.pose, model.network(IMAGES, selected).pose)
+        for row, result in enumerate(model(IMAGES, samples, mode="predict")):
+            for name in ("pose", "betas", "transl", "fit_loss", "valid"):
+                assert torch.equal(result.candidates.get(name), getattr(selected, name)[row])
+            assert torch.equal(result.pred_bodies.pose, output.pose[row])
+
+    def test_annotated_keypoints_where_no_others_are_given(self, make_model, make_samples, pool) -> None:
+        model, samples = self.build(make_model, pool), self.with_keypoints(make_samples(), pool)
+        expected = model(IMAGES, samples).pose
+        for sample in samples:
+            sample.gt_body.keypoints2d = sample.gt_body.pop("keypoints2d_input")
+        assert torch.equal(model(IMAGES, samples).pose, expected)
+
+    def test_keypoints_are_converted_by_name(self, make_model, make_samples, pool) -> None:
+        model, samples = self.build(make_model, pool), self.with_keypoints(make_samples(), pool)
+        expected = model(IMAGES, samples).pose
+        for sample in samples:
+            sample.set_metainfo({"keypoints2d_convention": "smpl_54"})
+            sample.gt_body.keypoints2d_input = convert_keypoints(sample.gt_body.keypoints2d_input, "coco", "smpl_54")[0]
+        assert torch.equal(model(IMAGES, samples).pose, expected)
+
+    def test_without_keypoints(self, make_model, make_samples, pool) -> None:
         samples = make_samples()
-        for sample, value in zip(samples, make_keypoints(make_stick_pool(), 2), strict=True):
-            sample.gt_body.keypoints2d_input = value.float()
+        samples[1].gt_body.pop("keypoints2d")
+        with pytest.raises(ValueError, match=r"1\.jpg: gt_body has neither keypoints2d_input nor keypoints2d"):
+            self.build(make_model, pool)(IMAGES, samples)
+
+    def test_queries_read_what_stage_1_reads(self, make_model, make_samples, pool) -> None:
+        pool = {"type": "mion.CandidateSelector", "pool": pool}
+        model = make_model(selector=pool, queries={"keypoints": "coco"})
+        samples = self.with_keypoints(make_samples(), pool)
+        keypoints2d = torch.stack([sample.gt_body.keypoints2d_input for sample in samples])
+        expected = model.network(IMAGES, model.selector(keypoints2d), keypoints2d).pose
+        assert torch.equal(model(IMAGES, samples).pose, expected)
+
+    def test_invalid_samples_count_for_nothing_and_are_flagged(self, make_model, make_samples, pool) -> None:
+        model, samples = self.build(make_model, pool), self.with_keypoints(make_samples(), pool)
         samples[1].gt_body.keypoints2d_input[:, 2] = 0
         model.train_candidates = model.selector.num_candidates  # no draw, so that both losses see the same
         losses, alone = (model(IMAGES[:n], samples[:n], mode="loss") for n in (2, 1))
@@ -190,8 +237,8 @@ class TestSelector:
         assert results[1].pred_bodies.fit_loss.isinf().all()
         assert all(torch.isfinite(results[1].pred_bodies.get(name)).all() for name in ("pose", "betas", "transl"))
 
-    def test_batch_of_invalid_samples_alone(self, make_model, make_samples) -> None:
-        model = self.build(make_model).train()
+    def test_batch_of_invalid_samples_alone(self, make_model, make_samples, pool) -> None:
+        model = self.build(make_model, pool).train()
         samples = make_samples()
         for sample in samples:
             sample.gt_body.keypoints2d_input = torch.zeros(17, 3)
@@ -200,9 +247,9 @@ class TestSelector:
         sum(losses.values()).backward()
         assert all(parameter.grad is not None for parameter in model.parameters())
 
-    def test_state_dict_holds_no_pool(self, make_model) -> None:
+    def test_state_dict_holds_no_pool(self, make_model, pool) -> None:
         assert not any(
-            name.startswith(("selector", "body", "renderer")) for name in self.build(make_model).state_dict()
+            name.startswith(("selector", "body", "renderer")) for name in self.build(make_model, pool).state_dict()
         )
 
 
@@ -232,7 +279,7 @@ class TestTrainStep:
         expected = model(normalised, make_samples())
         torch.testing.assert_close(results[0].pred_bodies.pose, expected.pose[0])
 
-    @pytest.mark.parametrize("options", [RESIDUAL, {}, {"rotation_representation": "axis_angle"}])
+    @pytest.mark.parametrize("options", [RESIDUAL, {}, {"head": {"representation": "axis_angle"}}])
     def test_overfits_four_samples(self, make_model, make_samples, options) -> None:
         model = make_model(start="zero", **options).train()
         samples = make_samples(batch=4, count=2, spread=0.3)
@@ -245,17 +292,49 @@ class TestTrainStep:
         assert history[-1]["mpjpe"] < 0.6 * history[0]["mpjpe"]
 
 
-def test_builds_from_a_config(body) -> None:
+class TestKeypointsOfTheData:
+    """Without a selector, the queries' convention counts."""
+
+    def test_are_brought_into_the_queries_convention(self, make_model, make_samples) -> None:
+        model, samples = make_model(queries={"keypoints": "lsp"}), make_samples()
+        assert model.keypoints2d_convention == "lsp"
+        keypoints2d = torch.stack(
+            [convert_keypoints(sample.gt_body.keypoints2d, "coco", "lsp")[0] for sample in samples]
+        )
+        expected = model.network(IMAGES, brought_candidates(samples, torch.device("cpu")), keypoints2d)
+        assert torch.equal(model(IMAGES, samples).pose, expected.pose)
+
+    def test_must_be_there_if_the_queries_read_them(self, make_model, make_samples) -> None:
+        samples = make_samples()
+        samples[0].gt_body.pop("keypoints2d")
+        with pytest.raises(ValueError, match=r"0\.jpg: gt_body has neither keypoints2d_input nor keypoints2d"):
+            make_model(queries={"keypoints": "coco"})(IMAGES, samples)
+        assert make_model()(IMAGES, samples).pose.shape == (2, 3, 24, 3, 3)
+
+
+def test_builds_from_a_config(body, pool) -> None:
     """The paper's sizes."""
     config = {
         "type": "mion.MRT",
-        "backbone": {"type": "mion.TorchvisionResNet", "depth": 50},
-        "neck": {"type": "mion.DeconvNeck", "in_channels": 2048, "channels": 384},
-        "selector": {"type": "mion.CandidateSelector", "pool": make_stick_pool()},
-        "body": body,
+        "network": {
+            "backbone": {"type": "mion.TorchvisionResNet", "depth": 50},
+            "neck": {"type": "mion.DeconvNeck", "in_channels": 2048, "channels": 384},
+            "body": body,
+        },
+        "selector": {"type": "mion.CandidateSelector", "pool": pool},
         "loss": {"type": "mion.MeshLoss", "error": "mse"},
     }
     model = MODELS.build(config)
-    assert model.network.transformer.width == model.network.position_encoding.channels == 384
-    assert (model.renderer.height, model.renderer.width) == (56, 56)
-    assert model.network.head.rotation == "absolute"
+    network = model.network
+    assert network.transformer.width == network.position_encoding.channels == 384
+    assert (network.renderer.height, network.renderer.width) == (56, 56)
+    assert network.head.rotation == "absolute"
+    assert (network.queries.from_candidate, network.queries.from_features, network.queries.keypoints) == (None,) * 3
+
+
+def test_a_built_network_is_a_part(make_model, make_samples) -> None:
+    built = make_model()
+    model = MODELS.build({"type": "mion.MRT", "network": built.network, "selector": None})
+    assert model.network is built.network
+    assert (model.body, model.camera) == (built.body, built.camera)
+    assert torch.equal(model(IMAGES, make_samples()).pose, built(IMAGES, make_samples()).pose)

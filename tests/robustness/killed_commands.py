@@ -23,7 +23,7 @@ from mion_plugin.datasets.human_data import load_human_data
 from mion_plugin.datasets.transforms.loading import read_image
 from mion_plugin.detection.mmpose_estimator import find_config
 from mion_plugin.detection.person_boxes import read_coco
-from mion_plugin.engine.checkpoints import load_local_checkpoint
+from mion_plugin.files.checkpoints import load_local_checkpoint
 from mion_plugin.files.json_files import read_json
 from robustness.left_files import (
     Readers,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mion_plugin.datasets.human_data import load_human_data
-from mion_plugin.engine.checkpoints import load_local_checkpoint
+from mion_plugin.files.checkpoints import load_local_checkpoint
 
 Readers = Mapping[str, Callable[[Path], Any]]  # pattern of a file's path in the folder -> what raises if it is damaged
 _PIECES = "_pieces"  # hidden folders of that ending hold what is done so far

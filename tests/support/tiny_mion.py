@@ -9,6 +9,7 @@ from mmengine.structures import BaseDataElement
 from support.stick_pool import make_stick_pool
 from torch import Tensor, nn
 
+from mion_plugin.bodies import Bodies
 from mion_plugin.body import SMPLBody
 from mion_plugin.candidates.pool import CandidatePool, make_pool
 from mion_plugin.mion import MultiInitializationOptimizationNetwork
@@ -42,24 +43,24 @@ class TinyCEN(nn.Module):
         self.focal_length, self.image_size, self.body = focal_length, image_size, body
         self.linear = nn.Linear(6, 8)
 
-    def forward(self, image: Tensor, vertices: Tensor) -> Tensor:
+    def forward(self, image: Tensor, bodies: Bodies | Tensor) -> Tensor:
+        vertices = bodies.placed_vertices(self.body) if isinstance(bodies, Bodies) else bodies
         colours = image.mean(dim=(2, 3))[:, None].expand(-1, vertices.shape[1], -1)
         spread = (vertices - vertices.mean(dim=2, keepdim=True)).std(dim=2)
         return self.linear(torch.cat([colours, spread], dim=-1)).square().sum(dim=-1)
 
 
 def refiner_config(body: SMPLBody | None = None, **options: Any) -> dict[str, Any]:
-    """A refiner for 32 x 32 images with 8 x 8 tokens, whose data bring the candidates."""
+    """A network that refines, for 32 x 32 images with 8 x 8 tokens."""
     transformer = {"num_heads": 2, "num_encoder_layers": 1, "num_decoder_layers": 1, "feedforward": 48, "dropout": 0.0}
     return {
-        "type": "mion.MRT",
+        "type": "mion.RefinementNetwork",
         "backbone": {"type": "mion.TinyBackbone"},
         "neck": {"type": "mion.DeconvNeck", "in_channels": 16, "channels": WIDTH, "num_layers": 1},
         "renderer": {"type": "mion.PNCCRenderer", "size": 8},
         "transformer": {"width": WIDTH, **transformer},
-        "rotation": "residual",
-        "candidate_in_queries": True,
-        "selector": None,
+        "head": {"rotation": "residual"},
+        "queries": {"candidate": True},
         **({} if body is None else {"body": body}),
         **options,
     }
@@ -68,11 +69,11 @@ def refiner_config(body: SMPLBody | None = None, **options: Any) -> dict[str, An
 def make_mion(
     body: SMPLBody, weights_seed: int = 0, refiner: dict[str, Any] | None = None, **options: Any
 ) -> MultiInitializationOptimizationNetwork:
-    """The three stages with random weights."""
+    """The three stages with random weights; the data bring the candidates."""
     torch.manual_seed(weights_seed)
-    settings: dict[str, Any] = {"cen": {"type": "mion.TinyCEN"}, **options}
+    settings: dict[str, Any] = {"selector": None, "cen": {"type": "mion.TinyCEN"}, **options}
     model = MultiInitializationOptimizationNetwork(refiner_config(body, **(refiner or {})), **settings)
-    head = model.refiner.network.head
+    head = model.refiner.head
     for mlp in (head.rotation_mlp, head.camera_mlp, head.betas_mlp):
         nn.init.normal_(mlp[-1].weight, std=0.02)  # they start at zero
     return model.eval()

@@ -7,12 +7,17 @@ from mion_plugin.datasets import EpochSampler
 from mion_plugin.registry import DATASETS
 from mion_plugin.synthesis import SURREALSynthesisDataset
 
-SMALL = {"image_size": 64, "test_clips": ["sit"]}
+SMALL = {"image_size": 64}
+
+
+def sitting(pool_file):
+    """Test poses come from one clip."""
+    return {"pool": pool_file, "test_clips": ["sit"]}
 
 
 @pytest.fixture(scope="module")
 def dataset(pool_file, body):
-    return SURREALSynthesisDataset(8, pool=pool_file, body=body, detected_noise=1.0, **SMALL)
+    return SURREALSynthesisDataset(8, poses=sitting(pool_file), body=body, detected_noise=1.0, **SMALL)
 
 
 def test_workers_and_batches_do_not_matter(dataset):
@@ -26,7 +31,7 @@ def test_workers_and_batches_do_not_matter(dataset):
 
 
 def test_it_is_built_by_name_and_knows_its_split(pool_file):
-    arguments = dict(type="mion.SURREALSynthesisDataset", num_samples=30, pool=str(pool_file), **SMALL)
+    arguments = dict(type="mion.SURREALSynthesisDataset", num_samples=30, poses=sitting(str(pool_file)), **SMALL)
     train = DATASETS.build(dict(**arguments, split="train"))
     test = DATASETS.build(dict(**arguments, split="test"))
     assert len(train) == 30
@@ -69,7 +74,7 @@ def test_the_body_follows_the_keypoints_through_augmentation(pool_file):
         dict(type="mion.GetRandomScaleRotation", rot_prob=1.0),
         dict(type="mion.MeshAffine", img_res=128),
     ]
-    dataset = SURREALSynthesisDataset(3, pool=pool_file, body=body, pipeline=pipeline, **SMALL)
+    dataset = SURREALSynthesisDataset(3, poses=sitting(pool_file), body=body, pipeline=pipeline, **SMALL)
     for index in range(3):
         sample = dataset[index]
         pose = torch.from_numpy(np.concatenate([sample["smpl_global_orient"][None], sample["smpl_body_pose"]]))
@@ -82,15 +87,15 @@ def test_the_body_follows_the_keypoints_through_augmentation(pool_file):
 
 def test_it_packs_for_training(pool_file, body):
     pipeline = [dict(type="mion.MeshAffine", img_res=64), dict(type="mion.PackBodyInputs")]
-    packed = SURREALSynthesisDataset(1, pool=pool_file, body=body, pipeline=pipeline, **SMALL)[0]
+    packed = SURREALSynthesisDataset(1, poses=sitting(pool_file), body=body, pipeline=pipeline, **SMALL)[0]
     assert packed["inputs"].shape == (3, 64, 64)
     assert packed["data_samples"].gt_body.keypoints2d.shape == (17, 3)
 
 
 def test_epochs_can_have_fresh_samples(pool_file, body):
-    fresh = SURREALSynthesisDataset(2, pool=pool_file, body=body, fresh_samples=True, **SMALL)
-    fixed = SURREALSynthesisDataset(2, pool=pool_file, body=body, **SMALL)
-    longer = SURREALSynthesisDataset(4, pool=pool_file, body=body, **SMALL)
+    fresh = SURREALSynthesisDataset(2, poses=sitting(pool_file), body=body, fresh_samples=True, **SMALL)
+    fixed = SURREALSynthesisDataset(2, poses=sitting(pool_file), body=body, **SMALL)
+    longer = SURREALSynthesisDataset(4, poses=sitting(pool_file), body=body, **SMALL)
     for dataset in (fresh, fixed):
         EpochSampler(dataset).set_epoch(1)
     np.testing.assert_array_equal(fresh[1]["img"], longer[3]["img"])
@@ -99,15 +104,32 @@ def test_epochs_can_have_fresh_samples(pool_file, body):
 
 def test_bad_arguments_are_named(pool_file, tmp_path):
     with pytest.raises(ValueError, match="split 'val', expected one of train, test, all"):
-        SURREALSynthesisDataset(1, split="val", pool=pool_file)
+        SURREALSynthesisDataset(1, split="val", poses={"pool": pool_file})
     with pytest.raises(ValueError, match="num_samples 0, expected at least 1"):
-        SURREALSynthesisDataset(0, pool=pool_file)
+        SURREALSynthesisDataset(0, poses={"pool": pool_file})
     with pytest.raises(FileNotFoundError, match=r"none\.npz does not exist"):
-        SURREALSynthesisDataset(1, pool=tmp_path / "none.npz")
+        SURREALSynthesisDataset(1, poses={"pool": tmp_path / "none.npz"})
     with pytest.raises(ValueError, match=r"body settings .*pose_nois"):
-        SURREALSynthesisDataset(1, pool=pool_file, test_clips=["sit"], settings={"pose_nois": 1})
+        SURREALSynthesisDataset(1, poses=sitting(pool_file), settings={"pose_nois": 1})
 
 
 def test_positions_outside_are_refused(dataset):
     with pytest.raises(IndexError, match="sample 8, expected 0 to 7"):
         dataset.get_data_info(8)
+
+
+def test_options_of_version_0_1_are_entries_of_poses_and_looks(pool_file, body):
+    with pytest.warns(FutureWarning, match=r"degradation is looks\.degradation, pool is poses\.pool, test"):
+        old = SURREALSynthesisDataset(
+            2, pool=pool_file, test_clips=["sit"], degradation={"noise_prob": 1.0}, body=body, **SMALL
+        )
+    new = SURREALSynthesisDataset(
+        2,
+        poses=sitting(pool_file),
+        looks={"degradation": {"noise_prob": 1.0}},
+        body=body,
+        **SMALL,
+    )
+    assert np.array_equal(old[0]["img"], new[0]["img"])
+    with pytest.raises(TypeError, match="unexpected keyword argument 'pol'"):
+        SURREALSynthesisDataset(2, pol=pool_file)

@@ -11,10 +11,10 @@ def test_rows_by_hand():
     reprojection = np.array([[0.0, 0.1, 0.2], [4.0, 2.0, 0.0]])  # right twice
     rows = {name: values for name, *values in combining.rows(errors, scores, reprojection, [0.25, 3.0])}
     assert rows == {
-        "CEN": ["0.0 %", "0.00"],
-        "lowest 2D error": ["100.0 %", "1.00"],
-        "CEN + 0.25 x 2D error": ["0.0 %", "0.00"],
-        "CEN + 3 x 2D error": ["100.0 %", "1.00"],
+        "cen": ["0.0 %", "0.00"],
+        "reprojection": ["100.0 %", "1.00"],
+        "cen + 0.25 x reprojection": ["0.0 %", "0.00"],
+        "cen + 3 x reprojection": ["100.0 %", "1.00"],
     }
 
 
@@ -22,5 +22,5 @@ def test_the_weights_are_measured_on_training_poses(capsys):
     benchmark.main(["combining", "--num-samples", "6", "--weights", "0", "1e6"])
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
     cells = {line.split(" | ")[0].strip("| "): line.split(" | ")[1:] for line in lines[1:]}
-    assert cells["CEN + 0 x 2D error"] == cells["CEN"]
-    assert cells["CEN + 1e+06 x 2D error"] == cells["lowest 2D error"]
+    assert cells["cen + 0 x reprojection"] == cells["cen"]
+    assert cells["cen + 1e+06 x reprojection"] == cells["reprojection"]

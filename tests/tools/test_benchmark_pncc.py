@@ -55,6 +55,6 @@ def test_the_table_is_printed(small, tmp_path, capsys):
 
 def test_a_model_without_pncc_is_refused(tmp_path):
     config = Config.fromfile(CONFIG).model
-    config.position_encoding = {"type": "mion.SinePositionEncoding2D"}
+    config.network.position_encoding = {"type": "mion.SinePositionEncoding2D"}
     with pytest.raises(ValueError, match=r"expected a mion\.MRT with mion\.PNCCEncoding"):
         pncc.load_model(config, str(tmp_path / "none.pth"))

@@ -43,12 +43,16 @@ optim_wrapper = dict(
     optimizer=dict(_delete_=True, type="SGD", lr=0.1, momentum=0.9), clip_grad=dict(max_norm=1e9)
 )
 model = dict(
-    backbone=dict(norm="group"),
-    neck=dict(channels=24),
-    transformer=dict(width=24, num_heads=2, num_encoder_layers=1, num_decoder_layers=1, feedforward=32, dropout=0.0),
+    network=dict(
+        backbone=dict(norm="group"),
+        neck=dict(channels=24),
+        transformer=dict(
+            width=24, num_heads=2, num_encoder_layers=1, num_decoder_layers=1, feedforward=32, dropout=0.0
+        ),
+        bfloat16_features=False,
+    ),
     selector=dict(pool="{root}/pool.npz", pool_split="all", num_candidates=2),
     train_candidates=2,
-    bfloat16_features=False,
 )
 """
 

@@ -13,13 +13,13 @@ camera = dict(image_size=32, focal_length=714.0)
 backbone = dict(type="mion.TorchvisionResNet", depth=18, num_stages=1)
 model = dict(
     type="mion.MION",
+    selector=dict(type="mion.CandidateSelector", num_candidates=2),
     refiner=dict(
-        type="mion.MRT",
+        type="mion.RefinementNetwork",
         backbone=backbone,
         neck=dict(type="mion.DeconvNeck", in_channels=64, channels=24, num_layers=0),
         renderer=dict(type="mion.PNCCRenderer", size=8),
         transformer=dict(width=24, num_heads=2, num_encoder_layers=0, num_decoder_layers=1, feedforward=8),
-        selector=dict(type="mion.CandidateSelector", num_candidates=2),
         **camera,
     ),
     cen=dict(type="mion.CEN", backbone=dict(**backbone, in_channels=6), output="low_rank", num_anchors=8, **camera),

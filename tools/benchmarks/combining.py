@@ -12,13 +12,13 @@ from benchmarks.measuring import load_test_images
 from mmengine.config import Config
 
 from mion_plugin.evaluation import MeshMetric
+from mion_plugin.evaluation.choice.quality import selection_statistics
 from mion_plugin.evaluation.metrics import CHOOSERS
-from mion_plugin.evaluation.selection import selection_statistics
 from mion_plugin.mion import MultiInitializationOptimizationNetwork
 from mion_plugin.registry import MODELS
 
 ERROR = "MPJPE"
-SCORES = ("scores", "combined_scores")  # see mion.MION
+SCORES = ("cen", "cen+reprojection")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +43,7 @@ def measure(
     model: MultiInitializationOptimizationNetwork, cfg: Config, seed: int, num_samples: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Errors, scores and 2D errors (S, N) of the paths of S images, whose poses are those of the training."""
-    metric = MeshMetric((ERROR,), ("mean",), choosers={name: name for name in SCORES})
+    metric = MeshMetric((ERROR,), ("mean",), choosers=SCORES)
     for batch in load_test_images(cfg, seed, num_samples, split="train"):
         metric.process(batch, [sample.to_dict() for sample in model.test_step(batch)])
     paths = [result["pred_bodies"] for result in metric.results]
@@ -53,7 +53,7 @@ def measure(
 
 def rows(errors: np.ndarray, scores: np.ndarray, reprojection: np.ndarray, weights: Sequence[float]) -> list[list[str]]:
     """Rows of the table: each way to choose, what it closes of the random-to-best gap, and its rank correlation."""
-    ways = {"CEN": scores, "lowest 2D error": reprojection}
-    ways |= {f"CEN + {weight:g} x 2D error": scores + weight * reprojection for weight in weights}
+    ways = {"cen": scores, "reprojection": reprojection}
+    ways |= {f"cen + {weight:g} x reprojection": scores + weight * reprojection for weight in weights}
     found = {name: selection_statistics(errors, values, num_resamples=0) for name, values in ways.items()}
     return [[name, f"{100 * one['gap_closed']:.1f} %", f"{one['spearman']:.2f}"] for name, one in found.items()]

@@ -15,7 +15,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mion_plugin.evaluation.selection import bootstrap_interval
+from mion_plugin.evaluation.choice.quality import bootstrap_interval
 
 _TOOLS = Path(__file__).parents[1]
 

@@ -19,8 +19,9 @@ from mmengine.config import Config
 from torch import nn
 
 from mion_plugin.evaluation import MeshMetric
+from mion_plugin.evaluation.choice.fields import RULE_FIELDS
+from mion_plugin.evaluation.choice.quality import chosen_errors
 from mion_plugin.evaluation.metrics import CHOOSERS
-from mion_plugin.evaluation.selection import chosen_errors
 from mion_plugin.registry import MODELS
 from mion_plugin.weights import load_weights
 
@@ -28,7 +29,7 @@ BATCH_SIZE = 32  # the configs'
 EPOCHS = 8  # a checkpoint after each, to go on from
 ERRORS = ("MPJPE", "PA-MPJPE", "PVE", "SHAPE-L2")
 REFERENCE = "SPIN"  # what the paper's margins are over
-CHOICES = ("first", "fit_loss", "scores", "combined_scores")  # fields of the paths; see mion.MION
+CHOICES = tuple(RULE_FIELDS)  # the rules that need no labels
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Method:
 
     Attributes:
         config: Its config.
-        rows: Row of the table -> field by which the path is chosen.
+        rows: Row of the table -> rule by which the path is chosen.
         labels: What the training images come with.
         budget: What it was trained with, if that is not done here.
     """
@@ -58,11 +59,11 @@ METHODS = {
     ),
     "mion": Method(
         "configs/mion/mrt_tiny_synthetic.py",
-        {"MION, stages 1 and 2, first path": "first", "MION, stages 1 and 2, lowest 2D error of 5": "fit_loss"},
+        {"MION, stages 1 and 2, first": "first", "MION, stages 1 and 2, reprojection": "reprojection"},
     ),
     "mion-shipped": Method(
         "configs/mion/mion_tiny_synthetic.py",
-        {"MION as shipped, CEN": "scores", "MION as shipped, CEN + 2D error": "combined_scores"},
+        {"MION as shipped, cen": "cen", "MION as shipped, cen+reprojection": "cen+reprojection"},
         budget="4,000 (stage 2), 1,600 (stage 3)",
     ),
 }
@@ -186,7 +187,7 @@ def path_errors(
     model: nn.Module, cfg: Config, seed: int, num_samples: int, rows: dict[str, str]
 ) -> dict[str, dict[str, np.ndarray]]:
     """Row -> error -> (S,) of the chosen paths on the test images of a seed."""
-    metric = MeshMetric(ERRORS, ("mean",), choosers={choice: choice for choice in CHOICES})
+    metric = MeshMetric(ERRORS, ("mean",), choosers=CHOICES)
     for batch in load_test_images(cfg, seed, num_samples):
         metric.process(batch, [sample.to_dict() for sample in model.test_step(batch)])
     paths = [result["pred_bodies"] for result in metric.results]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,8 @@ from torch import Tensor
 
 from mion_plugin.evaluation import MeshMetric
 from mion_plugin.refinement import MeshRefinementTransformer
-from mion_plugin.refinement.predictions import pack_predictions
-from mion_plugin.refinement.samples import input_keypoints
 from mion_plugin.registry import MODELS
+from mion_plugin.samples import add_results, input_keypoints, pack_bodies
 from mion_plugin.weights import check_weights, load_weights
 
 # What the network gets in place of the images (B, 3, H, W) and their PNCC images (B, N, 3, h, w).
@@ -34,7 +34,7 @@ SWAPS: dict[str, Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]] = {
     "another person's PNCC": lambda image, pncc: (image, pncc.roll(1, dims=0)),
     "another person's image": lambda image, pncc: (image.roll(1, dims=0), pncc),
 }
-_STATISTICS = ("chosen", "mean", "best")
+_STATISTICS = ("chosen", "mean", "oracle")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -97,14 +97,14 @@ def measure(model: MeshRefinementTransformer, loader: Any) -> dict[str, dict[str
 def refine_swapped(model: MeshRefinementTransformer, batch: dict[str, Any]) -> list[tuple[str, list[BaseDataElement]]]:
     """For each kind of input, its name and the data samples with predictions."""
     image, samples = torch.stack(batch["inputs"]), batch["data_samples"]
-    candidates = model.find_candidates(samples, image.device)
     keypoints2d = input_keypoints(samples, model.keypoints2d_convention, image.device)
-    pncc = model.render_pncc(candidates.pose, candidates.transl)
+    candidates = model.selector(keypoints2d)
+    pncc = model.network.render_pncc(candidates)
     results = []
     for name, swap in SWAPS.items():
         given_image, given_pncc = swap(image, pncc)
-        output = model.refine(given_image, candidates.pose, candidates.transl, given_pncc, keypoints2d)
-        results.append((name, pack_predictions(samples, output, candidates, None, model.body)))
+        bodies = model.network(given_image, replace(candidates, pncc=given_pncc), keypoints2d)
+        results.append((name, add_results(samples, pred_bodies=pack_bodies(bodies, model.body))))
     return results
 
 

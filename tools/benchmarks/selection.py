@@ -16,7 +16,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from mion_plugin.candidates import CandidatePool, CandidateSelection, CandidateSelector, fit_translation
+from mion_plugin.candidates import CandidatePool, Candidates, CandidateSelector, fit_translation
 from mion_plugin.candidates.pool import load_default_pool
 from mion_plugin.geometry.camera import FOCAL_LENGTH, project
 
@@ -99,7 +99,7 @@ def measure_pool(pool: CandidatePool, keypoints2d: torch.Tensor, args: argparse.
     return results
 
 
-def check_agreement(chosen: CandidateSelection, losses: torch.Tensor) -> None:
+def check_agreement(chosen: Candidates, losses: torch.Tensor) -> None:
     """Say whether the selector's first choice for the first image is the exhaustive form's (in single precision)."""
     best = float(losses.min())
     ours = float(chosen.fit_loss[0, 0])

@@ -14,18 +14,19 @@ from benchmarks.measuring import load_test_images, mean_interval, median_ms, rel
 from mmengine.config import Config
 
 from mion_plugin.evaluation import MeshMetric
+from mion_plugin.evaluation.choice.fields import RULE_FIELDS
+from mion_plugin.evaluation.choice.quality import chosen_errors, selection_statistics
 from mion_plugin.evaluation.metrics import CHOOSERS
-from mion_plugin.evaluation.selection import chosen_errors, selection_statistics
 from mion_plugin.mion import MultiInitializationOptimizationNetwork
 from mion_plugin.registry import MODELS
+from mion_plugin.samples import input_keypoints
 
 ERRORS = ("MPJPE", "PA-MPJPE", "VERTEX-L2", "PVE-PELVIS", "SHAPE-L2")
 NUM_PATHS = 6  # table 1 goes that far
 MAIN_PATHS = 5  # the paper's number in all other tables
-# Name -> field of the predictions; see mion.MION.
-SCORES = {"first": "first", "CEN": "scores", "lowest 2D error": "fit_loss", "CEN + 2D error": "combined_scores"}
+RULES = tuple(RULE_FIELDS)  # those that need no labels
 PAPER_TABLE_1 = ("62.31 / 45.48", "61.59 / 44.75", "59.98 / 42.81", "58.78 / 41.86", "56.88 / 41.59", "58.71 / 42.02")
-PAPER_TABLE_3 = {"random": "62.47 / 44.71", "CEN": "56.88 / 41.59", "best": "52.17 / 39.82"}
+PAPER_TABLE_3 = {"random": "62.47 / 44.71", "cen": "56.88 / 41.59", "oracle": "52.17 / 39.82"}
 PAPER_GAP_CLOSED = "54 %"
 TABLE_2 = (
     "## Table 2: PNCC-PE against sinusoidal encoding\n\nIt takes a training of stage 2 for each row: "
@@ -86,13 +87,13 @@ def run(args: argparse.Namespace) -> None:
 @torch.no_grad()
 def measure(model: MultiInitializationOptimizationNetwork, cfg: Config, seed: int, num_samples: int) -> Measured:
     """Errors and scores of all paths on the test images of a seed."""
-    metric = MeshMetric(ERRORS, ("mean",), choosers=SCORES)
+    metric = MeshMetric(ERRORS, ("mean",), choosers=RULES)
     for batch in load_test_images(cfg, seed, num_samples):
         metric.process(batch, [sample.to_dict() for sample in model.test_step(batch)])
     paths = [result["pred_bodies"] for result in metric.results]
     return Measured(
         {name: np.stack([path[name] for path in paths]) for name in ERRORS},
-        {name: np.stack([path[CHOOSERS][name] for path in paths]) for name in SCORES},
+        {name: np.stack([path[CHOOSERS][name] for path in paths]) for name in RULES},
     )
 
 
@@ -104,11 +105,11 @@ def table_1(measured: Measured) -> str:
         cells = [_both(part, scores) for scores in part.scores.values()]
         rows.append([str(count), *cells, _both(part, None), PAPER_TABLE_1[count - 1]])
     one, five = measured.first(1), measured.first(MAIN_PATHS)
-    gains = [_gain(one, five, five.scores["CEN"], error) for error in ("MPJPE", "PA-MPJPE")]
-    heading = ["paths", *SCORES, "best", "paper"]
+    gains = [_gain(one, five, five.scores["cen"], error) for error in ("MPJPE", "PA-MPJPE")]
+    heading = ["paths", *RULES, "oracle", "paper"]
     return (
         f"## Table 1: number of paths\n\n{table(heading, rows)}\n\n"
-        f"From 1 to {MAIN_PATHS} paths with CEN's choice: MPJPE {gains[0]}, PA-MPJPE {gains[1]} "
+        f"From 1 to {MAIN_PATHS} paths with the rule `cen`: MPJPE {gains[0]}, PA-MPJPE {gains[1]} "
         "(paper: -8.7 %, -8.6 %)."
     )
 
@@ -116,7 +117,7 @@ def table_1(measured: Measured) -> str:
 def table_3(measured: Measured, seeds: Sequence[Measured]) -> str:
     """Ways to choose among five paths."""
     errors = measured.errors["MPJPE"]
-    rows = [["random, expected", mean_interval(errors.mean(axis=1)), _pa(measured, None, np.mean), "0", "", ""]]
+    rows = [["random (expected)", mean_interval(errors.mean(axis=1)), _pa(measured, None, np.mean), "0", "", ""]]
     for name, scores in measured.scores.items():
         report = selection_statistics(errors, scores)
         by_seed = [selection_statistics(seed.errors["MPJPE"], seed.scores[name], num_resamples=0) for seed in seeds]
@@ -132,12 +133,12 @@ def table_3(measured: Measured, seeds: Sequence[Measured]) -> str:
                 "{:.2f} [{:.2f}, {:.2f}]".format(*(report[f"spearman{end}"] for end in ("", "_low", "_high"))),
             ]
         )
-    rows.append(["best", mean_interval(errors.min(axis=1)), _pa(measured, None, np.min), "100 %", "", ""])
+    rows.append(["oracle", mean_interval(errors.min(axis=1)), _pa(measured, None, np.min), "100 %", "", ""])
     heading = ["choice", "MPJPE", "PA-MPJPE", "random-to-best gap closed", "by seed, %", "Spearman within a sample"]
     paper = ", ".join(f"{name} {value}" for name, value in PAPER_TABLE_3.items())
     return (
         f"## Table 3: choosing among {MAIN_PATHS} paths\n\n{table(heading, rows)}\n\n"
-        f"Paper: {paper}; CEN closes {PAPER_GAP_CLOSED}."
+        f"Paper: {paper}; cen closes {PAPER_GAP_CLOSED}."
     )
 
 
@@ -146,9 +147,9 @@ def table_6(measured: Measured) -> str:
     rows = []
     for error in ("VERTEX-L2", "PVE-PELVIS", "SHAPE-L2"):
         values = measured.errors[error]
-        chosen = chosen_errors(values, measured.scores["CEN"])
+        chosen = chosen_errors(values, measured.scores["cen"])
         rows.append([error, *(mean_interval(column, 2) for column in (values[:, 0], chosen, values.min(axis=1)))])
-    heading = ["error", "1 path", f"{MAIN_PATHS} paths, CEN", f"best of {MAIN_PATHS}"]
+    heading = ["error", "1 path", f"{MAIN_PATHS} paths, cen", f"oracle of {MAIN_PATHS}"]
     return (
         f"## Table 6: surface (mm) and shape\n\n{table(heading, rows)}\n\n"
         "Paper: the shape error of 5 paths is 40 % below that of 1."
@@ -159,20 +160,20 @@ def table_6(measured: Measured) -> str:
 def speed(model: MultiInitializationOptimizationNetwork, cfg: Config, repeats: int = 7) -> str:
     """Milliseconds per image of each stage, and their ratios to the refinement's backbone."""
     batch = next(iter(load_test_images(cfg, 0, cfg.test_dataloader.batch_size)))
-    image, samples = torch.stack(batch["inputs"]), batch["data_samples"]
-    refiner = model.refiner
-    candidates = refiner.find_candidates(samples, image.device)
-    output = refiner(image, samples)
-    vertices = refiner.body(output.pose, output.betas, output.transl).vertices
+    image, selector, refiner, cen = torch.stack(batch["inputs"]), model.selector, model.refiner, model.cen
+    keypoints2d = input_keypoints(batch["data_samples"], model.keypoints2d_convention, image.device)
+    candidates = selector(keypoints2d)
+    bodies = refiner(image, candidates, keypoints2d)
+    vertices = bodies.placed_vertices(model.body)
     stages: dict[str, Callable[[], object]] = {
-        "backbone alone": lambda: refiner.network.backbone(image),
-        "stage 1, candidates": lambda: refiner.find_candidates(samples, image.device),
-        "PNCC of the candidates": lambda: refiner.render_pncc(candidates.pose, candidates.transl),
-        "stages 1 and 2": lambda: refiner(image, samples),
-        "posing the refined bodies": lambda: refiner.body(output.pose, output.betas, output.transl).vertices,
+        "backbone alone": lambda: refiner.backbone(image),
+        "stage 1, candidates": lambda: selector(keypoints2d),
+        "PNCC of the candidates": lambda: refiner.render_pncc(candidates),
+        "stages 1 and 2": lambda: refiner(image, selector(keypoints2d), keypoints2d),
+        "posing the refined bodies": lambda: model.body(bodies.pose, bodies.betas, bodies.transl).vertices,
     }
-    if model.cen is not None:
-        stages["stage 3, PNCC and CEN"] = lambda: model.cen(image, vertices)
+    if cen is not None:
+        stages["stage 3, PNCC and CEN"] = lambda: cen(image, vertices)
     times = {name: median_ms(call, repeats) / len(image) for name, call in stages.items()}
     base = times["backbone alone"]
     rows = [[name, f"{value:.2f}", f"{value / base:.1f}"] for name, value in times.items()]

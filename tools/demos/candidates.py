@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from mion_plugin.body import SMPLBody
-from mion_plugin.candidates import CandidateSelection, CandidateSelector
+from mion_plugin.candidates import Candidates, CandidateSelector
 from mion_plugin.datasets.coco import CocoPerson
 from mion_plugin.files import atomic_path
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
@@ -71,7 +71,7 @@ def write_candidates(
     return files
 
 
-def describe(selection: CandidateSelection, joints: torch.Tensor, keypoints2d: np.ndarray) -> list[dict[str, Any]]:
+def describe(selection: Candidates, joints: torch.Tensor, keypoints2d: np.ndarray) -> list[dict[str, Any]]:
     """The numbers of every candidate, ready for JSON; ``joints`` (N, 24, 3) metres."""
     centred = joints - joints[:, :1]
     apart = (centred - centred[:1]).norm(dim=-1).mean(dim=-1) * 1000.0

@@ -64,9 +64,11 @@ def make_config(args: argparse.Namespace, stage: int) -> Config:
         cfg.model.update(cen=None, cen_checkpoint=None, selection="first")
     if args.num_candidates is not None:
         cfg.model.num_candidates = args.num_candidates
+    selector = cfg.model.setdefault("selector", dict(type="mion.CandidateSelector"))
     if args.pool is not None:
-        cfg.model.refiner.selector.pool = str(args.pool)
+        selector.pool = str(args.pool)
     if args.body_model is not None:
-        cfg.model.refiner.body = dict(type="mion.SMPLBody", model_path=str(args.body_model))
-        cfg.model.refiner.selector.body_model = str(args.body_model)
+        network = cfg.model.refiner.get("network", cfg.model.refiner)
+        network.body = dict(type="mion.SMPLBody", model_path=str(args.body_model))
+        selector.body_model = str(args.body_model)
     return cfg

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import roma
 import torch
+from PIL import Image
 
 from mion_plugin.body.arrays import BodyArrays
 from mion_plugin.files.atomic import atomic_path
+from mion_plugin.rendering.shading import composite, shade
 
 TILE = (320, 320)  # pixels, height and width
 FOCAL_LENGTH = 800.0
@@ -28,8 +30,6 @@ def preview_sheet(body: BodyArrays) -> np.ndarray:
 
 
 def _tile(vertices: np.ndarray, faces: np.ndarray, view: float) -> np.ndarray:
-    from mion_plugin.rendering.shading import composite, shade
-
     turn = roma.rotvec_to_rotmat(torch.tensor([0.0, np.radians(view), 0.0], dtype=torch.float32))
     points = torch.from_numpy(vertices.astype(np.float32)) @ turn.T
     middle = 0.5 * (points.amin(0) + points.amax(0))
@@ -42,7 +42,5 @@ def _tile(vertices: np.ndarray, faces: np.ndarray, view: float) -> np.ndarray:
 
 def save_preview(body: BodyArrays, path: Path) -> None:
     """Write ``preview_sheet`` as a PNG."""
-    from PIL import Image
-
     with atomic_path(path) as temporary:
         Image.fromarray(preview_sheet(body)).save(temporary)

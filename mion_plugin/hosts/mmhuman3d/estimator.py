@@ -32,8 +32,9 @@ class MIONEstimator(BaseArchitecture):
     Args:
         backbone: Of mmhuman3d's BACKBONES, giving one feature map, or several of which the neck takes one.
         neck: Of its NECKS: ``DeconvNeck``.
-        head: Of its HEADS: ``MRT`` with the arguments of ``mion.MRT`` but for backbone, neck and selector. The parts
-            inside are this package's and carry its prefix: ``body=dict(type='mion.SMPLBody', ...)``.
+        head: Of its HEADS: ``MRT`` with the arguments of ``mion.MRT`` but for the selector and the network's backbone
+            and neck. The parts inside are this package's and carry its prefix:
+            ``network=dict(body=dict(type='mion.SMPLBody', ...))``.
         selector: Of its HEADS: ``CandidateSelector``; camera as the head's.
         cen: Of its HEADS: ``CEN``; camera and body as the head's. None to choose without it.
         num_candidates, selection, reprojection_weight, seed, refiner_checkpoint, cen_checkpoint: See ``mion.MION``.
@@ -65,7 +66,8 @@ class MIONEstimator(BaseArchitecture):
         self.convention = convention
         refiner = _build_refiner(backbone, neck, head, selector)
         network = MultiInitializationOptimizationNetwork(
-            refiner=refiner,
+            refiner=refiner.network,
+            selector=refiner.selector,
             cen=None if cen is None else build_head({**_camera(head), "body": refiner.body, **cen}),
             num_candidates=num_candidates,
             selection=selection,
@@ -74,7 +76,7 @@ class MIONEstimator(BaseArchitecture):
             refiner_checkpoint=refiner_checkpoint,
             cen_checkpoint=cen_checkpoint,
         )
-        self.refiner, self.cen = network.refiner, network.cen
+        self.refiner, self.cen = refiner, network.cen
         if self.cen is not None:
             self.cen.requires_grad_(False)
         # in a tuple, since its parts are registered above under the names that they have in it
@@ -130,12 +132,13 @@ class MIONEstimator(BaseArchitecture):
         camera = translation_to_weak_perspective(
             stack_selected(results, "transl"), network.camera.focal_length, network.camera.image_size
         )
+        posed = "vertices" in results[0].pred_bodies  # by stage 3 already
         output = {
-            "keypoints_3d": network.body.pose_keypoints(pose, betas, convention="h36m"),
+            "keypoints_3d": stack_selected(results, "keypoints3d"),
             "smpl_pose": pose,
             "smpl_beta": betas,
             "camera": camera,
-            "vertices": network.body(pose, betas).vertices,
+            "vertices": stack_selected(results, "vertices") if posed else network.body(pose, betas).vertices,
         }
         return {
             **{name: value.detach().cpu().numpy() for name, value in output.items()},
@@ -148,15 +151,10 @@ class MIONEstimator(BaseArchitecture):
 
 
 def _build_refiner(backbone: Config, neck: Config, head: Config, selector: Config) -> MeshRefinementTransformer:
-    return build_head(
-        {
-            **head,
-            "backbone": build_backbone(backbone),
-            "neck": build_neck(neck),
-            "selector": build_head({**_camera(head), **selector}),
-        }
-    )
+    network = {**head.get("network", {}), "backbone": build_backbone(backbone), "neck": build_neck(neck)}
+    return build_head({**head, "network": network, "selector": build_head({**_camera(head), **selector})})
 
 
 def _camera(head: Config) -> dict[str, Any]:
-    return {name: head[name] for name in _CAMERA if name in head}
+    given = {**head, **head.get("network", {})}
+    return {name: given[name] for name in _CAMERA if name in given}

@@ -1,14 +1,17 @@
 """The small model on 112 px crops that comes with the package; for a laptop without a GPU.
 
-Structure alone, without what matters in training; see configs/mion/mrt_tiny_synthetic.py and cen_tiny_synthetic.py.
+The only place where it is written: its trainings (configs/mion/mrt_tiny_synthetic.py, cen_tiny_synthetic.py), its test
+and the config for mmhuman3d take the parts from here.
 """
 
 camera = dict(image_size=112, focal_length=2500.0)  # the camera of 5000 px at 224
 
 model = dict(
     type="mion.MION",
+    # 500 px^2 at 112 are 2000 px^2 at 224 (paper, 3.4)
+    selector=dict(type="mion.CandidateSelector", max_fit_loss=500.0),
     refiner=dict(
-        type="mion.MRT",
+        type="mion.RefinementNetwork",
         # three of ResNet-18's four stages: 7 x 7 features of 112 x 112 images, so that a step is short
         backbone=dict(type="mion.TorchvisionResNet", depth=18, num_stages=3),
         neck=dict(type="mion.DeconvNeck", in_channels=256, channels=144, num_layers=0),  # 7 x 7 tokens
@@ -23,21 +26,17 @@ model = dict(
         ),
         renderer=dict(type="mion.PNCCRenderer", size=7),
         # the paper's form collapses the paths in short trainings; these options keep them apart
-        rotation="residual",
+        head=dict(rotation="residual"),
         add_2d_position=True,
-        candidate_in_queries=True,
-        sample_at_joints=True,
         # not in the paper: lifting the keypoints again from each candidate is most of what a short training learns
-        keypoints_in_queries=True,
-        # 500 px^2 at 112 are 2000 px^2 at 224 (paper, 3.4)
-        selector=dict(type="mion.CandidateSelector", max_fit_loss=500.0),
+        queries=dict(candidate=True, features=True, keypoints="coco"),
         **camera,
     ),
     cen=dict(
         type="mion.CEN",
         # two of ResNet-18's four stages: 0.7 million weights, 1.4 MB in half precision; three would be 2.8 million
         backbone=dict(type="mion.TorchvisionResNet", depth=18, num_stages=2),
-        output="local",  # at each anchor what the picture shows there
+        output="local",  # at each anchor what the picture shows there; learns faster than from pooled features
         num_anchors=128,
         pooling="body",
         **camera,

@@ -42,7 +42,7 @@ class TestThePapersTraining:
 
     def test_the_network_is_that_of_the_training_on_mmengine(self, cfg):
         engine = EngineConfig.fromfile(CONFIGS.parent / "mion" / "mrt_r50_56x56_mixed.py").model
-        engine.backbone.weights = None
+        engine.network.backbone.weights = None
         expected = {name: value.shape for name, value in MODELS.build(engine).state_dict().items()}
         model = build_architecture(cfg.model)
         assert {name: value.shape for name, value in model.refiner.state_dict().items()} == expected

@@ -18,7 +18,11 @@ GROUP_NORM = {"type": "GN", "num_groups": 8, "requires_grad": True}  # does not 
 
 
 def make_config():
-    options = {"model.backbone.norm_cfg": GROUP_NORM, "model.neck.norm": "group", "model.head.transformer.dropout": 0.0}
+    options = {
+        "model.backbone.norm_cfg": GROUP_NORM,
+        "model.neck.norm": "group",
+        "model.head.network.transformer.dropout": 0.0,
+    }
     return small_config(**options, **{"model.head.train_candidates": 2})
 
 

@@ -187,7 +187,7 @@ class TestStage3:
             assert torch.equal(value, before[name]), name
 
     def test_it_has_the_refiners_body_and_camera(self):
-        model = build_model(small_config("mion_r50_56x56_pw3d-test", **{"model.head.focal_length": 4000.0}))
+        model = build_model(small_config("mion_r50_56x56_pw3d-test", **{"model.head.network.focal_length": 4000.0}))
         assert model.cen.body is model.refiner.body
         assert model.cen.camera == model.refiner.camera
         assert model.refiner.selector.focal_length == 4000.0
@@ -201,10 +201,9 @@ class TestStage3:
         with torch.no_grad():
             expected = network(batch["img"], samples)
             output = model(**batch)
-            bodies = model.refiner.body(expected.pose, expected.betas, expected.transl).vertices
-            scores = model.cen(batch["img"], bodies)
+            scores = model.cen(batch["img"], expected.bodies)
         np.testing.assert_allclose(
-            output["smpl_pose"], expected.pose[torch.arange(2), scores.argmin(dim=1)].numpy(), atol=1e-5
+            output["smpl_pose"], expected.bodies.pose[torch.arange(2), scores.argmin(dim=1)].numpy(), atol=1e-5
         )
 
 
@@ -216,19 +215,20 @@ def test_a_checkpoint_goes_to_this_packages_tools(trained):
     model.load_state_dict(torch.load(checkpoint, weights_only=False)["state_dict"])
     head, neck = (dict(cfg.model[name]) for name in ("head", "neck"))
     refiner = {
-        **head,
-        "type": "mion.MRT",
+        **head["network"],
+        "type": "mion.RefinementNetwork",
         "backbone": dict(type="mion.TorchvisionResNet", depth=18),
         "neck": {**neck, "type": "mion.DeconvNeck"},
-        "selector": {**cfg.model.selector, "type": "mion.CandidateSelector"},
     }
-    network = MODELS.build(dict(type="mion.MION", refiner=refiner, selection="first", refiner_checkpoint=checkpoint))
+    selector = {**cfg.model.selector, "type": "mion.CandidateSelector"}
+    stages = {"refiner": refiner, "selector": selector, "selection": "first"}
+    network = MODELS.build(dict(type="mion.MION", **stages, refiner_checkpoint=checkpoint))
     batch = first_batch(cfg)
     samples = model._samples(batch["img"], batch["img_metas"], batch)
     with torch.no_grad():
         expected = network.eval()(batch["img"], samples)
         output = model(**batch)
-    np.testing.assert_allclose(output["smpl_pose"], expected.pose[:, 0].numpy(), atol=1e-5)
+    np.testing.assert_allclose(output["smpl_pose"], expected.bodies.pose[:, 0].numpy(), atol=1e-5)
 
 
 class TestBadInput:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mion_plugin.candidates import CandidateSelection, CandidateSelector
+from mion_plugin.candidates import Candidates, CandidateSelector
 from mion_plugin.datasets.coco import load_coco_people
 from robustness.faults import arrays
 from robustness.faults.arrays import Content, read_npz, writes_npz
@@ -85,7 +85,7 @@ def _select_same(seeds: Seeds, path: Path, out: Path) -> None:
     require_equal(found.pose.numpy(), expected.pose.numpy())
 
 
-def _selection(seeds: Seeds, pool: Path) -> CandidateSelection:
+def _selection(seeds: Seeds, pool: Path) -> Candidates:
     keypoints = load_coco_people(seeds.path("keypoints.json"), "photo.jpg")[0].keypoints2d
     selection = CandidateSelector(pool, num_candidates=2)(torch.from_numpy(keypoints)[None])
     require_finite([selection.pose, selection.transl, selection.fit_loss])

@@ -105,11 +105,11 @@ class TestBootstrap:
         assert selection_statistics(ERRORS, SCORES, seed=1) == selection_statistics(ERRORS, SCORES, seed=1)
 
     def test_many_samples_are_resampled_in_parts(self, monkeypatch):
-        from mion_plugin.evaluation import selection
+        from mion_plugin.evaluation.choice import quality
 
         values = np.random.default_rng(0).random(30)
         whole = bootstrap_interval(values, np.ones(30), np.random.default_rng(1), 50)
-        monkeypatch.setattr(selection, "_RESAMPLED_AT_ONCE", 100)
+        monkeypatch.setattr(quality, "_RESAMPLED_AT_ONCE", 100)
         assert bootstrap_interval(values, np.ones(30), np.random.default_rng(1), 50) == whole
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.stats import rankdata
 
 LEVEL = 0.95  # of the intervals
 NUM_RESAMPLES = 1000
@@ -59,19 +60,13 @@ def chosen_errors(errors: np.ndarray, values: np.ndarray) -> np.ndarray:
 def rank_correlation(values: np.ndarray, errors: np.ndarray) -> np.ndarray:
     """Spearman's correlation (S,) of two (S, N) within each sample, equal values having their mean rank.
 
-    As ``scipy.stats.spearmanr``: NaN where either is constant. Infinite values are ranked last, NaN not allowed.
+    As ``scipy.stats.spearmanr``, which takes one pair of rows at a time: NaN where either is constant. Infinite values
+    are ranked last, NaN not allowed.
     """
-    first, second = (average_ranks(array) for array in (values, errors))
+    first, second = (rankdata(array, axis=1) for array in (values, errors))
     first, second = (ranks - ranks.mean(axis=1, keepdims=True) for ranks in (first, second))
     scale = np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1))
     return np.divide((first * second).sum(axis=1), scale, out=np.full(len(scale), np.nan), where=scale > 0)
-
-
-def average_ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks 1..N of the rows of (S, N), equal values having their mean rank."""
-    below = (values[:, None, :] < values[:, :, None]).sum(axis=2)
-    equal = (values[:, None, :] == values[:, :, None]).sum(axis=2)
-    return below + (equal + 1) / 2
 
 
 def bootstrap_interval(

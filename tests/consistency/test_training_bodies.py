@@ -1,15 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from support.tiny_mion import make_samples
 
-from mion_plugin.consistency.bodies import Bodies
-from mion_plugin.consistency.pairs import check_kinds, draw_kinds, perturbed_bodies, take_columns
+from mion_plugin.bodies import Bodies
 from mion_plugin.consistency.perturbation import Perturbation
+from mion_plugin.consistency.training_bodies import check_kinds, draw_kinds, perturbed_bodies
 from mion_plugin.geometry.crop_camera import CropCamera
-from mion_plugin.refinement.candidates import brought_candidates
-from mion_plugin.refinement.samples import collect_targets
+from mion_plugin.samples import brought_candidates, collect_targets
 
 CPU = torch.device("cpu")
 
@@ -33,15 +34,6 @@ class TestKinds:
                 check_kinds(wrong)
         with pytest.raises(ValueError, match="pairs has the kind 'rendered', expected some of candidate, refined"):
             check_kinds({"candidate": 1, "rendered": 1})
-
-
-def test_columns_of_candidates(samples) -> None:
-    candidates = brought_candidates(samples, CPU)
-    some = take_columns(candidates, slice(1, 3))
-    assert torch.equal(some.pose, candidates.pose[:, 1:3])
-    assert torch.equal(some.fit_loss, candidates.fit_loss[:, 1:3])
-    assert torch.equal(some.valid, candidates.valid)
-    assert some.pncc is None
 
 
 class TestPerturbedBodies:
@@ -94,3 +86,17 @@ class TestPerturbedBodies:
         nothing = torch.zeros(1, 17, 3)
         bodies = perturbed_bodies(true, candidates, nothing, "coco", Perturbation(), body, CropCamera())
         assert torch.equal(bodies.transl, candidates.transl)
+
+    def test_candidates_may_have_matrices(self, body) -> None:
+        samples = make_samples(body, batch=2)
+        targets = collect_targets(samples, CPU)
+        candidates = brought_candidates(samples, CPU)
+        true = Bodies(targets.rotations[:, None], targets.betas[:, None], torch.zeros(2, 1, 3))
+        bodies = [
+            perturbed_bodies(
+                true, given, targets.keypoints2d, "coco", Perturbation(), body, CropCamera(), torch.manual_seed(0)
+            )
+            for given in (candidates, replace(candidates, pose=candidates.rotations))
+        ]
+        for name in ("pose", "betas", "transl"):
+            assert torch.equal(getattr(bodies[0], name), getattr(bodies[1], name))

@@ -1,17 +1,39 @@
-"""Which path of a sample counts as the answer."""
+"""Where data samples keep the numbers that the rules of choice go by."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-DEFAULT_CHOOSERS = {"chosen": "selection_scores", "lowest_2d": "fit_loss"}
-MAIN_CHOOSER = "chosen"
-MAIN_FALLBACKS = ("scores", "selected")  # what models tell that choose by one kind of score, or give an index alone
-FIRST_PATH = "first"  # a chooser that asks no field
+# rule -> field of ``pred_bodies``, (N,) scores whose lowest wins; ``first`` asks no field
+RULE_FIELDS = {
+    "first": "first",
+    "reprojection": "fit_loss",
+    "cen": "scores",
+    "cen+reprojection": "combined_scores",
+}
+CHOSEN = "chosen"  # what the model went by
+FIRST_PATH = "first"
+DEFAULT_CHOOSERS = (CHOSEN, "reprojection")
+_CHOSEN_FIELD = "selection_scores"
+_CHOSEN_FALLBACKS = ("scores", "selected")  # of models that choose by one kind of score, or give an index alone
+
+
+def choosers_of(choosers: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
+    """Name of a way to choose -> what chooses; given as such a mapping, or as ``chosen`` and names of rules.
+
+    Raises:
+        ValueError: An unknown rule, or one that needs no scores (``random`` and ``oracle`` are statistics).
+    """
+    if isinstance(choosers, Mapping):
+        return dict(choosers)
+    known = {CHOSEN: _CHOSEN_FIELD, **RULE_FIELDS}
+    if unknown := [name for name in choosers if name not in known]:
+        raise ValueError(f"choosers has {unknown[0]!r}, expected some of {', '.join(known)}, or a mapping to fields")
+    return {name: known[name] for name in choosers}
 
 
 def path_scores(element: Mapping[str, Any], choosers: Mapping[str, str], num_paths: int) -> dict[str, np.ndarray]:
@@ -29,8 +51,8 @@ def path_scores(element: Mapping[str, Any], choosers: Mapping[str, str], num_pat
     """
     found = {}
     for name, field in choosers.items():
-        if name == MAIN_CHOOSER:
-            field = next((key for key in (field, *MAIN_FALLBACKS) if key in element), FIRST_PATH)
+        if name == CHOSEN:
+            field = next((key for key in (field, *_CHOSEN_FALLBACKS) if key in element), FIRST_PATH)
         if field in element:
             found[name] = _checked(field, element[field], num_paths)
         elif field == FIRST_PATH:

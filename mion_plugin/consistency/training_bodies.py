@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 
 import torch
 from torch import Tensor
 
+from mion_plugin.bodies import Bodies
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.candidates import fit_translation
-from mion_plugin.consistency.bodies import Bodies
 from mion_plugin.consistency.perturbation import Perturbation, perturb_pose
 from mion_plugin.geometry.crop_camera import CropCamera
-from mion_plugin.refinement.candidates import Candidates
 
 KINDS = ("candidate", "refined", "perturbed")
 
@@ -45,17 +43,9 @@ def draw_kinds(kinds: Mapping[str, float], count: int, generator: torch.Generato
     return dict(zip(kinds, number.tolist(), strict=True))
 
 
-def take_columns(candidates: Candidates, columns: slice) -> Candidates:
-    """Some candidates of every image."""
-    values = {field.name: getattr(candidates, field.name) for field in fields(Candidates)}
-    return Candidates(
-        **{name: value if value is None or name == "valid" else value[:, columns] for name, value in values.items()}
-    )
-
-
 def perturbed_bodies(
     true: Bodies,
-    candidates: Candidates,
+    candidates: Bodies,
     keypoints2d: Tensor,
     convention: str,
     settings: Perturbation,
@@ -78,9 +68,9 @@ def perturbed_bodies(
     lead = candidates.transl.shape[:2]
     pose, betas = (value.expand(*lead, *value.shape[2:]) for value in (true.pose, true.betas))
     joints = body.pose_keypoints(pose, betas, convention="smpl")
-    pose, share = perturb_pose(pose, joints, Bodies.of_candidates(candidates).pose, settings, generator)
+    pose, share = perturb_pose(pose, joints, candidates.rotations, settings, generator)
     betas = betas * share[..., None]
     points = body.pose_keypoints(pose, betas, convention=convention)
     transl, fit_loss = fit_translation(points, keypoints2d, camera.focal_length, camera.principal_point)
     transl = torch.where(fit_loss.isfinite()[..., None], transl, candidates.transl)
-    return Bodies(pose, betas, transl)
+    return Bodies(pose=pose, betas=betas, transl=transl)
