@@ -1,8 +1,11 @@
 """From the official archives of the data sets to the HumanData files that the configs name; see docs/data.md."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mion_plugin.conversion.catalogue import OFFICIAL_SETS, OfficialSet
+
+if TYPE_CHECKING:
+    from mion_plugin.conversion.official_sets import Outcome, convert_official_set
 
 __all__ = ["OFFICIAL_SETS", "OfficialSet", "Outcome", "convert_official_set"]
 
