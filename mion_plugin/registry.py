@@ -1,7 +1,8 @@
 """MION's registries: children of mmengine's root registries with scope ``mion``.
 
 A config of any mmengine project reaches them with the scope as prefix, e.g. ``type='mion.CandidateSelector'``,
-once ``custom_imports = dict(imports=['mion_plugin'])`` has imported the package.
+once ``custom_imports = dict(imports=['mion_plugin'])`` has imported the package. The first lookup in a registry imports
+what is registered; ``len(MODELS)`` and ``MODELS.module_dict`` tell only of what is imported already.
 """
 
 import sys
@@ -16,16 +17,17 @@ from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import Registry
 
 SCOPE = "mion"
+_COMPONENTS = ["mion_plugin.components"]
 
 # mmengine imports `<scope>.registry` when a config says `default_scope = 'mion'`, and warns where it finds none.
 sys.modules.setdefault(f"{SCOPE}.registry", sys.modules[__name__])
 
-MODELS = Registry("model", parent=MMENGINE_MODELS, scope=SCOPE, locations=["mion_plugin"])
-DATASETS = Registry("dataset", parent=MMENGINE_DATASETS, scope=SCOPE, locations=["mion_plugin"])
-DATA_SAMPLERS = Registry("data sampler", parent=MMENGINE_DATA_SAMPLERS, scope=SCOPE, locations=["mion_plugin"])
-TRANSFORMS = Registry("transform", parent=MMENGINE_TRANSFORMS, scope=SCOPE, locations=["mion_plugin"])
-METRICS = Registry("metric", parent=MMENGINE_METRICS, scope=SCOPE, locations=["mion_plugin"])
-HOOKS = Registry("hook", parent=MMENGINE_HOOKS, scope=SCOPE, locations=["mion_plugin"])
+MODELS = Registry("model", parent=MMENGINE_MODELS, scope=SCOPE, locations=_COMPONENTS)
+DATASETS = Registry("dataset", parent=MMENGINE_DATASETS, scope=SCOPE, locations=_COMPONENTS)
+DATA_SAMPLERS = Registry("data sampler", parent=MMENGINE_DATA_SAMPLERS, scope=SCOPE, locations=_COMPONENTS)
+TRANSFORMS = Registry("transform", parent=MMENGINE_TRANSFORMS, scope=SCOPE, locations=_COMPONENTS)
+METRICS = Registry("metric", parent=MMENGINE_METRICS, scope=SCOPE, locations=_COMPONENTS)
+HOOKS = Registry("hook", parent=MMENGINE_HOOKS, scope=SCOPE, locations=_COMPONENTS)
 INFERENCERS = Registry("inferencer", parent=MMENGINE_INFERENCERS, scope=SCOPE, locations=["mion_plugin.inference"])
 
 __all__ = ["DATASETS", "DATA_SAMPLERS", "HOOKS", "INFERENCERS", "METRICS", "MODELS", "SCOPE", "TRANSFORMS"]

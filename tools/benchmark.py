@@ -7,53 +7,105 @@ Timings are the median of several runs; machines are noisy, so the ratios are wh
 
 from __future__ import annotations
 
+import argparse
+import importlib
 import sys
 from pathlib import Path
+from typing import Any
 
-import torch
+from cli import OneLineParser
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))  # where the suites of robustness are
 
-from benchmarks import (
-    ablations,
-    combining,
-    methods,
-    pncc,
-    rasterizer,
-    selection,
-    synthesis,
-    tables,
-)
-from cli import OneLineParser
-from robustness import fault_run, kills, memory
-
+# Name -> module, and what its docstring begins with: importing them all takes seconds.
 BENCHMARKS = {
-    "selection": selection,
-    "rasterizer": rasterizer,
-    "synthesis": synthesis,
-    "pncc": pncc,
-    "ablations": ablations,
-    "tables": tables,
-    "combining": combining,
-    "methods": methods,
-    "faults": fault_run,
-    "kills": kills,
-    "memory": memory,
+    "selection": (
+        "benchmarks.selection",
+        "Candidate selection: the selector against exhaustive forms of the same fit.",
+    ),
+    "rasterizer": (
+        "benchmarks.rasterizer",
+        "Speed of the rasteriser's backends: PNCC images of posed bodies, colours included, against pytorch3d.",
+    ),
+    "synthesis": (
+        "benchmarks.synthesis",
+        "Speed of the synthesis in one process, against pytorch3d's rasteriser alone on the same bodies.",
+    ),
+    "pncc": (
+        "benchmarks.pncc",
+        "How much stage 2 uses PNCC: errors with each path's own PNCC image, a sibling's, a blank one, "
+        "another person's.",
+    ),
+    "ablations": (
+        "benchmarks.ablations",
+        "Stage 2's choices under one small budget: trains each variant with several seeds and compares their errors.",
+    ),
+    "tables": (
+        "benchmarks.tables",
+        "The paper's tables 1, 3 and 6 and the running time, on synthetic test people; table 2 is the ablations'.",
+    ),
+    "combining": (
+        "benchmarks.combining",
+        "How much the 2D error counts best beside the score of CEN: the gap that each weight closes on training poses.",
+    ),
+    "methods": (
+        "benchmarks.methods",
+        "HMR, SPIN and MION with one backbone, data and number of steps, on synthetic test people "
+        "(paper, tables 4 to 6).",
+    ),
+    "faults": (
+        "robustness.fault_run",
+        "Hostile input through every public door, and what becomes of it.",
+    ),
+    "kills": (
+        "robustness.kills",
+        "Kill commands at random moments, read every file that they leave, start them again, and compare the results.",
+    ),
+    "memory": (
+        "robustness.memory",
+        "Resident memory over long runs: a training, and the demo on a folder of images.",
+    ),
 }
+
+
+class _BenchmarkParser(OneLineParser):
+    """The parser of one benchmark, which is imported when its options are to be read or shown.
+
+    Args:
+        module: The benchmark's.
+        **options: See ``ArgumentParser``.
+    """
+
+    def __init__(self, *, module: str, **options: Any) -> None:
+        super().__init__(**options)
+        self._module: str | None = module
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        if self._module is not None:
+            importlib.import_module(self._module).add_arguments(self)
+            self._module = None
+        return super().parse_known_args(args, namespace)
+
+
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = OneLineParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--threads", type=int, help="CPU threads of torch")
+    commands = parser.add_subparsers(dest="benchmark", required=True, parser_class=_BenchmarkParser)
+    for name, (module, description) in BENCHMARKS.items():
+        commands.add_parser(name, help=description, module=module)
+    return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the benchmark that the first argument names."""
-    parser = OneLineParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads of torch")
-    commands = parser.add_subparsers(dest="benchmark", required=True)
-    for name, module in BENCHMARKS.items():
-        module.add_arguments(commands.add_parser(name, help=(module.__doc__ or "").split("\n")[0]))
-    args = parser.parse_args(arguments)
+    args = parse_args(arguments)
+    import torch  # seconds, which a wrong option should not cost
+
     threads = torch.get_num_threads()
-    torch.set_num_threads(args.threads)
+    torch.set_num_threads(threads if args.threads is None else args.threads)
     try:
-        BENCHMARKS[args.benchmark].run(args)
+        importlib.import_module(BENCHMARKS[args.benchmark][0]).run(args)
     finally:
         torch.set_num_threads(threads)
 

@@ -11,15 +11,13 @@ set needs, and where to get it: docs/data.md.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from cli import OneLineParser, report_errors
-from mmengine.utils import ProgressBar
+from cli import OneLineParser, report_errors, run_command
 
-from mion_plugin.conversion import OFFICIAL_SETS, convert_official_set
+from mion_plugin.conversion import OFFICIAL_SETS
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -47,39 +45,7 @@ def _sets() -> list[tuple[str, Any]]:
 @report_errors("convert_dataset")
 def main(arguments: list[str] | None = None) -> int:
     """Run the tool; returns the exit code."""
-    args = parse_args(arguments)
-    images = args.data_root / "datasets" / args.dataset
-    archive = args.archive or images
-    out = args.data_root / "preprocessed_datasets"
-    if not archive.is_dir():
-        raise FileNotFoundError(f"{archive} is no folder. The archive: {OFFICIAL_SETS[args.dataset].source}")
-    existing = out / f"{args.dataset}_{args.split}.npz"
-    if existing.exists() and not args.overwrite:
-        print(f"{existing} is there already; --overwrite converts again")
-        return 0
-    bar = ProgressBar(0, start=False, file=sys.stderr)
-
-    def progress(done: int, total: int) -> None:
-        if bar.task_num != total:
-            bar.task_num = total
-            bar.start()
-        if done - bar.completed >= max(1, total // 200) or done == total > bar.completed:  # printing takes time
-            bar.update(done - bar.completed)
-
-    outcome = convert_official_set(args.dataset, args.split, archive, out, progress, **_options(args))
-    sys.stderr.write("\n")
-    for reason, count in outcome.left_out.items():
-        print(f"left out {count} {reason}", file=sys.stderr)
-    print(f"wrote {outcome.path}: {outcome.num_people} people")
-    if not (images.exists() and archive.samefile(images)):
-        print(f"the configs look for the images in {images}: ln -s {os.path.abspath(archive)} {images}")
-    return 0
-
-
-def _options(args: argparse.Namespace) -> dict[str, Any]:
-    """What was asked for beyond the defaults."""
-    given = {"extract": args.extract_frames or None, "frame_step": args.frame_step, "mosh": args.mosh}
-    return {name: value for name, value in given.items() if value is not None}
+    return run_command("convert_dataset", parse_args(arguments))
 
 
 if __name__ == "__main__":

@@ -12,18 +12,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from cli import OneLineParser, report_errors
-from mmengine.utils import ProgressBar
+from cli import OneLineParser, report_errors, run_command
 
-from mion_plugin.candidates.splits import TEST_FRACTION
-from mion_plugin.datasets.human_data import load_human_data
-from mion_plugin.datasets.transforms.loading import read_image
-from mion_plugin.geometry.camera import IMAGE_SIZE
-from mion_plugin.synthesis.writing import SetSettings, write_set
-from mion_plugin.visualization.contact_sheet import contact_sheet
-from mion_plugin.visualization.pictures import save_picture
-
-SHEET_IMAGES = 64
+from mion_plugin.constants import IMAGE_SIZE, TEST_FRACTION
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -51,42 +42,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 @report_errors("synthesize")
 def main(arguments: list[str] | None = None) -> int:
     """Run the tool; returns the exit code."""
-    args = parse_args(arguments)
-    settings = SetSettings(
-        num_images=args.num_images,
-        split=args.split,
-        seed=args.seed,
-        image_size=args.image_size,
-        pool=args.pool,
-        test_clips=None if args.test_clips is None else tuple(args.test_clips),
-        test_fraction=args.test_fraction,
-        split_seed=args.split_seed,
-        backgrounds=args.backgrounds,
-        skins=args.skins,
-        body_model=args.body_model,
-        augment=args.augment,
-        detected_noise=args.detected_noise,
-    )
-    bar = ProgressBar(settings.num_images, file=sys.stderr)
-
-    def progress(done: int) -> None:
-        if done > bar.completed:
-            bar.update(done - bar.completed)
-
-    path = write_set(settings, args.out, args.workers, progress)
-    sys.stderr.write("\n")
-    print(f"wrote {path}")
-    if args.contact_sheet is not None:
-        write_contact_sheet(path, args.contact_sheet)
-        print(f"wrote {args.contact_sheet}")
-    return 0
-
-
-def write_contact_sheet(annotations: Path, file: Path) -> None:
-    """The first images of a written set on one picture."""
-    names = load_human_data(annotations).require("image_path")[:SHEET_IMAGES]
-    images = [read_image(annotations.parent / name) for name in names]
-    save_picture(contact_sheet(images), file)
+    return run_command("synthesize", parse_args(arguments))
 
 
 if __name__ == "__main__":

@@ -9,17 +9,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
-import torch
-from cli import OneLineParser, add_common_arguments, add_hook, launched, load_config, report_errors
-from mmengine.config import Config
-from mmengine.registry import OPTIMIZERS
-from mmengine.runner import Runner
-
-from mion_plugin.engine.checkpoints import prepare_checkpoints, remove_partial_checkpoints
+from cli import OneLineParser, add_common_arguments, report_errors, run_command
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -40,73 +31,10 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def make_config(args: argparse.Namespace) -> Config:
-    """The config with the command line's changes."""
-    cfg = load_config(args)
-    _check_optimizer(cfg)
-    if args.amp:
-        if not torch.cuda.is_available():
-            raise ValueError("--amp needs a GPU; on a CPU set model.bfloat16_features=True in the config instead")
-        cfg.optim_wrapper.type = "AmpOptimWrapper"
-        cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
-    if args.auto_scale_lr:
-        if "base_batch_size" not in cfg.get("auto_scale_lr", {}):
-            raise ValueError(f"--auto-scale-lr: {args.config} has no auto_scale_lr.base_batch_size")
-        cfg.auto_scale_lr.enable = True
-    if args.resume is not None:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == "auto" else args.resume
-        if cfg.load_from is not None and not Path(cfg.load_from).is_file():
-            raise FileNotFoundError(f"--resume: checkpoint {cfg.load_from} does not exist")
-    if cfg.get("resume"):
-        add_hook(cfg, "mion.FittingCheckpointHook", source=cfg.load_from or f"the latest checkpoint in {cfg.work_dir}")
-    return cfg
-
-
-def _check_optimizer(cfg: Config) -> None:
-    """mmengine looks at the class before it asks whether there is one."""
-    optimizer = (cfg.get("optim_wrapper") or {}).get("optimizer", {})
-    if not isinstance(optimizer, dict):
-        raise ValueError(f"optim_wrapper.optimizer is {optimizer!r}, expected a dict")
-    name = optimizer.get("type")
-    if isinstance(name, str) and OPTIMIZERS.get(name) is None:
-        raise ValueError(f"optim_wrapper.optimizer.type {name}: no such optimizer is registered")
-
-
-def _advise_on_bfloat16(cfg: Config) -> None:
-    """Say which options of the config slow a CPU down that has to emulate bfloat16."""
-    if torch.cuda.is_available() or torch.backends.cpu.get_cpu_capability() != "AVX2":
-        return
-    options = [f"{name}=False" for name in _switched_on(cfg.get("model"), "model", "bfloat16")]
-    if options:
-        print(
-            "train.py: this CPU has no instructions for bfloat16; the training is several times as fast with "
-            f"--cfg-options {' '.join(options)}",
-            file=sys.stderr,
-        )
-
-
-def _switched_on(part: Any, name: str, prefix: str) -> Iterator[str]:
-    """Dotted names, below ``name``, of the options that are True and begin so."""
-    if not isinstance(part, dict):
-        return
-    for key, value in part.items():
-        if key.startswith(prefix) and value is True:
-            yield f"{name}.{key}"
-        yield from _switched_on(value, f"{name}.{key}", prefix)
-
-
 @report_errors("train.py")
 def main(arguments: list[str] | None = None) -> int:
     """Train; 2 on bad input."""
-    args = parse_args(arguments)
-    prepare_checkpoints()
-    with launched(args):
-        cfg = make_config(args)
-        remove_partial_checkpoints(cfg.work_dir)
-        _advise_on_bfloat16(cfg)
-        Runner.from_cfg(cfg).train()
-    return 0
+    return run_command("train", parse_args(arguments))
 
 
 if __name__ == "__main__":

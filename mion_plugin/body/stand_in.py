@@ -16,11 +16,10 @@ import numpy as np
 
 from mion_plugin.body import stand_in_codec as codec
 from mion_plugin.body.arrays import NUM_FACES, NUM_VERTICES, BodyArrays
+from mion_plugin.constants import STAND_IN_GENDERS, STAND_IN_PATH
 from mion_plugin.files.atomic import atomic_path
 
-STAND_IN_PATH = Path(__file__).parent / "data" / "stand_in_body.npz"
 FORMAT_VERSION = 1
-STAND_IN_GENDERS = ("neutral", "male", "female")
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from mion_plugin.candidates.pool import CandidatePool
+from mion_plugin.constants import TEST_FRACTION
 
-TEST_FRACTION = 0.2
 # Subject and trial at the start of a file name: 01_02.amc, 001_02.bvh and 1_2_cmu_10fps.npz are one recording.
 _CMU_TRIAL = re.compile(r"^0*(\d{1,3})_0*(\d{1,2})(?!\d)")
 # IsaacGym's AMP clips were retargeted from CMU trials without saying which; they and the trials that it ships beside

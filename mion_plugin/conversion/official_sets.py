@@ -1,4 +1,4 @@
-"""The data sets that can be converted: their splits, files and sources."""
+"""Converting a data set's archive, whichever it is."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mion_plugin.conversion.catalogue import OFFICIAL_SETS
 from mion_plugin.conversion.coco import convert_coco
 from mion_plugin.conversion.leeds import convert_lsp, convert_lspet
 from mion_plugin.conversion.mpii import convert_mpii
@@ -18,73 +19,17 @@ from mion_plugin.conversion.through_mmhuman3d import convert_h36m, convert_mpi_i
 from mion_plugin.conversion.up3d import convert_up3d
 from mion_plugin.files import remove_leftovers
 
-
-@dataclass(frozen=True)
-class OfficialSet:
-    """A data set as its authors hand it out.
-
-    Attributes:
-        convert: ``(archive, split, **options, progress=...)`` to ``People`` or the keys of a HumanData file.
-        splits: What can be converted; the file is ``{name}_{split}.npz``.
-        source: Where the archive comes from.
-        options: Keyword arguments of ``convert`` besides ``progress``.
-    """
-
-    convert: Callable[..., People | dict[str, Any]]
-    splits: tuple[str, ...]
-    source: str
-    options: tuple[str, ...] = ()
-
-
-OFFICIAL_SETS: dict[str, OfficialSet] = {
-    "h36m": OfficialSet(
-        convert_h36m,
-        ("train", "mosh_train", "valid_protocol1", "valid_protocol2"),
-        "register at vision.imar.ro/human3.6m; metadata.xml comes with the site's code",
-        ("mosh", "extract"),
-    ),
-    "pw3d": OfficialSet(
-        convert_pw3d,
-        ("train", "validation", "test"),
-        "virtualhumans.mpi-inf.mpg.de/3DPW: sequenceFiles.zip and imageFiles.zip",
-    ),
-    "mpi_inf_3dhp": OfficialSet(
-        convert_mpi_inf_3dhp,
-        ("train",),
-        "vcai.mpi-inf.mpg.de/3dhp-dataset: its script get_dataset.sh",
-        ("extract",),
-    ),
-    "coco": OfficialSet(
-        convert_coco,
-        ("2014_train", "2014_val"),
-        "cocodataset.org: train2014.zip, annotations_trainval2014.zip",
-    ),
-    "mpii": OfficialSet(
-        convert_mpii,
-        ("train",),
-        "human-pose.mpi-inf.mpg.de: mpii_human_pose_v1.tar.gz and mpii_human_pose_v1_u12_2.zip",
-    ),
-    "lsp": OfficialSet(
-        convert_lsp,
-        ("train", "test"),
-        "sam.johnson.io/research/lsp.html: lsp_dataset_original.zip for training, lsp_dataset.zip for testing",
-    ),
-    "lspet": OfficialSet(
-        convert_lspet,
-        ("train",),
-        "datasets.d2.mpi-inf.mpg.de/hr-lspet/hr-lspet.zip, or sam.johnson.io/research/lspet.html",
-    ),
-    "up3d": OfficialSet(
-        convert_up3d,
-        ("train", "val", "trainval", "test"),
-        "files.is.tuebingen.mpg.de/classner/up: the archive up-3d",
-    ),
-    "surreal": OfficialSet(
-        convert_surreal,
-        tuple(f"{mode}_run{run}" for mode in ("train", "val", "test") for run in range(3)),
-        "di.ens.fr/willow/research/surreal/data: accept the licence to get a password",
-        ("frame_step", "extract"),
-    ),
+# ``(archive, split, **options, progress=...)`` to ``People`` or the keys of a HumanData file.
+_CONVERTERS: dict[str, Callable[..., People | dict[str, Any]]] = {
+    "h36m": convert_h36m,
+    "pw3d": convert_pw3d,
+    "mpi_inf_3dhp": convert_mpi_inf_3dhp,
+    "coco": convert_coco,
+    "mpii": convert_mpii,
+    "lsp": convert_lsp,
+    "lspet": convert_lspet,
+    "up3d": convert_up3d,
+    "surreal": convert_surreal,
 }
 
 
@@ -136,7 +81,7 @@ def convert_official_set(
         raise ValueError(f"{name} takes no {', '.join(unknown)}")
     path = out / f"{name}_{split}.npz"
     remove_leftovers(path)
-    convert = partial(official.convert, **options)
+    convert = partial(_CONVERTERS[name], **options)
     try:
         converted = convert(archive, split, progress=progress)
         content = converted.content() if isinstance(converted, People) else converted

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mion_plugin.constants import EXPORT_FORMATS as FORMATS
 from mion_plugin.files import atomic_path
 
-FORMATS = {"onnx": ".onnx", "torch": ".pt2"}  # format -> ending
 _MOST = 4096  # of a free dimension
 REMEDY = "pip install 'mion-plugin[export]'"
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mion_plugin.constants import IMAGE_SIZE
+
 FOCAL_LENGTH = 5000.0  # px on the 224 crop; SPIN's and mmhuman3d's convention
-IMAGE_SIZE = 224  # px, side of the square crop
 
 
 def project(points: Tensor, focal_length: float | Tensor, principal_point: tuple[float, float] | Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-Callback = Callable[[ModuleType], None]
+Callback = Callable[[ModuleType], object]
 
 
 def after_import(name: str, callback: Callback) -> None:

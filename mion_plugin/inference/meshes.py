@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mion_plugin.constants import MESH_FORMATS as FORMATS
 from mion_plugin.files import atomic_path
 from mion_plugin.rendering.shading import vertex_normals
 
-FORMATS = ("obj", "glb", "ply")
 _TO_Y_UP = np.array([1.0, -1.0, -1.0], dtype=np.float32)
 _GLB_JSON, _GLB_BINARY = 0x4E4F534A, 0x004E4942  # "JSON", "BIN\0"
 _FLOAT, _UINT = 5126, 5125  # glTF's component types

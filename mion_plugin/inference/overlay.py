@@ -8,11 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mion_plugin.constants import OVERLAY_CAMERAS
 from mion_plugin.inference.results import PersonBodies
 from mion_plugin.visualization.image_overlay import PlacedBody, overlay_bodies
 from mion_plugin.visualization.views import draw_views, path_color
-
-CAMERAS = ("crop", "image")
 
 
 def draw_people(image: np.ndarray, people: Sequence[PersonBodies], faces: Tensor, camera: str = "crop") -> np.ndarray:
@@ -31,8 +30,8 @@ def draw_people(image: np.ndarray, people: Sequence[PersonBodies], faces: Tensor
     Raises:
         ValueError: An unknown camera.
     """
-    if camera not in CAMERAS:
-        raise ValueError(f"camera is {camera!r}, expected one of {', '.join(CAMERAS)}")
+    if camera not in OVERLAY_CAMERAS:
+        raise ValueError(f"camera is {camera!r}, expected one of {', '.join(OVERLAY_CAMERAS)}")
     return overlay_bodies(image, [_place(person, camera) for person in people], faces)
 
 

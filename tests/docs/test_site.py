@@ -12,6 +12,7 @@ import model_cost
 import numpy as np
 import pytest
 import yaml
+from commands import model_cost as cost_of_models
 from PIL import Image
 from support.page_code import code_blocks, run_page
 
@@ -149,24 +150,24 @@ def test_the_computed_costs_are_those_of_the_tool():
     table = (DOCS / "training.md").read_text()
     for name in ("mrt_tiny_synthetic", "cen_tiny_synthetic"):
         kind = "mion.MRT" if name.startswith("mrt") else "mion.CEN"
-        network = model_cost.build_networks(ROOT / "configs" / "mion" / f"{name}.py")[kind]
-        cost = model_cost.measure(network)
+        network = cost_of_models.build_networks(ROOT / "configs" / "mion" / f"{name}.py")[kind]
+        cost = cost_of_models.measure(network)
         row = f"| {cost.parameters / 1e6:.2f} | {cost.image_flops / 1e9:.2f} + {cost.path_flops / 1e9:.2f} |"
         assert f"| {name} | {kind} {row}" in table
-    paper = model_cost.build_networks(ROOT / "configs" / "mion" / "cen_r34_224.py")["mion.CEN"]
+    paper = cost_of_models.build_networks(ROOT / "configs" / "mion" / "cen_r34_224.py")["mion.CEN"]
     assert f"| {sum(parameter.numel() for parameter in paper.parameters()) / 1e6:.2f} | " in table
 
 
 def test_the_cost_of_a_linear_layer_is_counted_right():
     """The counter that the tool relies on: a multiplication with its addition is two operations."""
-    network = model_cost.build_networks(ROOT / "configs" / "mion" / "mrt_tiny_synthetic.py")["mion.MRT"]
+    network = cost_of_models.build_networks(ROOT / "configs" / "mion" / "mrt_tiny_synthetic.py")["mion.MRT"]
     encoder = network.network.transformer.encoder[0]
     tokens, width, hidden = 49, 144, 512
     expected = 2 * (4 * tokens * width**2 + 2 * tokens * width * hidden + 2 * tokens**2 * width)
-    with model_cost.FlopCounterMode(
-        display=False, custom_mapping={model_cost._CPU_ATTENTION: model_cost._attention_flops}
+    with cost_of_models.FlopCounterMode(
+        display=False, custom_mapping={cost_of_models._CPU_ATTENTION: cost_of_models._attention_flops}
     ) as counter:
-        encoder(model_cost.torch.zeros(1, tokens, width, requires_grad=True))
+        encoder(cost_of_models.torch.zeros(1, tokens, width, requires_grad=True))
     assert counter.get_total_flops() == expected
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import itertools
 import sys
 import tempfile
@@ -74,6 +75,7 @@ def _seeds(folder: Path, seed: int) -> Seeds:
     with contextlib.suppress(ImportError):  # an extra that is not installed is an error line of the tool
         for name in _TOOLS:
             tool(name)
+            importlib.import_module(f"commands.{name}")
     return Seeds(folder, seed)
 
 

@@ -64,7 +64,8 @@ class KilledCommand:
     first: str = "*"
 
     def main(self) -> Callable[[list[str]], int]:
-        """The tool's ``main``."""
+        """The tool's ``main``, with what it imports."""
+        importlib.import_module(f"commands.{self.tool}")
         return importlib.import_module(self.tool).main
 
     def arguments(self, inputs: Path, out: Path) -> list[str]:

@@ -90,7 +90,13 @@ def _write_photographs(inputs: Path, steps: int) -> None:
     write_coco(PersonBoxes(tuple(names)), inputs / "people.json", found, settings="", min_score=0.0)
 
 
+def _main(tool: str) -> Callable[[list[str]], int]:
+    """A tool's ``main``, with what it imports."""
+    importlib.import_module(f"commands.{tool}")
+    return importlib.import_module(tool).main
+
+
 RUNS: dict[str, LongRun] = {
-    "training": LongRun(lambda: importlib.import_module("train").main, _train, _steps_logged),
-    "demo images": LongRun(lambda: importlib.import_module("demo").main, _demo, _pictures_written, _write_photographs),
+    "training": LongRun(lambda: _main("train"), _train, _steps_logged),
+    "demo images": LongRun(lambda: _main("demo"), _demo, _pictures_written, _write_photographs),
 }

@@ -9,6 +9,7 @@ import sys
 import app as tool
 import numpy as np
 import pytest
+from commands.app import SILENT
 from demos.uploads import MAX_SIDE, read_upload
 from PIL import Image
 from support.web_page import Visitor, chromium, served
@@ -211,7 +212,7 @@ def test_its_files_are_gone_when_it_ends(server):
 @pytest.fixture(autouse=True)
 def same_environment(monkeypatch):
     """Let what the tool sets for itself end with the test."""
-    for name in (*tool.SILENT, "GRADIO_TEMP_DIR"):
+    for name in (*SILENT, "GRADIO_TEMP_DIR"):
         monkeypatch.setenv(name, "")
     handler = signal.getsignal(signal.SIGTERM)
     yield

@@ -8,6 +8,7 @@ import pytest
 import torch
 import train as train_tool
 from cli import report_errors
+from commands.train import make_config
 from support.real_layout import make_annotations, write_photograph, write_pool
 from torch._utils import ExceptionWrapper
 
@@ -254,4 +255,4 @@ class TestConfigs:
     def test_variables_are_free(self, project):
         with project.config.open("a") as config:
             config.write("my_learning_rate = 1e-3\ntrain_pipeline = []\n")
-        assert "my_learning_rate" in train_tool.make_config(train_tool.parse_args([str(project.config)]))
+        assert "my_learning_rate" in make_config(train_tool.parse_args([str(project.config)]))

@@ -3,7 +3,8 @@
 import argparse
 
 import pytest
-from cli import OneLineParser, load_config, report_errors
+from cli import OneLineParser, report_errors
+from launching import load_config
 
 CONFIG = "model = dict(type='mion.MION')\n"
 

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 import train as train_tool
+from mmengine.runner import Runner
 
 # `import test` would be Python's own package of that name
 _SPEC = importlib.util.spec_from_file_location("test_tool", Path(train_tool.__file__).with_name("test.py"))
@@ -133,7 +134,7 @@ def test_advises_a_cpu_without_bfloat16_instructions(monkeypatch, capsys, tmp_pa
     """The options it names are those of the config, and it is silent where there is nothing to gain."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: capability)
-    monkeypatch.setattr(train_tool.Runner, "from_cfg", lambda cfg: SimpleNamespace(train=lambda: None))
+    monkeypatch.setattr(Runner, "from_cfg", lambda cfg: SimpleNamespace(train=lambda: None))
     cfg_options = ["--cfg-options", *options] if options else []
     assert train_tool.main([CEN_CONFIG, "--work-dir", str(tmp_path), *cfg_options]) == 0
     printed = capsys.readouterr().err

@@ -5,14 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mmengine.config import Config
-
-from mion_plugin.files.configs import read_config
-from mion_plugin.inference import find_by_detector, find_in_file
-from mion_plugin.inference.detectors import choose_detector
-from mion_plugin.inference.frames import PeopleFinder
-from mion_plugin.models import load_model_config, shipped_stage
-
 
 def add_people_arguments(group: argparse._ArgumentGroup) -> None:
     """Where people and their 2D keypoints come from."""
@@ -30,45 +22,3 @@ def add_model_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--pool", type=Path, help="candidate pool; default: the one that comes with the package")
     group.add_argument("--device", help="cpu, cuda, cuda:1; default: a GPU where there is one")
     group.add_argument("--amp", action="store_true", help="run the networks in mixed precision")
-
-
-def last_stage(args: argparse.Namespace, wanted: int | None = None) -> int:
-    """The last stage to run: the one wanted, else all of a user's model, else all that are trained in the package.
-
-    Raises:
-        ValueError: Weights without their config.
-    """
-    if args.checkpoint is not None and args.config is None:
-        raise ValueError(f"--checkpoint {args.checkpoint} needs --config, which says of what model")
-    return wanted or (shipped_stage() if args.config is None else 3)
-
-
-def choose_finder(args: argparse.Namespace) -> PeopleFinder:
-    """Where people come from."""
-    if args.keypoints is not None:
-        return find_in_file(args.keypoints)
-    return find_by_detector(choose_detector(args.pose_config, args.pose_checkpoint, args.device or "cpu"))
-
-
-def make_config(args: argparse.Namespace, stage: int) -> Config:
-    """The model's config with the command line's changes.
-
-    Raises:
-        FileNotFoundError: No such config, or the package holds no weights for the stage.
-        ValueError: The config cannot be read, or its model is no ``mion.MION``.
-    """
-    cfg = load_model_config(stage=stage) if args.config is None else read_config(args.config)
-    if not isinstance(cfg.get("model"), dict) or cfg.model.get("type") != "mion.MION":
-        raise ValueError(f"config {args.config}: its model is no mion.MION")
-    if stage == 2:
-        cfg.model.update(cen=None, cen_checkpoint=None, selection="first")
-    if args.num_candidates is not None:
-        cfg.model.num_candidates = args.num_candidates
-    selector = cfg.model.setdefault("selector", dict(type="mion.CandidateSelector"))
-    if args.pool is not None:
-        selector.pool = str(args.pool)
-    if args.body_model is not None:
-        network = cfg.model.refiner.get("network", cfg.model.refiner)
-        network.body = dict(type="mion.SMPLBody", model_path=str(args.body_model))
-        selector.body_model = str(args.body_model)
-    return cfg

@@ -1,0 +1,31 @@
+"""Imports everything that is registered: what the registries import when something is first looked up in them."""
+
+from mion_plugin import (
+    baselines,
+    body,
+    candidates,
+    consistency,
+    datasets,
+    engine,
+    evaluation,
+    mion,
+    refinement,
+    rendering,
+    synthesis,
+    visualization,
+)
+
+__all__ = [
+    "baselines",
+    "body",
+    "candidates",
+    "consistency",
+    "datasets",
+    "engine",
+    "evaluation",
+    "mion",
+    "refinement",
+    "rendering",
+    "synthesis",
+    "visualization",
+]

@@ -1,0 +1,16 @@
+"""What the tools' options may be, and their defaults.
+
+They stand apart from the modules that they belong to, and which name them too, because importing those takes seconds.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+IMAGE_SIZE = 224  # px, side of the square crop
+TEST_FRACTION = 0.2  # share of the recordings whose poses are for tests
+MESH_FORMATS = ("obj", "glb", "ply")
+OVERLAY_CAMERAS = ("crop", "image")
+EXPORT_FORMATS = {"onnx": ".onnx", "torch": ".pt2"}  # format -> ending
+STAND_IN_PATH = Path(__file__).parent / "body" / "data" / "stand_in_body.npz"
+STAND_IN_GENDERS = ("neutral", "male", "female")

@@ -1,0 +1,65 @@
+"""Serving the web page."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+from demos.chosen import choose_finder, last_stage, make_config
+
+from mion_plugin.inference import MIONInferencer
+
+MAX_UPLOAD = "100mb"
+# Gradio and the hub client that it imports would report their use.
+SILENT = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "1"}
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve the page; returns the exit code."""
+    warnings.filterwarnings("ignore", module=r"google\.protobuf")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the folder is removed then, too
+    with tempfile.TemporaryDirectory(prefix="mion_app_", ignore_cleanup_errors=True) as folder:
+        serve(args, Path(folder))
+    return 0
+
+
+def serve(args: argparse.Namespace, folder: Path) -> None:
+    """Show the page until the process is told to end.
+
+    Args:
+        args: Of the command line.
+        folder: For the page's files.
+
+    Raises:
+        ImportError: Gradio is not installed.
+        OSError: The port is taken.
+    """
+    os.environ.update(SILENT, GRADIO_TEMP_DIR=str(folder))  # Gradio reads them when it is imported
+    try:
+        from demos import page
+    except ImportError as error:
+        raise ImportError(f"the web page needs gradio ({error}): pip install 'mion-plugin[app]'") from error
+    find = choose_finder(args)
+    config = make_config(args, max(2, last_stage(args)))
+    inferencer = MIONInferencer(config, args.checkpoint, device=args.device, amp=args.amp)
+    blocks = page.build_page(inferencer, find, folder)
+    blocks.launch(
+        server_name=args.host,
+        server_port=args.port,
+        share=False,
+        quiet=True,
+        prevent_thread_lock=True,
+        run_history=False,
+        enable_monitoring=False,
+        footer_links=[],
+        max_file_size=MAX_UPLOAD,
+        theme=page.THEME,
+        css=page.CSS,
+    )
+    print(f"open {blocks.local_url}", flush=True)
+    blocks.block_thread()

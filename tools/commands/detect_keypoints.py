@@ -1,0 +1,112 @@
+"""Detecting people's keypoints with a network of mmpose."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import torch
+from mmengine.utils import ProgressBar
+
+from mion_plugin.detection.detection_run import Detections, check_pace, check_same, detect_people
+from mion_plugin.detection.keypoint_files import (
+    SUFFIXES,
+    add_to_human_data,
+    stored_settings,
+    write_coco,
+    write_human_data,
+)
+from mion_plugin.detection.mmpose_estimator import (
+    build_mmpose_estimator,
+    default_checkpoint,
+    find_config,
+)
+from mion_plugin.detection.person_boxes import PersonBoxes, boxes_of_coco, boxes_of_human_data, boxes_of_images
+from mion_plugin.detection.pose_checkpoint import fetch_checkpoint, load_pose_weights
+from mion_plugin.files import remove_leftovers
+
+
+def run(args: argparse.Namespace) -> int:
+    """Detect, write and report; returns the exit code."""
+    if args.out.suffix not in SUFFIXES:
+        raise ValueError(f"--out {args.out}, expected a name that ends in {' or '.join(SUFFIXES)}")
+    check_pace(args.batch_size, args.workers)
+    people, image_root = read_people(args)
+    written = detect(people, image_root, args)
+    print(f"{'wrote' if written else 'already complete:'} {args.out}: {len(people)} people")
+    return 0
+
+
+def read_people(args: argparse.Namespace) -> tuple[PersonBoxes, Path]:
+    """Whose keypoints to detect, and the folder of the images."""
+    if args.images is not None:
+        return boxes_of_images(args.images).scaled(args.box_scale), args.images
+    read, file = (boxes_of_coco, args.coco) if args.coco is not None else (boxes_of_human_data, args.human_data)
+    return read(file).scaled(args.box_scale), args.image_root or file.parent
+
+
+def describe_run(people: PersonBoxes, config: Path, weights: Path, args: argparse.Namespace) -> str:
+    """What decides the result, as JSON."""
+    told = {
+        "mmpose": metadata.version("mmpose"),
+        "config": config.name,
+        "checkpoint": weights.name,
+        "sha256": hash_file(weights)[:16],
+        "people": people.digest(),
+    }
+    return json.dumps(told | ({"min_score": args.min_score} if args.out.suffix == ".json" else {}), sort_keys=True)
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file."""
+    told = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            told.update(block)
+    return told.hexdigest()
+
+
+def write_result(people: PersonBoxes, found: Detections, settings: str, args: argparse.Namespace) -> None:
+    """Write ``--out``."""
+    if args.out.suffix == ".json":
+        write_coco(people, args.out, found, settings, args.min_score)
+    elif args.human_data is not None:
+        add_to_human_data(args.human_data, args.out, found, settings)
+    else:
+        write_human_data(people, args.out, found, settings)
+
+
+def detect(people: PersonBoxes, image_root: Path, args: argparse.Namespace) -> bool:
+    """Detect and write; False where an earlier run has done so."""
+    config = find_config(args.config)
+    weights = fetch_checkpoint(args.checkpoint or default_checkpoint(args.config))
+    settings = describe_run(people, config, weights, args)
+    pieces = args.out.with_name(f".{args.out.name}_pieces")
+    if args.out.exists():
+        check_same(stored_settings(args.out), settings, args.out)
+        shutil.rmtree(pieces, ignore_errors=True)  # of a run that was killed before it could
+        return False
+    remove_leftovers(args.out)
+    device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    estimator = build_mmpose_estimator(config, device)
+    load_pose_weights(estimator.model, weights)
+    bar = ProgressBar(len(people), file=sys.stderr)
+    found = detect_people(
+        people,
+        image_root,
+        estimator,
+        pieces,
+        settings,
+        args.batch_size,
+        args.workers,
+        progress=lambda done: bar.update(done - bar.completed),
+    )
+    sys.stderr.write("\n")
+    write_result(people, found, settings, args)
+    shutil.rmtree(pieces)
+    return True

@@ -1,0 +1,81 @@
+"""Exporting the networks of a model, each file checked against the network."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mion_plugin.bodies import Bodies
+from mion_plugin.demo_data import KEYPOINTS, PHOTO
+from mion_plugin.export import (
+    FORMATS,
+    ConsistencyExport,
+    RefinementExport,
+    consistency_inputs,
+    refinement_inputs,
+    write_network,
+)
+from mion_plugin.export.files import Exportable
+from mion_plugin.files import atomic_path
+from mion_plugin.inference import MIONInferencer
+from mion_plugin.inference.people import list_photographs
+from mion_plugin.mion import MultiInitializationOptimizationNetwork
+from mion_plugin.samples import input_keypoints
+
+COPIES = 2  # of the photograph: torch.export takes a batch of one for a constant
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export; returns the exit code."""
+    args.out.mkdir(parents=True, exist_ok=True)  # before minutes of work
+    warnings.filterwarnings("ignore", module=r"torch|onnx|copyreg")  # of the exporters about themselves
+    config = None if args.config is None else str(args.config)
+    inferencer = MIONInferencer(config, args.checkpoint, device="cpu")
+    described = {}
+    for name, (network, inputs) in networks(inferencer).items():
+        differences = {}
+        for kind in args.formats:
+            path = args.out / f"{name}{FORMATS[kind]}"
+            differences[kind] = write_network(network, inputs, path, kind, args.tolerance)
+            print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, differs by at most {differences[kind]:.1e}")
+        described[name] = describe(network, inputs, differences)
+    camera = inferencer.model.camera
+    described["camera"] = {"image_size": camera.image_size, "focal_length": camera.focal_length}
+    with atomic_path(args.out / "export.json") as temporary:
+        temporary.write_text(json.dumps(described, indent=1))
+    return 0
+
+
+@torch.no_grad()
+def networks(inferencer: MIONInferencer) -> dict[str, tuple[Exportable, dict[str, Tensor]]]:
+    """The model's networks, with example inputs from the photograph that comes with the package."""
+    model = inferencer.model
+    if not isinstance(model, MultiInitializationOptimizationNetwork):
+        raise ValueError(f"the config's model is a {type(model).__name__}, expected a mion.MION")
+    if model.selector is None:
+        raise ValueError("the config's model has no selector to find candidates for example inputs")
+    photographs = list_photographs([PHOTO] * COPIES)
+    batch = next(inferencer.preprocess(photographs, batch_size=COPIES, keypoints2d=KEYPOINTS))
+    image = torch.stack(batch["inputs"])
+    keypoints2d = input_keypoints(batch["data_samples"], model.keypoints2d_convention, image.device)
+    refinement: Any = RefinementExport(model.refiner)
+    inputs = refinement_inputs(model.refiner, image, model.selector(keypoints2d), keypoints2d)
+    found = {"mrt": (refinement, inputs)}
+    if model.cen is not None:
+        consistency: Any = ConsistencyExport(model.cen)
+        found["cen"] = (consistency, consistency_inputs(model.cen, image, Bodies(*refinement(**inputs))))
+    return found
+
+
+def describe(network: Exportable, inputs: dict[str, Tensor], differences: dict[str, float]) -> dict[str, Any]:
+    """What is needed to run a file, ready for JSON: free dimensions by name, the others by size."""
+    shapes = {}
+    for name, value in inputs.items():
+        free = network.input_dims[name]
+        shapes[name] = [*free, *value.shape[len(free) :]]
+    return {"inputs": shapes, "outputs": list(network.output_names), "largest_difference": differences}
