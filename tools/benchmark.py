@@ -17,6 +17,7 @@ from benchmarks import (
     methods,
     pncc,
     rasterizer,
+    real,
     selection,
     synthesis,
     tables,
@@ -35,6 +36,7 @@ BENCHMARKS = {
     "faults": faults,
     "kills": kills,
     "memory": memory,
+    "real": real,
 }
 
 
