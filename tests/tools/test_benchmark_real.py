@@ -228,7 +228,7 @@ def test_cameras_that_were_looked_at_are_not_looked_at_again(tmp_path, monkeypat
 def test_the_silhouette_lies_where_its_crop_does():
     mask = np.zeros((detection.MASK_SIZE,) * 2, bool)
     mask[:, : detection.MASK_SIZE // 2] = True  # left half of a crop of 40 pixels around (50, 30)
-    inside = pictures.silhouette(mask, np.array([50.0, 30.0, 40.0]), (60, 100))
+    inside = pictures.silhouette(mask, np.array([50.0, 30.0, 40.0]), 60, 100)
     assert inside.shape == (60, 100)
     assert inside[12:48, 32:50].all()
     assert not inside[:, :30].any()

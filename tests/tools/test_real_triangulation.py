@@ -7,9 +7,19 @@ import numpy as np
 import pytest
 from benchmarks.real import joints
 from benchmarks.real.calibration import Camera
+from benchmarks.real.detection import Detections
+from benchmarks.real.methods import Answers, MeanBody, MediaPipe
+from benchmarks.real.pictures import PICTURES
+from benchmarks.real.report import Findings, report
+from benchmarks.real.scene import reconstruct
+from benchmarks.real.scoring import row_errors
 from benchmarks.real.synchronisation import Alignment, align, resample
 from benchmarks.real.triangulation import reprojection_errors, triangulate, triangulate_robustly
 from benchmarks.real.truth import PIXEL_CENTRE, Truth, exact_keypoints, find_truth, smooth, without_swaps
+from benchmarks.real.views import DETECTED, make_views
+
+from mion_plugin.datasets.coco import CocoPerson
+from mion_plugin.inference.cropping import keypoint_box, place_crop
 
 FRAMES, RATE = 60, 60.0
 
@@ -143,3 +153,38 @@ def test_exchanged_sides_are_noticed():
     straight = without_swaps(truth, seen)
     assert not straight[2, 30]
     assert straight.sum() == straight.size - 1
+
+
+def detect_perfectly(camera, points):
+    """Detections whose 3D landmarks are the truth, as a camera sees it that looks at the middle of the crop."""
+    keypoints2d = see([camera], points)[0] + np.array([PIXEL_CENTRE, PIXEL_CENTRE, 0.0])
+    middles = [place_crop(CocoPerson(one, keypoint_box(one))).center for one in keypoints2d]
+    turned = [
+        camera.looking_at(middle) @ in_camera.T
+        for middle, in_camera in zip(middles, camera.to_camera(points), strict=True)
+    ]
+    masks, crops = np.zeros((FRAMES, 4, 4), bool), np.zeros((FRAMES, 3))
+    return Detections(keypoints2d, np.stack(turned).transpose(0, 2, 1), masks, crops)
+
+
+def test_from_detections_to_the_page():
+    cameras, points = make_cameras(), moving_man(np.arange(FRAMES))
+    detections = [detect_perfectly(camera, points) for camera in cameras]
+    detections[1].keypoints2d[30] = 0  # nobody
+    scene = reconstruct(cameras, detections)
+    assert scene.swapped == 0
+    assert max(scene.floor) < 1
+    views = make_views(scene.truth, detections, every=10)
+    assert len(views[DETECTED].people) == 4 * 6 - 1
+    errors = {}
+    for source, one in views.items():
+        paths = one.truth[:, None] + np.array([0.01, 0.02, 0.03])[:, None, None] * np.array([0.0, 0.0, 1.0])
+        rules = {"first": np.tile(np.arange(3.0), (len(paths), 1))}
+        answers = [Answers(paths, rules, compared=True), *MediaPipe().answer(one, []), *MeanBody().answer(one, [])]
+        errors[source] = dict.fromkeys(PICTURES, row_errors(answers, one.truth))
+        assert errors[source]["image"]["MediaPipe's world landmarks"]["MPJPE"].max() < 10  # what smoothing costs
+    text = report(Findings(errors, views[DETECTED].frames // 10, 10, 1, scene, "a model"))
+    assert "over 6 blocks" in text
+    assert "| `first` | 10.0 [10.0, 10.0] | 0.0 [0.0, 0.0] | 0.0 [0.0, 0.0] | 10.0 [10.0, 10.0] |" in text
+    assert "| `oracle` | 10.0" in text
+    assert "| `random` | 20.0" in text

@@ -14,7 +14,8 @@ from benchmarks.real.views import Views
 import mion_plugin
 from mion_plugin.files.npz import read_npz, write_npz
 
-_SOURCES = (Path(mion_plugin.__file__).parent, Path(__file__).parent)
+# What answers are made by besides the package; the rest of this folder makes what is digested, or reports.
+_OWN_SOURCES = ("methods.py", "joints.py", "pictures.py", "detection.py")
 _RULE = "rule "
 
 
@@ -25,13 +26,14 @@ def kept_answers(
     path = work_dir / f"answers_{_digest(method, views, kind)}.npz"
     if path.is_file():
         return _unpack(read_npz(path, "file of answers"))
+    print(f"{type(method).__name__} on {len(views.people)} frames, {kind}", flush=True)
     answers = method.answer(views, pictures())
     write_npz(path, _pack(answers))
     return answers
 
 
 def _pack(answers: Iterable[Answers]) -> dict[str, np.ndarray]:
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for index, one in enumerate(answers):
         arrays |= {f"{index} joints": one.joints, f"{index} compared": np.array(one.compared)}
         arrays |= {f"{index} {_RULE}{name}": scores for name, scores in one.rules.items()}
@@ -39,7 +41,7 @@ def _pack(answers: Iterable[Answers]) -> dict[str, np.ndarray]:
 
 
 def _unpack(arrays: dict[str, np.ndarray]) -> list[Answers]:
-    answers = []
+    answers: list[Answers] = []
     while f"{len(answers)} joints" in arrays:
         begin = f"{len(answers)} "
         rules = {
@@ -62,7 +64,7 @@ def _digest(method: Method, views: Views, kind: str) -> str:
 @cache
 def _sources() -> str:
     told = hashlib.sha256()
-    for folder in _SOURCES:
-        for path in sorted(folder.rglob("*.py")):
-            told.update(path.read_bytes())
+    package = sorted(Path(mion_plugin.__file__).parent.rglob("*.py"))
+    for path in (*package, *(Path(__file__).with_name(name) for name in _OWN_SOURCES)):
+        told.update(path.read_bytes())
     return told.hexdigest()

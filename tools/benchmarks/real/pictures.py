@@ -35,13 +35,13 @@ def _change(kind: str, frame: np.ndarray, found: Detections, number: int) -> np.
     grey = np.broadcast_to(_MEAN_COLOUR, frame.shape)
     if kind == GREY:
         return grey.copy()
-    inside = silhouette(found.masks[number], found.crops[number], frame.shape[:2])
+    inside = silhouette(found.masks[number], found.crops[number], *frame.shape[:2])
     return np.where(inside[..., None], frame, grey)
 
 
-def silhouette(mask: np.ndarray, crop: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def silhouette(mask: np.ndarray, crop: np.ndarray, height: int, width: int) -> np.ndarray:
     """(H, W) bool of an image from the mask of its crop (middle x, y and side), a little wider."""
     wider = cv2.dilate(mask.astype(np.uint8), np.ones((_MARGIN, _MARGIN), np.uint8))
     centre = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5], [0.0, 0.0, 1.0]])  # OpenCV's pixel centres are integers
     to_mask = np.linalg.inv(centre) @ CropPlace(crop[:2], float(crop[2])).matrix(MASK_SIZE) @ centre
-    return cv2.warpAffine(wider, to_mask[:2], shape[::-1], flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP) > 0
+    return cv2.warpAffine(wider, to_mask[:2], (width, height), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP) > 0

@@ -9,20 +9,33 @@ import numpy as np
 from benchmarks.markdown import table
 from benchmarks.real import joints
 from benchmarks.real.clip import REQUIREMENT
-from benchmarks.real.methods import FIRST, ORACLE, RANDOM, RULES
+from benchmarks.real.methods import CANDIDATE, FIRST, ORACLE, RANDOM, RULES
 from benchmarks.real.pictures import GREY, NO_BACKGROUND, PICTURES, REAL
+from benchmarks.real.scene import Scene
 from benchmarks.real.scoring import Errors, gap_closed, mean_with_interval
-from benchmarks.real.truth import Truth
+from benchmarks.real.triangulation import MAX_ERROR
+from benchmarks.real.truth import CUT_OFF, Truth
 from benchmarks.real.views import DETECTED, EXACT
 
 ERRORS = ("MPJPE", "PA-MPJPE", "in the plane", "in depth")
 SOURCES = (DETECTED, EXACT)
+METHODS = f"""## Errors
+
+- {", ".join(f"`{rule}`" for rule in (FIRST, *RULES))} choose among the refined paths of `mion.MIONInferencer`;
+  `{RANDOM}` is the paths' mean error, which a random choice is expected to have; `{ORACLE}` the best path's, for each
+  of the first two errors by itself.
+- MediaPipe's world landmarks are those of its public interface, called on a crop around the man.
+- The mean body has the mean pose and shape of stage 1's pool. Of the pool's orientations it takes the one that the
+  closed form of stage 1 fits best to the keypoints.
+- *{GREY}*: ImageNet's mean colour, of which normalisation leaves nothing. *{NO_BACKGROUND}*: the same outside the man,
+  as MediaPipe's segmentation of the image has him, a little widened. Where a crop reaches beyond the frame it is black
+  in all three."""
 CAN_SAY = """## What this can say, and what not
 
-- It is one man, in one balancing exercise of 1.7 s, before four cameras that look down on him from one to two metres
-  above. The intervals hold the chance of which moments of this clip were filmed, and nothing else: not other people,
-  clothes, rooms, cameras or movements. A difference that lies outside its interval is a fact about this clip. As an
-  estimate for photographs at large it is a single draw.
+- It is one man, in one balancing exercise of 1.7 s, before four cameras of about his height that look down by 18 to 25
+  degrees, one of them rolled by 26. The intervals hold the chance of which moments of this clip were filmed, and
+  nothing else: not other people, clothes, rooms, cameras or movements. A difference whose interval leaves out zero is a
+  fact about this clip. As an estimate for photographs at large it is a single draw.
 - It can refute: what works on synthetic people and not here has not been shown to carry over. It cannot confirm, and
   whoever tunes on these frames has no real clip left.
 - The truth comes from MediaPipe's own 2D detections in four views. Faults that they share in all views (where a hip or
@@ -42,10 +55,7 @@ class Findings:
         blocks: (S,) of the bootstrap; the same views for all.
         frames_per_block: Of one camera.
         left_out: Frames in which MediaPipe found no man.
-        calibrated: Truth with the cameras as calibrated and frames of equal number taken as simultaneous.
-        truth: Truth with both estimated.
-        floor: See ``truth.floor``.
-        swapped: Share of the detections whose left and right were exchanged.
+        scene: The truth.
         model: What ``--model`` said.
     """
 
@@ -53,30 +63,28 @@ class Findings:
     blocks: np.ndarray
     frames_per_block: int
     left_out: int
-    calibrated: Truth
-    truth: Truth
-    floor: tuple[float, float]
-    swapped: float
+    scene: Scene
     model: str
 
 
 def report(found: Findings) -> str:
     """The page."""
-    main = [
-        f"## With {source} and the image\n\n{main_table(found.errors[source][REAL], found.blocks)}"
+    tables = [
+        f"### {source}, {kind}\n\n{main_table(found.errors[source][kind], found.blocks)}"
         for source in SOURCES
+        for kind in PICTURES
     ]
     worth = [f"### {source}\n\n{worth_table(found.errors[source], found.blocks)}" for source in SOURCES]
     parts = [
         "# A real clip with 3D truth",
         opening(found),
-        truth_section(found),
-        *main,
+        truth_section(found.scene),
+        METHODS,
+        *tables,
         "## Choosing among the paths\n\nShare of the way that each rule goes from the MPJPE of "
         f"`{RANDOM}` to that of `{ORACLE}`.\n\n{gap_table(found)}",
-        "## What the picture is worth\n\nMPJPE / PA-MPJPE with the image, with a grey one in its place (after "
-        "normalisation nothing is left of it), and with all grey but the man. Differences are of the same frames; "
-        "below zero, the image makes the bodies better.",
+        "## What the picture is worth\n\nMPJPE / PA-MPJPE, and differences on the same frames: above zero, the bodies "
+        "are worse with the image as it is.",
         *worth,
         CAN_SAY,
     ]
@@ -85,36 +93,32 @@ def report(found: Findings) -> str:
 
 def opening(found: Findings) -> str:
     """What was measured, and how."""
-    rules = ", ".join(f"`{rule}`" for rule in (FIRST, *RULES))
     return (
-        f"Written by `tools/benchmark.py real` with {found.model}: the single person's demo of the package "
-        f"`{REQUIREMENT}` (BSD-3, fetched at run time, nothing of it is shipped), {len(found.blocks)} frames of its "
-        f"four cameras ({found.left_out} more, in which MediaPipe found no man, are left out of everything), cut and "
-        "seen as by `mion.MIONInferencer`. Shoulders, elbows, wrists, hips, knees and ankles relative to the middle of "
-        "the hips, millimetres; *in the plane* and *in depth* are the parts of MPJPE across and along the line of "
-        "sight, in the frame of a camera that looks at the middle of the crop. In brackets 95 % bootstrap intervals "
-        f"over {len(np.unique(found.blocks))} blocks of {found.frames_per_block} consecutive frames of all four "
-        "cameras.\n\n"
-        f"{rules} choose among the refined paths; `{RANDOM}` is the paths' mean error, which a random choice is "
-        f"expected to have; `{ORACLE}` the best path's, for each of the first two errors by itself."
+        f"Written by `tools/benchmark.py real` with {found.model}, on the single person's demo of the package "
+        f"`{REQUIREMENT}` (BSD-3, fetched at run time, nothing of it is shipped): {len(found.blocks)} frames of its "
+        f"four cameras ({found.left_out} more, in which MediaPipe found no man, are left out of everything). "
+        "Shoulders, elbows, wrists, hips, knees and ankles relative to the middle of the hips, millimetres; *in the "
+        "plane* and *in depth* are the parts of MPJPE across and along the line of sight, in the frame of a camera "
+        "that looks at the middle of the crop. In brackets 95 % bootstrap intervals over "
+        f"{len(np.unique(found.blocks))} blocks of {found.frames_per_block} consecutive frames of all four cameras."
     )
 
 
-def truth_section(found: Findings) -> str:
+def truth_section(scene: Scene) -> str:
     """How the truth was made, and how good it is."""
-    before, after = (_reprojection(truth) for truth in (found.calibrated, found.truth))
-    views = np.isfinite(found.truth.errors[:, :, joints.FIRST :]).sum(axis=0).mean()
-    shifts = ", ".join(f"{shift:+.2f}" for shift in found.truth.shifts)
-    turned = ", ".join(f"{degrees:.1f}" for degrees in _turned(found.calibrated, found.truth))
+    before, after = (_reprojection(truth) for truth in (scene.calibrated, scene.truth))
+    views = np.isfinite(scene.truth.errors[:, :, joints.FIRST :]).sum(axis=0).mean()
+    shifts = ", ".join(f"{shift:+.2f}" for shift in scene.truth.shifts)
+    turned = ", ".join(f"{degrees:.1f}" for degrees in _turned(scene.calibrated, scene.truth))
     return (
         "## The truth\n\nMediaPipe's 2D keypoints in the four views, triangulated: each joint from the largest set of "
-        f"views that agree within 25 px (on average {views:.1f} of 4), detections with exchanged sides "
-        f"({100 * found.swapped:.0f} % of all) left out, then smoothed at 6 Hz. The cameras' places, directions and "
-        "moments of exposure were estimated anew on the same keypoints.\n\n"
+        f"views that agree within {MAX_ERROR:.0f} px (on average {views:.1f} of 4), detections with exchanged sides "
+        f"({100 * scene.swapped:.0f} % of all) left out, then smoothed at {CUT_OFF:.0f} Hz. The cameras' places, "
+        "directions and moments of exposure were estimated anew on the same keypoints.\n\n"
         f"- Reprojection error, mean: {after:.1f} px; with the calibration that comes with the clip {before:.1f} px. "
-        f"The man is about {_height(found.truth):.0f} px tall.\n"
+        f"The man is about {_height(scene.truth):.0f} px tall.\n"
         f"- Shifts of the cameras in frames of 1/60 s: {shifts}. Turned by {turned} degrees.\n"
-        f"- Floor: a truth from three of the four views lies {found.floor[0]:.0f} / {found.floor[1]:.0f} mm (MPJPE / "
+        f"- Floor: a truth from three of the four views lies {scene.floor[0]:.0f} / {scene.floor[1]:.0f} mm (MPJPE / "
         "PA-MPJPE) from that of all. What all views get wrong alike is not in that."
     )
 
@@ -140,6 +144,8 @@ def worth_table(by_picture: dict[str, Errors], blocks: np.ndarray) -> str:
     """Rows that look at the picture: with each of the three, and paired differences."""
     body = []
     for row in by_picture[GREY]:
+        if row == CANDIDATE:  # stage 1 does not look
+            continue
         means = [" / ".join(f"{by_picture[kind][row][name].mean():.1f}" for name in ERRORS[:2]) for kind in PICTURES]
         differences = [
             _interval(by_picture[REAL][row][name] - by_picture[kind][row][name], blocks, sign="+")

@@ -13,7 +13,7 @@ from scipy.ndimage import median_filter
 from scipy.signal import butter, filtfilt
 
 PIXEL_CENTRE = 0.5  # of the package's keypoints; OpenCV's is 0
-_CUT_OFF = 6.0  # hertz: what is quicker is noise (Winter's choice for gait)
+CUT_OFF = 6.0  # hertz: what is quicker is noise (Winter's choice for gait)
 _WINDOW = 11  # frames of the running median
 _JUMP = 0.10  # metres from the running median; farther off, two views agreed on something else
 
@@ -63,7 +63,7 @@ def smooth(points: np.ndarray, frame_rate: float) -> np.ndarray:
     """Low-pass the paths of points (F, K, 3) without delay; gaps are bridged, joints seen in no frame stay NaN."""
     filled = _bridged(points)
     known = np.isfinite(filled).all(axis=(0, 2))
-    numerator, denominator = butter(2, _CUT_OFF / (frame_rate / 2))
+    numerator, denominator = butter(2, CUT_OFF / (frame_rate / 2))
     filled[:, known] = filtfilt(numerator, denominator, filled[:, known], axis=0)
     return filled
 
