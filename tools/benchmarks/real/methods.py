@@ -24,6 +24,7 @@ from mion_plugin.inference import MIONInferencer
 from mion_plugin.inference.cropping import place_crop
 
 CANDIDATE = "stage 1, first candidate"
+LANDMARKS = "MediaPipe's world landmarks"
 FIRST, RANDOM, ORACLE = "first", "random", "oracle"
 # Rule of choice -> field of the predictions that it goes by; the lowest wins. See mion.MION.
 RULES = {"reprojection": "fit_loss", "cen": "scores", "cen+reprojection": "combined_scores"}
@@ -110,7 +111,7 @@ class MediaPipe:
 
     def answer(self, views: Views, pictures: Iterable[np.ndarray]) -> list[Answers]:
         """See ``Method``."""
-        return [_single("MediaPipe's world landmarks", joints.scored(views.landmarks3d))]
+        return [_single(LANDMARKS, joints.scored(views.landmarks3d))]
 
 
 class MeanBody:

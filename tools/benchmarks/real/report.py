@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.markdown import table
 from benchmarks.real import joints
 from benchmarks.real.clip import REQUIREMENT
-from benchmarks.real.methods import CANDIDATE, FIRST, ORACLE, RANDOM, RULES
+from benchmarks.real.methods import CANDIDATE, FIRST, LANDMARKS, ORACLE, RANDOM, RULES
 from benchmarks.real.pictures import GREY, NO_BACKGROUND, PICTURES, REAL
 from benchmarks.real.scene import Scene
 from benchmarks.real.scoring import Errors, gap_closed, mean_with_interval
@@ -81,6 +81,8 @@ def report(found: Findings) -> str:
         truth_section(found.scene),
         METHODS,
         *tables,
+        f"## Against {LANDMARKS}\n\nDifferences on the same frames, with the image: above zero, worse than what comes "
+        f"with the 2D keypoints.\n\n{margins_table(found)}",
         "## Choosing among the paths\n\nShare of the way that each rule goes from the MPJPE of "
         f"`{RANDOM}` to that of `{ORACLE}`.\n\n{gap_table(found)}",
         "## What the picture is worth\n\nMPJPE / PA-MPJPE, and differences on the same frames: above zero, the bodies "
@@ -127,6 +129,17 @@ def main_table(rows: Errors, blocks: np.ndarray) -> str:
     """All rows with all errors."""
     body = [[_name(row), *(_interval(errors[name], blocks) for name in ERRORS)] for row, errors in rows.items()]
     return table(["method or rule", *ERRORS], body)
+
+
+def margins_table(found: Findings) -> str:
+    """How far each row is above MediaPipe's landmarks."""
+    body = []
+    for row in found.errors[DETECTED][REAL]:
+        pairs = [(found.errors[source][REAL], name) for source in SOURCES for name in ERRORS[:2]]
+        if row != LANDMARKS:
+            differences = [rows[row][name] - rows[LANDMARKS][name] for rows, name in pairs]
+            body.append([_name(row), *(_interval(values, found.blocks, sign="+") for values in differences)])
+    return table(["method or rule", *(f"{source}, {name}" for source in SOURCES for name in ERRORS[:2])], body)
 
 
 def gap_table(found: Findings) -> str:
