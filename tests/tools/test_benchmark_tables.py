@@ -49,6 +49,16 @@ def test_table_6_compares_the_first_path_with_the_choice():
     ]
 
 
+def test_the_grey_table_compares_the_same_samples():
+    drawn = made_up().first(5)
+    first = {name: values[:1] for name, values in drawn.scores.items()}
+    grey = tables.Measured(dict.fromkeys(tables.ERRORS, 2 * ERRORS[:1, :5]), first)
+    text = tables.grey_table(drawn, grey, 2)
+    assert cells(text, "cen")[1:3] == ["40.0 / 40.0", "80.0 / 80.0"]
+    assert cells(text, "cen")[3].startswith("-50.0 % [")
+    assert cells(text, "oracle")[1:3] == ["40.0 / 40.0", "80.0 / 80.0"]
+
+
 def test_a_run_writes_every_table(tmp_path):
     cfg = Config.fromfile("configs/mion/mion_tiny_synthetic.py")
     for part in ("refiner", "cen"):
@@ -65,6 +75,7 @@ def test_a_run_writes_every_table(tmp_path):
         "## Table 2: PNCC-PE against sinusoidal encoding",
         "## Table 3: choosing among 5 paths",
         "## Table 6: surface (mm) and shape",
+        "## What the picture is worth",
         "## Running time",
     ]
     # an untrained residual model returns its candidates

@@ -56,6 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", default="configs/mion/mion_tiny_synthetic.py", help="config of a mion.MION")
     parser.add_argument("--seeds", type=int, nargs="+", default=[2, 3, 4], help="evaluation seeds")
     parser.add_argument("--num-samples", type=int, default=1024, help="test samples per seed")
+    parser.add_argument(
+        "--grey-samples", type=int, default=512, help="samples of the first seed also measured without their picture"
+    )
     parser.add_argument("--out", type=Path, default=Path("docs/tables.md"), help="Markdown file to write")
 
 
@@ -66,6 +69,7 @@ def run(args: argparse.Namespace) -> None:
     model: MultiInitializationOptimizationNetwork = MODELS.build(cfg.model).eval()
     parts = [measure(model, cfg, seed, args.num_samples) for seed in args.seeds]
     both = Measured(*(_concatenate([getattr(part, name) for part in parts]) for name in ("errors", "scores")))
+    grey = measure(model, cfg, args.seeds[0], min(args.grey_samples, args.num_samples), grey=True)
     text = "\n\n".join(
         [
             f"# The paper's tables on synthetic people\n\nWritten by `tools/benchmark.py tables` with "
@@ -77,6 +81,7 @@ def run(args: argparse.Namespace) -> None:
             TABLE_2,
             table_3(both.first(MAIN_PATHS), [part.first(MAIN_PATHS) for part in parts]),
             table_6(both.first(MAIN_PATHS)),
+            grey_table(parts[0].first(MAIN_PATHS), grey.first(MAIN_PATHS), args.seeds[0]),
             speed(model, cfg),
         ]
     )
@@ -85,10 +90,18 @@ def run(args: argparse.Namespace) -> None:
 
 
 @torch.no_grad()
-def measure(model: MultiInitializationOptimizationNetwork, cfg: Config, seed: int, num_samples: int) -> Measured:
-    """Errors and scores of all paths on the test images of a seed."""
+def measure(
+    model: MultiInitializationOptimizationNetwork, cfg: Config, seed: int, num_samples: int, grey: bool = False
+) -> Measured:
+    """Errors and scores of all paths on the test images of a seed.
+
+    With ``grey`` the model sees the mean colour in place of every picture, which normalised is zero, and has the
+    keypoints alone to go by.
+    """
     metric = MeshMetric(ERRORS, ("mean",), choosers=RULES)
     for batch in load_test_images(cfg, seed, num_samples):
+        if grey:
+            batch["inputs"] = [torch.zeros_like(image) for image in batch["inputs"]]
         metric.process(batch, [sample.to_dict() for sample in model.test_step(batch)])
     paths = [result["pred_bodies"] for result in metric.results]
     return Measured(
@@ -156,6 +169,20 @@ def table_6(measured: Measured) -> str:
     )
 
 
+def grey_table(measured: Measured, grey: Measured, seed: int) -> str:
+    """What the picture is worth: the same samples with a grey one in its place."""
+    count = len(grey.errors["MPJPE"])
+    drawn = Measured(*({k: v[:count] for k, v in part.items()} for part in (measured.errors, measured.scores)))
+    rows = [[name, *(_both(part, part.scores.get(name)) for part in (drawn, grey))] for name in (*grey.scores, "oracle")]
+    for row in rows:
+        row += [_change(grey, drawn, row[0], error) for error in ("MPJPE", "PA-MPJPE")]
+    heading = ["choice", "picture as drawn", "grey picture", "change of MPJPE by the picture", "of PA-MPJPE"]
+    return (
+        f"## What the picture is worth\n\n{count} of the samples of seed {seed}, {MAIN_PATHS} paths, with their "
+        f"pictures and with grey ones, which leave nothing but the 2D keypoints.\n\n{table(heading, rows)}"
+    )
+
+
 @torch.no_grad()
 def speed(model: MultiInitializationOptimizationNetwork, cfg: Config, repeats: int = 7) -> str:
     """Milliseconds per image of each stage, and their ratios to the refinement's backbone."""
@@ -193,12 +220,21 @@ def _pa(measured: Measured, scores: np.ndarray | None, reduce: Callable = np.min
 
 
 def _both(measured: Measured, scores: np.ndarray | None) -> str:
-    """MPJPE / PA-MPJPE of the chosen path, or of the best."""
+    """MPJPE / PA-MPJPE of the chosen path, or of the best (oracle)."""
     values = [
         (errors.min(axis=1) if scores is None else chosen_errors(errors, scores)).mean()
         for errors in (measured.errors["MPJPE"], measured.errors["PA-MPJPE"])
     ]
     return " / ".join(f"{value:.1f}" for value in values)
+
+
+def _change(before: Measured, after: Measured, name: str, error: str) -> str:
+    """Relative change of the error of one way to choose, or of the best (oracle)."""
+    old, new = (
+        part.errors[error].min(axis=1) if name == "oracle" else chosen_errors(part.errors[error], part.scores[name])
+        for part in (before, after)
+    )
+    return relative_change(old, new)
 
 
 def _gain(one: Measured, many: Measured, scores: np.ndarray, error: str) -> str:

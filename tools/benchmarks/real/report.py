@@ -1,0 +1,196 @@
+"""The page: tables of the errors, and what one man in one clip can say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from benchmarks.markdown import table
+from benchmarks.real import joints
+from benchmarks.real.clip import REQUIREMENT
+from benchmarks.real.methods import CANDIDATE, FIRST, LANDMARKS, ORACLE, RANDOM, RULES
+from benchmarks.real.pictures import GREY, NO_BACKGROUND, PICTURES, REAL
+from benchmarks.real.scene import Scene
+from benchmarks.real.scoring import Errors, gap_closed, mean_with_interval
+from benchmarks.real.triangulation import MAX_ERROR
+from benchmarks.real.truth import CUT_OFF, Truth
+from benchmarks.real.views import DETECTED, EXACT
+
+ERRORS = ("MPJPE", "PA-MPJPE", "in the plane", "in depth")
+SOURCES = (DETECTED, EXACT)
+METHODS = f"""## Errors
+
+- {", ".join(f"`{rule}`" for rule in (FIRST, *RULES))} choose among the refined paths of `mion.MIONInferencer`;
+  `{RANDOM}` is the paths' mean error, which a random choice is expected to have; `{ORACLE}` the best path's, for each
+  of the first two errors by itself.
+- MediaPipe's world landmarks are those of its public interface, called on a crop around the man.
+- The mean body has the mean pose and shape of stage 1's pool. Of the pool's orientations it takes the one that the
+  closed form of stage 1 fits best to the keypoints.
+- *{GREY}*: ImageNet's mean colour, of which normalisation leaves nothing. *{NO_BACKGROUND}*: the same outside the man,
+  as MediaPipe's segmentation of the image has him, a little widened. Where a crop reaches beyond the frame it is black
+  in all three."""
+CAN_SAY = """## What this can say, and what not
+
+- It is one man, in one balancing exercise of 1.7 s, before four cameras of about his height that look down by 18 to 25
+  degrees, one of them rolled by 26. The intervals hold the chance of which moments of this clip were filmed, and
+  nothing else: not other people, clothes, rooms, cameras or movements. A difference whose interval leaves out zero is a
+  fact about this clip. As an estimate for photographs at large it is a single draw.
+- It can refute: what works on synthetic people and not here has not been shown to carry over. It cannot confirm, and
+  whoever tunes on these frames has no real clip left.
+- The truth comes from MediaPipe's own 2D detections in four views. Faults that they share in all views (where a hip or
+  a shoulder is put) are in the truth, which favours MediaPipe's landmarks and whatever follows its 2D keypoints.
+- The joints compared are those of COCO's convention. On the body model they are points of its own surface and
+  skeleton, and a person's are where an annotator would click: some centimetres of every error are of that kind.
+- *Exact 2D* is the truth projected, so it agrees with the truth to the pixel, which no detector does: it shows what is
+  lost after the keypoints. Face and scene are as everyone finds them, his face being pixelated in the clip."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the page tells.
+
+    Attributes:
+        errors: Source of the keypoints -> kind of picture -> errors; rows that look at no picture only with the image.
+        blocks: (S,) of the bootstrap; the same views for all.
+        frames_per_block: Of one camera.
+        left_out: Frames in which MediaPipe found no man.
+        scene: The truth.
+        model: What ``--model`` said.
+    """
+
+    errors: dict[str, dict[str, Errors]]
+    blocks: np.ndarray
+    frames_per_block: int
+    left_out: int
+    scene: Scene
+    model: str
+
+
+def report(found: Findings) -> str:
+    """The page."""
+    tables = [
+        f"### {source}, {kind}\n\n{main_table(found.errors[source][kind], found.blocks)}"
+        for source in SOURCES
+        for kind in PICTURES
+    ]
+    worth = [f"### {source}\n\n{worth_table(found.errors[source], found.blocks)}" for source in SOURCES]
+    parts = [
+        "# A real clip with 3D truth",
+        opening(found),
+        truth_section(found.scene),
+        METHODS,
+        *tables,
+        f"## Against {LANDMARKS}\n\nDifferences on the same frames, with the image: above zero, worse than what comes "
+        f"with the 2D keypoints.\n\n{margins_table(found)}",
+        "## Choosing among the paths\n\nShare of the way that each rule goes from the MPJPE of "
+        f"`{RANDOM}` to that of `{ORACLE}`.\n\n{gap_table(found)}",
+        "## What the picture is worth\n\nMPJPE / PA-MPJPE, and differences on the same frames: above zero, the bodies "
+        "are worse with the image as it is.",
+        *worth,
+        CAN_SAY,
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def opening(found: Findings) -> str:
+    """What was measured, and how."""
+    return (
+        f"Written by `tools/benchmark.py real` with {found.model}, on the single person's demo of the package "
+        f"`{REQUIREMENT}` (BSD-3, fetched at run time, nothing of it is shipped): {len(found.blocks)} frames of its "
+        f"four cameras ({found.left_out} more, in which MediaPipe found no man, are left out of everything). "
+        "Shoulders, elbows, wrists, hips, knees and ankles relative to the middle of the hips, millimetres; *in the "
+        "plane* and *in depth* are the parts of MPJPE across and along the line of sight, in the frame of a camera "
+        "that looks at the middle of the crop. In brackets 95 % bootstrap intervals over "
+        f"{len(np.unique(found.blocks))} blocks of {found.frames_per_block} consecutive frames of all four cameras."
+    )
+
+
+def truth_section(scene: Scene) -> str:
+    """How the truth was made, and how good it is."""
+    before, after = (_reprojection(truth) for truth in (scene.calibrated, scene.truth))
+    views = np.isfinite(scene.truth.errors[:, :, joints.FIRST :]).sum(axis=0).mean()
+    shifts = ", ".join(f"{shift:+.2f}" for shift in scene.truth.shifts)
+    turned = ", ".join(f"{degrees:.1f}" for degrees in _turned(scene.calibrated, scene.truth))
+    return (
+        "## The truth\n\nMediaPipe's 2D keypoints in the four views, triangulated: each joint from the largest set of "
+        f"views that agree within {MAX_ERROR:.0f} px (on average {views:.1f} of 4), detections with exchanged sides "
+        f"({100 * scene.swapped:.0f} % of all) left out, then smoothed at {CUT_OFF:.0f} Hz. The cameras' places, "
+        "directions and moments of exposure were estimated anew on the same keypoints.\n\n"
+        f"- Reprojection error, mean: {after:.1f} px; with the calibration that comes with the clip {before:.1f} px. "
+        f"The man is about {_height(scene.truth):.0f} px tall.\n"
+        f"- Shifts of the cameras in frames of 1/60 s: {shifts}. Turned by {turned} degrees.\n"
+        f"- Floor: a truth from three of the four views lies {scene.floor[0]:.0f} / {scene.floor[1]:.0f} mm (MPJPE / "
+        "PA-MPJPE) from that of all. What all views get wrong alike is not in that."
+    )
+
+
+def main_table(rows: Errors, blocks: np.ndarray) -> str:
+    """All rows with all errors."""
+    body = [[_name(row), *(_interval(errors[name], blocks) for name in ERRORS)] for row, errors in rows.items()]
+    return table(["method or rule", *ERRORS], body)
+
+
+def margins_table(found: Findings) -> str:
+    """How far each row is above MediaPipe's landmarks."""
+    body = []
+    for row in found.errors[DETECTED][REAL]:
+        pairs = [(found.errors[source][REAL], name) for source in SOURCES for name in ERRORS[:2]]
+        if row != LANDMARKS:
+            differences = [rows[row][name] - rows[LANDMARKS][name] for rows, name in pairs]
+            body.append([_name(row), *(_interval(values, found.blocks, sign="+") for values in differences)])
+    return table(["method or rule", *(f"{source}, {name}" for source in SOURCES for name in ERRORS[:2])], body)
+
+
+def gap_table(found: Findings) -> str:
+    """Rules against sources and pictures."""
+    columns = [(source, kind) for source in SOURCES for kind in PICTURES]
+    body = []
+    for rule in (FIRST, *RULES):
+        if all(rule in found.errors[source][kind] for source, kind in columns):
+            shares = [gap_closed(found.errors[source][kind], rule, found.blocks) for source, kind in columns]
+            body.append([f"`{rule}`", *("{:.0f} % [{:.0f}, {:.0f}]".format(*(100 * x for x in one)) for one in shares)])
+    return table(["rule", *(f"{source}, {kind}" for source, kind in columns)], body)
+
+
+def worth_table(by_picture: dict[str, Errors], blocks: np.ndarray) -> str:
+    """Rows that look at the picture: with each of the three, and paired differences."""
+    body = []
+    for row in by_picture[GREY]:
+        if row == CANDIDATE:  # stage 1 does not look
+            continue
+        means = [" / ".join(f"{by_picture[kind][row][name].mean():.1f}" for name in ERRORS[:2]) for kind in PICTURES]
+        differences = [
+            _interval(by_picture[REAL][row][name] - by_picture[kind][row][name], blocks, sign="+")
+            for kind in (GREY, NO_BACKGROUND)
+            for name in ERRORS[:2]
+        ]
+        body.append([_name(row), *means, *differences])
+    heading = [f"{REAL} - {kind}, {name}" for kind in (GREY, NO_BACKGROUND) for name in ERRORS[:2]]
+    return table(["method or rule", *PICTURES, *heading], body)
+
+
+def _name(row: str) -> str:
+    return f"`{row}`" if row in (FIRST, *RULES, RANDOM, ORACLE) else row
+
+
+def _interval(values: np.ndarray, blocks: np.ndarray, sign: str = "") -> str:
+    mean, low, high = mean_with_interval(values, blocks)
+    return f"{mean:{sign}.1f} [{low:{sign}.1f}, {high:{sign}.1f}]"
+
+
+def _reprojection(truth: Truth) -> float:
+    return float(np.nanmean(truth.errors[:, :, joints.FIRST :]))
+
+
+def _turned(calibrated: Truth, truth: Truth) -> Sequence[float]:
+    """Degrees between the cameras of two truths."""
+    pairs = zip(calibrated.cameras, truth.cameras, strict=True)
+    cosines = [(np.trace(before.rotation.T @ after.rotation) - 1) / 2 for before, after in pairs]
+    return np.degrees(np.arccos(np.clip(cosines, -1, 1))).tolist()
+
+
+def _height(truth: Truth) -> float:
+    """Pixels from his highest to his lowest joint, mean over views and frames."""
+    points = truth.points[:, joints.FIRST :]
+    return float(np.mean([np.ptp(camera.project(points)[..., 1], axis=1).mean() for camera in truth.cameras]))
