@@ -1,0 +1,1 @@
+"""Bodies pulled onto 2D keypoints."""
