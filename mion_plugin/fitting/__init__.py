@@ -1,1 +1,6 @@
-"""Bodies pulled onto 2D keypoints."""
+"""Bodies pulled onto the 2D keypoints: from several good guesses to several that also explain the keypoints."""
+
+from mion_plugin.fitting.keypoint_fit import FittedBodies, KeypointFit
+from mion_plugin.fitting.priors import StartPrior
+
+__all__ = ["FittedBodies", "KeypointFit", "StartPrior"]

@@ -79,6 +79,10 @@ class KeypointChain(nn.Module):
         """K."""
         return len(self.sum_pairs)
 
+    def pelvis(self, betas: Tensor) -> Tensor:
+        """(M, 3) metres, the pelvis joint of betas (M, 10); it turns about itself, so no pose moves it."""
+        return self.offset[:3] + betas @ self.offset_shapedirs[:, :3]
+
     def forward(self, rotations: Tensor, betas: Tensor, tangents: Tensor) -> PosedKeypoints:
         """Pose M bodies.
 
@@ -138,9 +142,7 @@ class KeypointChain(nn.Module):
         change = rotations[:, :, None] @ cross_matrix(tangents.mT)  # (M, 23, axis, 3, 3)
         local = change.flatten(3) @ self.surface_posedirs  # (M, 23, axis, S x 3)
         local = local.unflatten(3, (-1, 3)).permute(0, 3, 4, 1, 2).flatten(3)
-        return (self.sum_pairs[:, : bones.shape[1]] @ (bones @ local).flatten(2)).unflatten(
-            2, (3, NUM_JOINTS - 1, 3)
-        )
+        return (self.sum_pairs[:, : bones.shape[1]] @ (bones @ local).flatten(2)).unflatten(2, (3, NUM_JOINTS - 1, 3))
 
 
 def _add_first(values: Tensor, first: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 The 85 parameters x of a body tell how it departs from where it starts: a turn of each of the 24 joints about its own
 axes (radians), ten changes of betas, and the pelvis's shift across the crop (normalised coordinates) and log of depth.
-Their prior is Gaussian: x = mean + root z, z standard normal.
+Their prior is Gaussian around the start: x = root z, z standard normal.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from mion_plugin.fitting.so3 import exponential
 from mion_plugin.fitting.solver import Linearized
 from mion_plugin.refinement.camera import NEAREST, CropCamera, moved_translation
 
-NUM_ROTATIONS = 3 * NUM_JOINTS
-NUM_PARAMETERS = NUM_ROTATIONS + NUM_BETAS + 3
+NUM_TURNS = 3 * NUM_JOINTS
+NUM_PARAMETERS = NUM_TURNS + NUM_BETAS + 3
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Start:
 
     def moved(self, parameters: Tensor, camera: CropCamera) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Rotations, betas and transl at parameters (M, 85), and the rotations' right Jacobians (M, 24, 3, 3)."""
-        turns, change, shift = parameters.split((NUM_ROTATIONS, NUM_BETAS, 3), dim=-1)
+        turns, change, shift = parameters.split((NUM_TURNS, NUM_BETAS, 3), dim=-1)
         rotations, tangents = exponential(turns.unflatten(-1, (NUM_JOINTS, 3)))
         transl = moved_translation(shift, self.transl, self.pelvis, camera)
         return self.rotations @ rotations, self.betas + change, transl, tangents
@@ -67,8 +67,7 @@ class FitProblem:
         camera: The crop's camera.
         start: The bodies.
         observed: The keypoints.
-        mean: (M, 85) of the prior.
-        root: (85, 85) of its covariance.
+        root: (85, 85) of the prior's covariance.
         cutoff: Standard deviations c of the Geman-McClure loss rho = c^2 s / (c^2 + s) of a keypoint's squared
             distance s.
     """
@@ -79,24 +78,19 @@ class FitProblem:
         camera: CropCamera,
         start: Start,
         observed: Observed,
-        mean: Tensor,
         root: Tensor,
         cutoff: float,
     ) -> None:
         self.chain, self.camera, self.start, self.observed = chain, camera, start, observed
-        self.mean, self.root, self.squared_cutoff = mean, root, cutoff**2
+        self.root, self.squared_cutoff = root, cutoff**2
 
     def body(self, whitened: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Rotations, betas and transl at z (M, 85)."""
-        return self.start.moved(self.parameters(whitened), self.camera)[:3]
-
-    def parameters(self, whitened: Tensor) -> Tensor:
-        """x (M, 85) of z."""
-        return self.mean + whitened @ self.root.T
+        return self.start.moved(whitened @ self.root.T, self.camera)[:3]
 
     def __call__(self, whitened: Tensor) -> Linearized:
         """Cost, residuals and their derivatives at z (M, 85)."""
-        parameters = self.parameters(whitened)
+        parameters = whitened @ self.root.T
         rotations, betas, transl, tangents = self.start.moved(parameters, self.camera)
         posed = self.chain(rotations, betas, tangents)
         points = posed.points + transl[:, None]

@@ -46,7 +46,7 @@ def minimize(evaluate: Callable[[Tensor], Linearized], start: Tensor, iterations
 
     Args:
         evaluate: The problems at points (M, D).
-        start: (M, D) admissible points.
+        start: (M, D) points; one that is not admissible stays.
         iterations: Steps tried.
 
     Returns:
@@ -57,7 +57,7 @@ def minimize(evaluate: Callable[[Tensor], Linearized], start: Tensor, iterations
     for _ in range(iterations):
         trial = point + _step(at_point, point, 1.0 + damping)
         at_trial = evaluate(trial)
-        taken = at_trial.cost < at_point.cost  # False for NaN
+        taken = (at_trial.cost < at_point.cost) & at_point.cost.isfinite()  # False for NaN
         point, at_point = _where(taken, trial, point), at_trial.where(taken, at_point)
         damping = (damping * torch.where(taken, _TAKEN, _REFUSED)).clamp(_LOWEST_DAMPING, _HIGHEST_DAMPING)
     return point, at_point
