@@ -11,7 +11,7 @@ from mion_plugin.body.arrays import NUM_BETAS
 from mion_plugin.candidates.pool import CandidatePool, load_default_pool, load_pool
 from mion_plugin.candidates.splits import split_pool
 from mion_plugin.fitting.problem import NUM_PARAMETERS, NUM_TURNS
-from mion_plugin.fitting.so3 import exponential
+from mion_plugin.fitting.so3 import exponential, nearest_rotation
 from mion_plugin.geometry.keypoints import flip_permutation
 from mion_plugin.geometry.rotations import rotmat_to_rotvec
 from mion_plugin.registry import MODELS
@@ -114,15 +114,7 @@ def turn_covariance(body_pose: Tensor) -> Tensor:
     signs = body_pose.new_tensor([1.0, -1.0, -1.0])  # a rotation vector in a mirror
     rotations, _ = exponential(body_pose)
     mean = rotations.mean(0)
-    mean = _nearest_rotation(mean + signs[:, None] * mean[mirror] * signs)
+    mean = nearest_rotation(mean + signs[:, None] * mean[mirror] * signs)
     turns = rotmat_to_rotvec(mean.mT @ rotations)
     both = torch.cat([turns, turns[:, mirror] * signs]).flatten(1)  # the mean is its own mirror image
     return both.T @ both / len(both)
-
-
-def _nearest_rotation(matrices: Tensor) -> Tensor:
-    """Rotations (..., 3, 3) nearest to matrices in the Frobenius norm."""
-    left, _, right = torch.linalg.svd(matrices)
-    signs = torch.ones_like(matrices[..., 0])
-    signs[..., 2] = torch.linalg.det(left @ right)
-    return left * signs[..., None, :] @ right

@@ -1,4 +1,4 @@
-"""Turns about three axes: the exponential map and its derivative, sound at and near zero."""
+"""Turns about three axes: the exponential map and its derivative, sound at and near zero; mean rotations."""
 
 from __future__ import annotations
 
@@ -35,6 +35,14 @@ def exponential(rotvec: Tensor) -> tuple[Tensor, Tensor]:
     squared = cross @ cross
     identity = torch.eye(3, dtype=rotvec.dtype, device=rotvec.device)
     return identity + sine * cross + versine * squared, identity - versine * cross + cubic * squared
+
+
+def nearest_rotation(matrices: Tensor) -> Tensor:
+    """Rotations (..., 3, 3) nearest to matrices in the Frobenius norm: of a mean of rotations, their chordal mean."""
+    left, _, right = torch.linalg.svd(matrices)
+    signs = torch.ones_like(matrices[..., 0])
+    signs[..., 2] = torch.linalg.det(left @ right)
+    return left * signs[..., None, :] @ right
 
 
 def _quotients(square: Tensor) -> tuple[Tensor, Tensor, Tensor]:
