@@ -51,14 +51,15 @@ class KeypointFit(nn.Module):
         |z|^2 / 2 + sum_k rho(|p_k(z) - keypoint_k|^2 / sigma_k^2) / 2,  sigma_k = keypoint_noise / confidence_k
 
     z are the body's 85 parameters in standard deviations of the prior, and rho is Geman-McClure's loss
-    c^2 s / (c^2 + s) with c = ``cutoff``, so that a keypoint of another person pulls little. The start counts as what
-    is known of pose, shape and place; SMPLify's priors and stages (Bogo et al., 2016) have nothing to add to it.
+    c^2 s / (c^2 + s) with c = ``cutoff``, so that a keypoint of another person pulls little. Where SMPLify (Bogo et
+    al., 2016) brings priors of pose and shape and works in stages, the start counts as all that is known of pose, shape
+    and place: a pull to the mean of the pool's poses beside it gained nothing on validation.
 
     Nothing here is trained. The defaults were chosen on the people of validation (docs/_fit_figures.md).
 
     Args:
         body: The body model.
-        prior: A ``StartPrior``, or any module that gives the (85, 85) lower triangular root of a covariance.
+        prior: A ``StartPrior``, or any module that gives the (85, 85) root of a covariance.
         focal_length: Pixels of the crop.
         image_size: Side of the crop in pixels.
         convention: Order of the keypoints.
@@ -122,19 +123,21 @@ class KeypointFit(nn.Module):
             pose, betas, transl, keypoints2d = (value.to(like) for value in (pose, betas, transl, keypoints2d))
             if pose.ndim == 4:
                 pose = rotvec_to_rotmat(pose)
-            given = pose, betas, transl
-            start, sound = self._start(*(value.flatten(0, 1) for value in given))
-            observed = self._observe(keypoints2d, paths=transl.shape[1])
-            problem = FitProblem(self.chain, self.camera, start, observed, self.prior(), self.cutoff)
-            origin = like.new_zeros(len(sound), len(self.prior()))
-            point, at_point = minimize(problem, origin, self.iterations)
-            fitted = sound & (observed.precision > 0).any(-1) & at_point.cost.isfinite()
-            fitted = fitted.view(transl.shape[:2])
-            choose = _where(fitted)
-            pose, betas, transl = (
-                choose(value.view_as(old), old) for value, old in zip(problem.body(point), given, strict=True)
-            )
-            return FittedBodies(pose, betas, transl, torch.where(fitted, at_point.cost.view_as(fitted), torch.inf))
+            lead = transl.shape[:2]
+            given = tuple(value.flatten(0, 1) for value in (pose, betas, transl))
+            fitted = self._fit(given, self._observe(keypoints2d, paths=lead[1]))
+            return FittedBodies(*(value.unflatten(0, lead) for value in fitted))
+
+    def _fit(self, given: tuple[Tensor, ...], observed: Observed) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Rotations, betas, transl and cost of M bodies (M, ...)."""
+        start, sound = self._start(*given)
+        root = self.prior()
+        problem = FitProblem(self.chain, self.camera, start, observed, root, self.cutoff)
+        point, at_point = minimize(problem, root.new_zeros(len(sound), len(root)), self.iterations)
+        fitted = sound & (observed.precision > 0).any(-1) & at_point.cost.isfinite()
+        choose = _where(fitted)
+        pose, betas, transl = (choose(new, old) for new, old in zip(problem.body(point), given, strict=True))
+        return pose, betas, transl, torch.where(fitted, at_point.cost, torch.inf)
 
     def _start(self, rotations: Tensor, betas: Tensor, transl: Tensor) -> tuple[Start, Tensor]:
         """M bodies, and which of them (M,) are sound; ordinary ones stand in for the others."""
