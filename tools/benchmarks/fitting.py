@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -25,6 +26,7 @@ from mion_plugin.mion import MultiInitializationOptimizationNetwork
 from mion_plugin.refinement.samples import collect_targets, input_keypoints
 from mion_plugin.registry import MODELS
 
+_INTERVAL = re.compile(r" \[[^]]*\]")
 Errors = dict[str, np.ndarray]  # MPJPE and PA-MPJPE (S, N), mm
 ERRORS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"MPJPE": mpjpe, "PA-MPJPE": pa_mpjpe}
 # The poses of the test recordings have no part in the prior.
@@ -198,7 +200,7 @@ def sweep_table(model: MultiInitializationOptimizationNetwork, collected: Collec
             fit = build_fit(model, **({name: value} if of_fit else {"prior": {name: value}}))
             fitted = in_batches(fit, collected.refined, collected)
             cells = _cells(model.body, _bodies(fitted), collected, fitted)
-            rows.append([name, f"{value:g}", *cells[-5:]])
+            rows.append([name, f"{value:g}", *(_INTERVAL.sub("", cell) for cell in cells[-5:])])
     heading = ["number", "value", "CEN + 2D error", "lowest cost", "posterior mean", "mean of the paths", "best"]
     return table(heading, rows)
 
