@@ -22,6 +22,7 @@ __all__ = [
     "datasets",
     "engine",
     "evaluation",
+    "fitting",
     "hosts",
     "mion",
     "refinement",

@@ -48,6 +48,10 @@ BENCHMARKS = {
         "benchmarks.combining",
         "How much the 2D error counts best beside the score of CEN: the gap that each weight closes on training poses.",
     ),
+    "fitting": (
+        "benchmarks.fitting",
+        "Bodies pulled onto the keypoints by mion.KeypointFit: errors before and after, time, and simpler ways.",
+    ),
     "real": (
         "benchmarks.real",
         "Every way to an answer on a calibrated real clip with 3D truth, with its picture and without, into "

@@ -10,8 +10,8 @@ from mion_plugin.bodies import Bodies
 from mion_plugin.body.arrays import NUM_BETAS, NUM_JOINTS
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.precision import full_precision
+from mion_plugin.geometry.translation import absolute_translation, moved_translation
 from mion_plugin.refinement.encoding import EncodedCandidates
-from mion_plugin.refinement.translation import absolute_translation, moved_translation
 
 ROTATIONS = ("absolute", "residual")
 REPRESENTATIONS = {"6d": 6, "axis_angle": 3}  # name -> numbers per joint

@@ -173,7 +173,9 @@ def grey_table(measured: Measured, grey: Measured, seed: int) -> str:
     """What the picture is worth: the same samples with a grey one in its place."""
     count = len(grey.errors["MPJPE"])
     drawn = Measured(*({k: v[:count] for k, v in part.items()} for part in (measured.errors, measured.scores)))
-    rows = [[name, *(_both(part, part.scores.get(name)) for part in (drawn, grey))] for name in (*grey.scores, "oracle")]
+    rows = [
+        [name, *(_both(part, part.scores.get(name)) for part in (drawn, grey))] for name in (*grey.scores, "oracle")
+    ]
     for row in rows:
         row += [_change(grey, drawn, row[0], error) for error in ("MPJPE", "PA-MPJPE")]
     heading = ["choice", "picture as drawn", "grey picture", "change of MPJPE by the picture", "of PA-MPJPE"]

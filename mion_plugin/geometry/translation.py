@@ -1,4 +1,4 @@
-"""Translations from what the transformer predicts of a body's camera."""
+"""Translations changed as the picture shows it: across the crop, and in depth."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ import torch
 
 from mion_plugin.geometry.camera import project
 from mion_plugin.geometry.crop_camera import CropCamera
-from mion_plugin.refinement.translation import absolute_translation, moved_translation
+from mion_plugin.geometry.translation import absolute_translation, moved_translation
 
 
 class TestMovedTranslation:

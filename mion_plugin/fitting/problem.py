@@ -1,0 +1,134 @@
+"""The bodies that are fitted as a function of whitened parameters, and how well they meet the keypoints.
+
+The 85 parameters x of a body tell how it departs from where it starts: a turn of each of the 24 joints about its own
+axes (radians), ten changes of betas, and the pelvis's shift across the crop (normalised coordinates) and log of depth.
+Their prior is Gaussian around the start: x = root z, z standard normal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mion_plugin.body.arrays import NUM_BETAS, NUM_JOINTS
+from mion_plugin.fitting.chain import KeypointChain, PosedKeypoints
+from mion_plugin.fitting.so3 import exponential
+from mion_plugin.fitting.solver import Linearized
+from mion_plugin.geometry.crop_camera import NEAREST, CropCamera
+from mion_plugin.geometry.translation import moved_translation
+
+NUM_TURNS = 3 * NUM_JOINTS
+NUM_PARAMETERS = NUM_TURNS + NUM_BETAS + 3
+
+
+@dataclass(frozen=True)
+class Start:
+    """M bodies as they come.
+
+    Attributes:
+        rotations: (M, 24, 3, 3).
+        betas: (M, 10).
+        transl: (M, 3) metres.
+        pelvis: (M, 3) metres, the pelvis joint there, before the camera.
+    """
+
+    rotations: Tensor
+    betas: Tensor
+    transl: Tensor
+    pelvis: Tensor
+
+    def moved(self, parameters: Tensor, camera: CropCamera) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Rotations, betas and transl at parameters (M, 85), and the rotations' right Jacobians (M, 24, 3, 3)."""
+        turns, change, shift = parameters.split((NUM_TURNS, NUM_BETAS, 3), dim=-1)
+        rotations, tangents = exponential(turns.unflatten(-1, (NUM_JOINTS, 3)))
+        transl = moved_translation(shift, self.transl, self.pelvis, camera)
+        return self.rotations @ rotations, self.betas + change, transl, tangents
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Keypoints of M bodies.
+
+    Attributes:
+        points: (M, K, 2) normalised coordinates; any finite numbers where absent.
+        precision: (M, K) inverse standard deviation in normalised coordinates; 0 where absent.
+    """
+
+    points: Tensor
+    precision: Tensor
+
+
+class FitProblem:
+    """Residuals of M bodies in standard deviations, for ``minimize``.
+
+    Args:
+        chain: The keypoints on the body.
+        camera: The crop's camera.
+        start: The bodies.
+        observed: The keypoints.
+        root: (85, 85) of the prior's covariance.
+        cutoff: Standard deviations c of the Geman-McClure loss rho = c^2 s / (c^2 + s) of a keypoint's squared
+            distance s.
+    """
+
+    def __init__(
+        self,
+        chain: KeypointChain,
+        camera: CropCamera,
+        start: Start,
+        observed: Observed,
+        root: Tensor,
+        cutoff: float,
+    ) -> None:
+        self.chain, self.camera, self.start, self.observed = chain, camera, start, observed
+        self.root, self.squared_cutoff = root, cutoff**2
+
+    def body(self, whitened: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Rotations, betas and transl at z (M, 85)."""
+        return self.start.moved(whitened @ self.root.T, self.camera)[:3]
+
+    def __call__(self, whitened: Tensor) -> Linearized:
+        """Cost, residuals and their derivatives at z (M, 85)."""
+        parameters = whitened @ self.root.T
+        rotations, betas, transl, tangents = self.start.moved(parameters, self.camera)
+        posed = self.chain(rotations, betas, tangents)
+        points = posed.points + transl[:, None]
+        depth = points[..., 2:].clamp(min=NEAREST)
+        slopes = points[..., :2] / depth
+        focal_length = self.camera.normalized_focal_length
+        error = (focal_length * slopes - self.observed.points) * self.observed.precision[..., None]
+        squared = error.square().sum(-1)
+        weight = self.squared_cutoff / (self.squared_cutoff + squared)  # the root of rho's derivative
+        cost = ((weight * squared).sum(-1) + whitened.square().sum(-1)) / 2
+        nearest = torch.minimum(points[..., 2].amin(-1), (posed.joints[..., 2] + transl[:, None, 2]).amin(-1))
+        by_points = focal_length / depth * (weight * self.observed.precision)[..., None]  # (M, K, 1)
+        jacobian = _projected(self._by_parameters(posed, parameters), slopes) * by_points[..., None]
+        return Linearized(
+            torch.where(nearest > NEAREST, cost, torch.inf),
+            (error * weight[..., None]).flatten(1),
+            jacobian.flatten(1, 2) @ self.root,
+        )
+
+    def _by_parameters(self, posed: PosedKeypoints, parameters: Tensor) -> Tensor:
+        """(M, K, 3, 85) derivatives of the keypoints in the camera's frame."""
+        by_shift = self._transl_by_shift(parameters)[:, None].expand(-1, posed.points.shape[1], -1, -1)
+        return torch.cat([posed.by_rotations.flatten(3), posed.by_betas, by_shift], dim=-1)
+
+    def _transl_by_shift(self, parameters: Tensor) -> Tensor:
+        """(M, 3, 3) derivatives of ``moved_translation``."""
+        shift, pelvis = parameters[:, -3:], self.start.pelvis
+        zoom = shift[:, 2].exp()
+        depth = pelvis[:, 2] * zoom
+        scale = depth / self.camera.normalized_focal_length
+        by_depth = torch.stack(
+            [pelvis[:, 0] * zoom + shift[:, 0] * scale, pelvis[:, 1] * zoom + shift[:, 1] * scale, depth], dim=-1
+        )
+        in_image = torch.eye(3, 2, dtype=scale.dtype, device=scale.device) * scale[:, None, None]
+        return torch.cat([in_image, by_depth[..., None]], dim=-1)
+
+
+def _projected(derivatives: Tensor, slopes: Tensor) -> Tensor:
+    """(M, K, 2, D) derivatives of x and y less the slopes (M, K, 2) times those of z, of (M, K, 3, D)."""
+    return derivatives[:, :, :2] - slopes[..., None] * derivatives[:, :, 2:]
