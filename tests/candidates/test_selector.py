@@ -151,7 +151,8 @@ class TestItsBody:
         body = SMPLBody()
         message = (
             "the selector's pool has the keypoints of the body .*, "
-            rf"the network's body is {re.escape(body.arrays.name)}: a keypoint is \d+ mm elsewhere\. Give the selector body_model=FILE"
+            rf"the network's body is {re.escape(body.arrays.name)}: a keypoint is \d+ mm elsewhere\. "
+            "Give the selector body_model=FILE"
         )
         with pytest.raises(ValueError, match=message):
             CandidateSelector(stick_pool).check_body(body, "network")
