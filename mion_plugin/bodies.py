@@ -98,6 +98,10 @@ class Bodies:
             self._posed[:] = [(body, posed)]
         return posed
 
+    def is_posed(self, body: SMPLBody) -> bool:
+        """Whether ``posed`` would skin nothing."""
+        return any(model is body for model, _ in self._posed)
+
     def placed_vertices(self, body: SMPLBody) -> Tensor:
         """Vertices (B, N, V, 3) in the camera frame, translation included."""
         return self.posed(body).vertices + self.transl[..., None, :]

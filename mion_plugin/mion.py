@@ -30,6 +30,7 @@ from mion_plugin.evaluation.choice.rules import (
     fit_loss_of,
     reprojection_error,
 )
+from mion_plugin.fitting import FittedBodies
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.precision import full_precision
 from mion_plugin.parts import Part, build_part, build_selector, check_parts
@@ -59,7 +60,8 @@ class MIONOutput:
 
     Attributes:
         candidates: (B, N) of stage 1.
-        bodies: (B, N) of stage 2, poses as matrices; with ``fit_loss`` where keypoints are given.
+        bodies: (B, N) of stage 2, fitted if there is a fit; poses as matrices; with ``fit_loss`` where keypoints are
+            given.
         scores: (B, N) of the consistency estimation network, or None without one.
         combined_scores: (B, N) those combined with the reprojection error, or None without network or keypoints.
         selection_scores: (B, N) what ``selection`` goes by; the lowest wins, the first of equals.
@@ -83,13 +85,16 @@ class MultiInitializationOptimizationNetwork(BaseModel):
     - ``selector``: ``selector(keypoints2d) -> Bodies``;
     - ``refiner``: ``refiner(image, candidates, keypoints2d) -> Bodies``, with its ``body`` and ``camera``, and
       ``keypoints2d_convention`` if it reads keypoints;
-    - ``cen``: ``cen(image, bodies) -> scores (B, N)``, the lowest is best.
+    - ``cen``: ``cen(image, bodies) -> scores (B, N)``, the lowest is best;
+    - ``fit``: ``fit(bodies, keypoints2d) -> FittedBodies``; not in the paper.
 
     Args:
         refiner: Stage 2, a ``mion.RefinementNetwork``, or the ``mion.MRT`` around it.
         selector: Stage 1, a ``mion.CandidateSelector``, whose camera defaults to the refiner's; None where the data
             bring candidates (``brought_candidates``).
         cen: Stage 3, a ``mion.CEN``, whose camera and body default to the refiner's; None for none.
+        fit: A ``mion.KeypointFit`` that pulls the refined bodies onto the 2D keypoints once they are scored; camera and
+            body are the refiner's. None (the paper) for none.
         num_candidates: N, in place of the selector's.
         selection: The rule by which one of the N paths is chosen; see ``evaluation/choice/rules.py``.
         reprojection_weight: Of the reprojection error, the root mean square as a share of the crop's side, in the rule
@@ -111,6 +116,7 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         refiner: Part,
         selector: Part | None = _SELECTOR,
         cen: Part | None = None,
+        fit: Part | None = None,
         num_candidates: int | None = None,
         selection: str = "cen",
         reprojection_weight: float = 1.0,
@@ -121,7 +127,7 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         init_cfg: Any = None,
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
-        _check_options(selection, reprojection_weight, cen, cen_checkpoint)
+        _check_options(selection, reprojection_weight, cen, cen_checkpoint, fit)
         self.selection, self.reprojection_weight, self.seed = selection, float(reprojection_weight), seed
         refiner, selector = parts_of_refiner(refiner, selector, default=_SELECTOR)
         self.refiner: RefinementNetwork = build_part(refiner)
@@ -130,7 +136,11 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         self.cen: nn.Module | None = None
         if cen is not None:
             self.cen = build_part(cen, focal_length=camera.focal_length, image_size=camera.image_size, body=body)
-        check_parts(selector=self.selector, cen=self.cen, refiner=self.refiner)
+        self.fit: nn.Module | None = None
+        if fit is not None:
+            like = {"convention": self.keypoints2d_convention, "body": body}
+            self.fit = build_part(fit, focal_length=camera.focal_length, image_size=camera.image_size, **like)
+        check_parts(selector=self.selector, cen=self.cen, fit=self.fit, refiner=self.refiner)
         if num_candidates is not None:
             _set_num_candidates(self.selector, num_candidates)
         if refiner_checkpoint is not None:
@@ -180,6 +190,8 @@ class MultiInitializationOptimizationNetwork(BaseModel):
             candidates = self.selector(keypoints2d)  # type: ignore[misc]
         bodies = self.refiner(image, candidates, keypoints2d)
         scores = None if self.cen is None else self.cen(image, bodies)
+        if self.fit is not None:
+            bodies = self.fit(bodies, keypoints2d)
         return self.choose(candidates, bodies, scores, keypoints2d, labels)
 
     def choose(
@@ -193,6 +205,8 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         """Choose one of the refined bodies of each image by ``selection``; arguments as ``estimate``."""
         with full_precision(bodies.transl):
             known = {"first": first_scores(bodies.transl[..., 0])}
+            if isinstance(bodies, FittedBodies):
+                known["fit"] = bodies.cost
             if scores is not None:
                 known["cen"] = scores.float()
             if keypoints2d is not None:
@@ -209,9 +223,8 @@ class MultiInitializationOptimizationNetwork(BaseModel):
             needs = "labels" if self.selection in LABEL_RULES else "keypoints2d"
             raise ValueError(f"selection {self.selection!r} needs samples with {needs}")
         chosen_by = known[self.selection]
-        return MIONOutput(
-            candidates, bodies, known.get("cen"), known.get("cen+reprojection"), chosen_by, chosen_by.argmin(dim=1)
-        )
+        scores, combined = known.get("cen"), known.get("cen+reprojection")
+        return MIONOutput(candidates, bodies, scores, combined, chosen_by, chosen_by.argmin(dim=1))
 
     def forward(
         self,
@@ -261,14 +274,18 @@ class MultiInitializationOptimizationNetwork(BaseModel):
     def _pack(self, samples: Sequence[BaseDataElement], output: MIONOutput) -> list[BaseDataElement]:
         names = ("scores", "combined_scores", "selection_scores", "selected")
         found = {name: getattr(output, name) for name in names}
+        if isinstance(output.bodies, FittedBodies):
+            found["fit_cost"] = output.bodies.cost
         return add_results(
             samples,
-            pred_bodies=pack_bodies(output.bodies, self.body, with_vertices=self.cen is not None, **found),
+            pred_bodies=pack_bodies(output.bodies, self.body, output.bodies.is_posed(self.body), **found),
             candidates=pack_bodies(output.candidates, self.body),
         )
 
 
-def _check_options(selection: str, weight: float, cen: Part | None, cen_checkpoint: Path | None) -> None:
+def _check_options(
+    selection: str, weight: float, cen: Part | None, cen_checkpoint: Path | None, fit: Part | None
+) -> None:
     if selection not in RULES:
         raise ValueError(f"selection is {selection!r}, expected one of {', '.join(RULES)}")
     if cen is None and (selection.startswith("cen") or cen_checkpoint is not None):
@@ -276,6 +293,8 @@ def _check_options(selection: str, weight: float, cen: Part | None, cen_checkpoi
             f"selection is {selection!r}" if cen_checkpoint is None else f"cen_checkpoint is {str(cen_checkpoint)!r}"
         )
         raise ValueError(f"{named}, but cen is None; give the network's config, or selection='first' and no checkpoint")
+    if selection == "fit" and fit is None:
+        raise ValueError("selection is 'fit', but fit is None; give dict(type='mion.KeypointFit')")
     if not 0 <= weight < float("inf"):
         raise ValueError(f"reprojection_weight is {weight}, expected a number not below 0")
 

@@ -202,6 +202,38 @@ class TestSelection:
             assert 0 <= result.selected < 4
 
 
+class TestFit:
+    """``mion.KeypointFit`` behind stage 2."""
+
+    def test_bodies_are_those_of_the_fit_and_scores_those_before_it(self, body) -> None:
+        model, samples = make_mion(body, selection="fit"), make_samples(body)
+        output, plain = model(IMAGES, samples), make_mion(body, selection="cen")(IMAGES, samples)
+        keypoints2d = torch.stack([sample.gt_body.keypoints2d for sample in samples])
+        fitted = model.fit(plain.bodies, keypoints2d)
+        for name in ("pose", "betas", "transl"):
+            assert torch.equal(getattr(output.bodies, name), getattr(fitted, name)), name
+        assert torch.equal(output.scores, plain.scores)
+        assert torch.equal(output.selection_scores, fitted.cost)
+        assert (output.bodies.fit_loss < plain.bodies.fit_loss).all()
+        result = model(IMAGES, samples, mode="predict")[0].pred_bodies
+        assert torch.equal(result.fit_cost, fitted.cost[0])
+        assert result.selected == fitted.cost[0].argmin()
+
+    def test_camera_body_and_convention_are_the_refiners(self, body) -> None:
+        model = make_mion(body, selection="fit", refiner={"focal_length": 2500.0, "image_size": 112})
+        assert (model.fit.camera, model.fit.convention) == (model.camera, "coco")
+        other = {
+            "type": "mion.KeypointFit",
+            "focal_length": 1000.0,
+            "prior": {"type": "mion.StartPrior", "pool_share": 0},
+        }
+        with pytest.raises(ValueError, match=r"the fit's camera has focal_length 1000\.0 .* the refiner's 5000"):
+            make_mion(body, fit=other)
+
+    def test_it_has_no_weights(self, body) -> None:
+        assert make_mion(body, selection="fit").state_dict().keys() == make_mion(body).state_dict().keys()
+
+
 def test_one_run_reports_every_way_to_choose(body) -> None:
     model, samples = make_mion(body, selection="cen+reprojection"), make_samples(body, batch=3)
     choosers = ("chosen", "first", "reprojection", "cen", "cen+reprojection")
@@ -266,6 +298,7 @@ class TestParts:
             ({"cen": None}, "selection is 'cen', but cen is None; give the network's config, or selection='first'"),
             ({"cen": None, "selection": "cen+reprojection"}, r"selection is 'cen\+reprojection', but cen is None"),
             ({"cen": None, "selection": "first", "cen_checkpoint": "a.pth"}, "cen_checkpoint is 'a.pth', but cen is"),
+            ({"selection": "fit", "fit": None}, r"selection is 'fit', but fit is None; give dict\(type='mion\.Keypoi"),
             ({"reprojection_weight": -1.0}, "reprojection_weight is -1.0, expected a number not below 0"),
             ({"refiner_checkpoint": "none.pth"}, "none.pth does not exist"),
         ],

@@ -4,8 +4,9 @@
 #   python tools/test.py configs/mion/mion_tiny_synthetic.py --cfg-options \
 #       model.refiner_checkpoint=work_dirs/mrt_tiny_synthetic/epoch_8.pth \
 #       model.cen_checkpoint=work_dirs/cen_tiny_synthetic_averaged/epoch_5.pth
-# Ablations: model.num_candidates=3, model.selection=reprojection, model.cen=None model.cen_checkpoint=None
-#   model.selection=first (stages 1 and 2 alone).
+# Ablations: model.num_candidates=3, model.selection=cen; without the fit onto the keypoints: model.fit=None
+#   model.selection=cen+reprojection; stages 1 and 2 alone: model.fit=None model.cen=None model.cen_checkpoint=None
+#   model.selection=first.
 _base_ = [
     "../_base_/default_runtime.py",
     "../_base_/synthetic_112.py",
@@ -13,7 +14,9 @@ _base_ = [
 ]
 
 model = dict(
-    selector=dict(pool_split="train"),  # the poses of test recordings are not candidates
+    # the poses of test recordings are neither candidates nor part of the fit's prior
+    selector=dict(pool_split="train"),
+    fit=dict(prior=dict(type="mion.StartPrior", pool_split="train")),
     refiner_checkpoint="mion_plugin/models/mion_tiny/mrt.pth",
     cen_checkpoint="mion_plugin/models/mion_tiny/cen.pth",
 )
@@ -29,5 +32,5 @@ test_evaluator = dict(
     errors=("MPJPE", "PA-MPJPE"),
     statistics=("chosen", "each", "mean", "random", "oracle"),
     # "chosen" is what model.selection says; the others are measured beside it in the same run
-    choosers=("chosen", "first", "reprojection", "cen", "cen+reprojection"),
+    choosers=("chosen", "first", "reprojection", "cen", "cen+reprojection", "fit"),
 )

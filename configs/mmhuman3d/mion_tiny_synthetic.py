@@ -23,6 +23,7 @@ model = dict(
     selector={**tiny["selector"], "type": "CandidateSelector", "pool_split": "train"},
     cen={**tiny["cen"], "type": "CEN"},
     cen_checkpoint=tiny["cen_checkpoint"],
+    fit={**tiny["fit"], "prior": dict(type="mion.StartPrior", pool_split="train")},
     selection=tiny["selection"],
     reprojection_weight=tiny["reprojection_weight"],
 )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mion_plugin.bodies import Bodies
 from mion_plugin.fitting.keypoint_fit import FittedBodies
 from mion_plugin.fitting.so3 import nearest_rotation
 from mion_plugin.geometry.precision import full_precision
 
 
 @torch.no_grad()
-def posterior_mean(fitted: FittedBodies) -> tuple[Tensor, Tensor, Tensor]:
+def posterior_mean(fitted: FittedBodies) -> Bodies:
     """The mean of each image's bodies under weights exp(-cost), normalised.
 
     An error that is averaged over joints is lowest for a mean, not for any one body. Rotations are averaged as matrices
@@ -22,12 +23,12 @@ def posterior_mean(fitted: FittedBodies) -> tuple[Tensor, Tensor, Tensor]:
             were: then they count alike.
 
     Returns:
-        pose (B, 24, 3, 3), betas (B, 10), transl (B, 3).
+        (B, 1).
     """
     with full_precision(fitted.transl):
         weight = posterior_weights(fitted.cost)
-        pose = nearest_rotation(_weighted(fitted.pose, weight))
-        return pose, _weighted(fitted.betas, weight), _weighted(fitted.transl, weight)
+        pose, betas, transl = (_weighted(value, weight) for value in (fitted.pose, fitted.betas, fitted.transl))
+        return Bodies(pose=nearest_rotation(pose)[:, None], betas=betas[:, None], transl=transl[:, None])
 
 
 def posterior_weights(cost: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from mion_plugin.bodies import Bodies
 from mion_plugin.body.arrays import NUM_BETAS, NUM_JOINTS
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.fitting.chain import KeypointChain
@@ -17,7 +18,6 @@ from mion_plugin.fitting.solver import minimize
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.precision import full_precision
-from mion_plugin.geometry.rotations import rotvec_to_rotmat
 from mion_plugin.parts import Part, build_part
 from mion_plugin.registry import MODELS
 
@@ -25,21 +25,16 @@ _FARTHEST = 1e3  # half crops; keypoints farther out are moved here, so that the
 
 
 @dataclass(frozen=True)
-class FittedBodies:
-    """N bodies of each of B images after the fit.
+class FittedBodies(Bodies):
+    """N bodies of each of B images after the fit, poses as matrices.
 
     Attributes:
-        pose: (B, N, 24, 3, 3) rotation matrices, index 0 the global orientation in the camera frame.
-        betas: (B, N, 10).
-        transl: (B, N, 3) metres, camera frame.
+        pose, betas, transl, valid: See ``Bodies``.
         cost: (B, N) negative logarithm of the posterior density, up to a constant that all share: how far the body was
             moved and how far it still is from the keypoints. Infinite where the body was left as it was.
     """
 
-    pose: Tensor
-    betas: Tensor
-    transl: Tensor
-    cost: Tensor
+    cost: Tensor = None  # type: ignore[assignment]  # always there; what it inherits has defaults
 
 
 @MODELS.register_module()
@@ -97,17 +92,14 @@ class KeypointFit(nn.Module):
         self.prior: StartPrior = build_part(prior, type="mion.StartPrior")
 
     @torch.no_grad()
-    def forward(self, pose: Tensor, betas: Tensor, transl: Tensor, keypoints2d: Tensor) -> FittedBodies:
-        """Fit N bodies of each of B images.
+    def forward(self, bodies: Bodies, keypoints2d: Tensor) -> FittedBodies:
+        """Fit N bodies of each of B images, whatever method they are of.
 
         A body is left exactly as it was where no keypoint is present, or where it holds a number that is not finite or
         has a joint behind the camera or nearer than ``NEAREST``; no fit brings one there.
 
         Args:
-            pose: (B, N, 24, 3, 3) rotation matrices or (B, N, 24, 3) axis-angle, index 0 the global orientation in the
-                camera frame.
-            betas: (B, N, 10).
-            transl: (B, N, 3) metres, camera frame.
+            bodies: (B, N), before the camera.
             keypoints2d: (B, K, 3) crop pixels and confidence. Those above 1 count as 1; a keypoint is absent where its
                 confidence is not above 0 or a number of it is not finite.
 
@@ -117,16 +109,13 @@ class KeypointFit(nn.Module):
         Raises:
             ValueError: A shape is not one of these.
         """
-        self._check(pose, betas, transl, keypoints2d)
-        with full_precision(transl):
-            like = self.chain.offset
-            pose, betas, transl, keypoints2d = (value.to(like) for value in (pose, betas, transl, keypoints2d))
-            if pose.ndim == 4:
-                pose = rotvec_to_rotmat(pose)
-            lead = transl.shape[:2]
-            given = tuple(value.flatten(0, 1) for value in (pose, betas, transl))
-            fitted = self._fit(given, self._observe(keypoints2d, paths=lead[1]))
-            return FittedBodies(*(value.unflatten(0, lead) for value in fitted))
+        self._check(bodies, keypoints2d)
+        with full_precision(bodies.transl):
+            lead, like = bodies.transl.shape[:2], self.chain.offset
+            given = tuple(value.to(like).flatten(0, 1) for value in (bodies.rotations, bodies.betas, bodies.transl))
+            fitted = self._fit(given, self._observe(keypoints2d.to(like), paths=lead[1]))
+            pose, betas, transl, cost = (value.unflatten(0, lead) for value in fitted)
+            return FittedBodies(pose=pose, betas=betas, transl=transl, valid=bodies.valid, cost=cost)
 
     def _fit(self, given: tuple[Tensor, ...], observed: Observed) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Rotations, betas, transl and cost of M bodies (M, ...)."""
@@ -160,7 +149,8 @@ class KeypointFit(nn.Module):
         precision = torch.where(present, confidence.clamp(max=1.0) / (2.0 * self.keypoint_noise), 0.0)
         return Observed(points.repeat_interleave(paths, dim=0), precision.repeat_interleave(paths, dim=0))
 
-    def _check(self, pose: Tensor, betas: Tensor, transl: Tensor, keypoints2d: Tensor) -> None:
+    def _check(self, bodies: Bodies, keypoints2d: Tensor) -> None:
+        pose, betas, transl = bodies.pose, bodies.betas, bodies.transl
         lead = transl.shape[:2]
         expected = {
             "transl": (transl, [(*lead, 3)]),

@@ -212,7 +212,7 @@ class MIONInferencer(BaseInferencer):
         height, width = sample.ori_shape
         target = image_camera(height, width, self.image_focal_length)
         image_transl, image_error = fit_to_camera(vertices, found.transl, in_image, target)
-        optional = ("fit_loss", "scores", "selection_scores")
+        optional = ("fit_loss", "fit_cost", "scores", "selection_scores")
         return PersonBodies(
             image_name=sample.image_name,
             person=sample.person,
@@ -246,7 +246,7 @@ class MIONInferencer(BaseInferencer):
             self.model.body.faces.cpu(),
             person.crop_camera.focal_length * PICTURE_SIZE / person.image_size,
             person.selected,
-            path_captions(person.scores, person.reprojection_rms),
+            path_captions(person.scores, person.reprojection_rms, person.fit_cost),
         )
 
     def _save(

@@ -20,7 +20,10 @@ from mion_plugin.inference.cropping import CropPlace
 from mion_plugin.inference.image_camera import PinholeCamera
 from mion_plugin.inference.meshes import save_mesh
 
-_ARRAYS = ("pose", "betas", "transl", "vertices", "image_transl", "fit_loss", "scores", "selection_scores")
+_ARRAYS = (
+    *("pose", "betas", "transl", "vertices", "image_transl"),
+    *("fit_loss", "fit_cost", "scores", "selection_scores"),
+)
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class PersonBodies:
             two cameras.
         fit_loss: (N,) squared pixels of the crop, weighted by confidence and summed, infinite if not ``valid``; or None
             from a model that gives none.
+        fit_cost: (N,) of the fit onto the keypoints, lowest is best; or None without one.
         scores: (N,) of the consistency network, lowest is best; or None without one.
         selection_scores: (N,) what the choice went by, lowest won; or None from a model that has but one rule.
     """
@@ -75,6 +79,7 @@ class PersonBodies:
     image_transl: np.ndarray
     image_error: np.ndarray
     fit_loss: np.ndarray | None = None
+    fit_cost: np.ndarray | None = None
     scores: np.ndarray | None = None
     selection_scores: np.ndarray | None = None
 

@@ -18,13 +18,25 @@ _LARGE_FONT, _SMALL_FONT = 20, 17
 _MIN_SIZE = 320  # captions of a small picture would not fit beneath
 
 
-def path_captions(scores: np.ndarray | None, reprojection_rms: np.ndarray | None) -> list[str] | None:
-    """What to write beside each path: its score, and how far it is from the 2D keypoints in pixels of the crop."""
+def path_captions(
+    scores: np.ndarray | None,
+    reprojection_rms: np.ndarray | None,
+    fit_cost: np.ndarray | None = None,
+) -> list[str] | None:
+    """What to write beside each path: the numbers of the rules of choice, each by its rule's name, lowest best.
+
+    Args:
+        scores: (N,) of the consistency network (``cen``), or None.
+        reprojection_rms: (N,) distance from the 2D keypoints in pixels of the crop (``reprojection``), or None.
+        fit_cost: (N,) of the fit onto the keypoints (``fit``), or None.
+    """
     parts = []
+    if fit_cost is not None:
+        parts.append([f"fit {value:.1f}" for value in fit_cost])
     if scores is not None:
-        parts.append([f"score {value:.3f}" for value in scores])
+        parts.append([f"cen {value:.3f}" for value in scores])
     if reprojection_rms is not None:
-        parts.append([f"2D {value:.1f} px" for value in reprojection_rms])
+        parts.append([f"reprojection {value:.1f} px" for value in reprojection_rms])
     return [", ".join(values) for values in zip(*parts, strict=True)] if parts else None
 
 

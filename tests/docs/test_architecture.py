@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from mion_plugin import registry
+from mion_plugin import components, registry
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "mion_plugin"
 PAGE = (ROOT / "docs" / "architecture.md").read_text()
+assert components  # imported, so that the registries hold everything
 REGISTRIES = [value for value in vars(registry).values() if isinstance(value, registry.Registry)]
 
 

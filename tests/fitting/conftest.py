@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from mion_plugin.bodies import Bodies
 from mion_plugin.body import SMPLBody
 from mion_plugin.fitting import KeypointFit
 from mion_plugin.geometry.crop_camera import CropCamera
@@ -31,9 +32,14 @@ class People:
     transl: Tensor
 
     @property
-    def inputs(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def bodies(self) -> Bodies:
+        """The starts."""
+        return Bodies(self.pose, self.betas, self.transl)
+
+    @property
+    def inputs(self) -> tuple[Bodies, Tensor]:
         """What ``KeypointFit`` is called with."""
-        return self.pose, self.betas, self.transl, self.keypoints2d
+        return self.bodies, self.keypoints2d
 
 
 @pytest.fixture(scope="session")
@@ -81,8 +87,8 @@ def make_people(body: SMPLBody) -> Callable[..., People]:
 def pixel_error(body: SMPLBody) -> Callable[..., Tensor]:
     """Root mean square distance (B, N) in pixels between bodies' keypoints and the given ones."""
 
-    def measure(pose: Tensor, betas: Tensor, transl: Tensor, keypoints2d: Tensor) -> Tensor:
-        points = CAMERA.project_normalized(body.pose_keypoints(pose, betas, transl))
+    def measure(bodies: Bodies, keypoints2d: Tensor) -> Tensor:
+        points = CAMERA.project_normalized(body.pose_keypoints(bodies.pose, bodies.betas, bodies.transl))
         distance = (points - CAMERA.normalize(keypoints2d[:, None, :, :2])) * CAMERA.image_size / 2.0
         return distance.square().sum(-1).mean(-1).sqrt()
 

@@ -1,14 +1,13 @@
 """KeypointFit: what it reaches, what it must not depend on, and bad input."""
 
-from dataclasses import fields
-
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mion_plugin.bodies import Bodies
 from mion_plugin.evaluation.errors import evaluation_joints, mpjpe
-from mion_plugin.fitting import KeypointFit
+from mion_plugin.fitting import FittedBodies, KeypointFit
 from mion_plugin.geometry.crop_camera import NEAREST
 from mion_plugin.geometry.keypoints import flip_permutation
 from mion_plugin.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat
@@ -22,20 +21,28 @@ def fit(make_fit):
     return make_fit()
 
 
+NAMES = ("pose", "betas", "transl", "cost")
+
+
 def assert_same(first, second, **tolerance):
-    for field in fields(first):
-        torch.testing.assert_close(getattr(first, field.name), getattr(second, field.name), **(tolerance or CLOSE))
+    for name in NAMES:
+        torch.testing.assert_close(getattr(first, name), getattr(second, name), **(tolerance or CLOSE))
 
 
-def bodies(fitted):
-    return fitted.pose, fitted.betas, fitted.transl
+def parts(bodies):
+    return bodies.pose, bodies.betas, bodies.transl
+
+
+def changed(fitted, change):
+    """Fitted bodies each of whose tensors is changed."""
+    return FittedBodies(**{name: change(getattr(fitted, name)) for name in NAMES})
 
 
 def test_keypoints_are_met_and_the_body_comes_nearer(body, make_fit, make_people, pixel_error):
     people = make_people(images=8, paths=3, wrong_by=0.15)
     fitted = make_fit(keypoint_noise=0.001, iterations=15)(*people.inputs)
     assert pixel_error(*people.inputs).mean() > 5
-    assert pixel_error(*bodies(fitted), people.keypoints2d).max() < 0.3
+    assert pixel_error(fitted, people.keypoints2d).max() < 0.3
     truth = evaluation_joints(body.pose_keypoints(people.true_pose, people.true_betas, convention="h36m"))
 
     def error(pose, betas):
@@ -53,7 +60,9 @@ def test_what_the_picture_shows_alone_is_recovered(body, make_fit, make_people):
     turn = rotvec_to_rotmat(torch.tensor([0.0, 0.0, 0.3]))
     pose = people.pose.clone()
     pose[:, 0, 16] = above.mT @ turn @ above @ people.true_pose[:, 16]
-    fitted = make_fit(keypoint_noise=0.001, iterations=15)(pose, people.betas, people.transl, people.keypoints2d)
+    fitted = make_fit(keypoint_noise=0.001, iterations=15)(
+        Bodies(pose, people.betas, people.transl), people.keypoints2d
+    )
     truth = body.pose_keypoints(people.true_pose, people.true_betas)
     before, after = (
         torch.linalg.vector_norm(body.pose_keypoints(p, b)[:, 0] - truth, dim=-1)[:, [7, 9]].mean()
@@ -66,15 +75,14 @@ def test_what_the_picture_shows_alone_is_recovered(body, make_fit, make_people):
 def test_a_body_on_its_keypoints_stays(make_people, fit):
     people = make_people(wrong_by=0.0)
     fitted = fit(*people.inputs)
-    assert_same(
-        fitted, type(fitted)(people.pose, people.betas, people.transl, torch.zeros_like(fitted.cost)), atol=1e-4, rtol=0
-    )
+    start = FittedBodies(*parts(people), cost=torch.zeros_like(fitted.cost))
+    assert_same(fitted, start, atol=1e-4, rtol=0)
 
 
 def test_noisier_keypoints_pull_less(make_fit, make_people, pixel_error):
     people = make_people(noise=2.0)
     errors = [
-        pixel_error(*bodies(make_fit(keypoint_noise=noise, cutoff=1e3)(*people.inputs)), people.keypoints2d).mean()
+        pixel_error(make_fit(keypoint_noise=noise, cutoff=1e3)(*people.inputs), people.keypoints2d).mean()
         for noise in (0.005, 0.02, 0.1)
     ]
     assert errors[0] < errors[1] < errors[2] < pixel_error(*people.inputs).mean()
@@ -86,50 +94,54 @@ def test_rotations_stay_rotations_and_joints_in_front(body, make_people, fit):
     product = fitted.pose @ fitted.pose.mT
     torch.testing.assert_close(product, torch.eye(3).expand_as(product), atol=1e-5, rtol=0)
     assert (torch.linalg.det(fitted.pose) > 0).all()
-    assert body.pose_keypoints(*bodies(fitted), convention="smpl")[..., 2].min() > NEAREST
+    assert body.pose_keypoints(*parts(fitted), convention="smpl")[..., 2].min() > NEAREST
 
 
 def test_a_single_image_is_a_row_of_the_batch(make_people, fit):
     people = make_people(images=5, paths=3, noise=1.0)
     together = fit(*people.inputs)
     for row in range(5):
-        alone = fit(*(value[row : row + 1] for value in people.inputs))
-        assert_same(alone, type(together)(*(getattr(together, f.name)[row : row + 1] for f in fields(together))))
+        start = Bodies(*(value[row : row + 1] for value in parts(people)))
+        alone = fit(start, people.keypoints2d[row : row + 1])
+        assert_same(alone, changed(together, lambda value, row=row: value[row : row + 1]))
 
 
 def test_order_of_the_paths_does_not_matter(make_people, fit):
     people = make_people(paths=4, noise=1.0)
     order = [2, 0, 3, 1]
-    pose, betas, transl, keypoints2d = people.inputs
-    ordered, expected = fit(pose[:, order], betas[:, order], transl[:, order], keypoints2d), fit(*people.inputs)
-    assert_same(ordered, type(expected)(*(getattr(expected, f.name)[:, order] for f in fields(expected))))
+    start = Bodies(*(value[:, order] for value in parts(people)))
+    assert_same(fit(start, people.keypoints2d), changed(fit(*people.inputs), lambda value: value[:, order]))
 
 
 def test_mirror_images_are_fitted_to_mirror_images(make_people, fit):
     people = make_people(noise=1.0)
     flip, joints = torch.tensor([-1.0, 1.0, 1.0]), list(flip_permutation("smpl"))
 
-    def mirrored(pose, betas, transl):
-        return flip[:, None] * pose[:, :, joints] * flip, betas, transl * flip
+    def mirrored(bodies):
+        return flip[:, None] * bodies.pose[:, :, joints] * flip, bodies.betas, bodies.transl * flip
 
     keypoints2d = people.keypoints2d[:, list(flip_permutation("coco"))].clone()
     keypoints2d[..., 0] = fit.camera.image_size - keypoints2d[..., 0]
     expected = fit(*people.inputs)
-    actual = fit(*mirrored(*people.inputs[:3]), keypoints2d)
-    assert_same(actual, type(expected)(*mirrored(*bodies(expected)), expected.cost))
+    actual = fit(Bodies(*mirrored(people)), keypoints2d)
+    assert_same(actual, FittedBodies(*mirrored(expected), cost=expected.cost))
 
 
 def test_axis_angle_and_matrices_are_the_same(make_people, fit):
     people = make_people()
     rotvec = rotmat_to_rotvec(people.pose)
-    assert_same(fit(rotvec, *people.inputs[1:]), fit(rotvec_to_rotmat(rotvec), *people.inputs[1:]), atol=0, rtol=0)
+    both = [
+        fit(Bodies(pose, people.betas, people.transl), people.keypoints2d)
+        for pose in (rotvec, rotvec_to_rotmat(rotvec))
+    ]
+    assert_same(*both, atol=0, rtol=0)
 
 
 def test_single_precision_at_45_m(make_fit, make_people):
     people = make_people(noise=1.0)
     single, double = make_fit()(*people.inputs), make_fit().double()(*people.inputs)
     assert double.pose.dtype == torch.float64
-    assert_same(single, type(double)(*(getattr(double, f.name).float() for f in fields(double))))
+    assert_same(single, changed(double, torch.Tensor.float))
 
 
 def test_mixed_precision_changes_nothing(make_people, fit):
@@ -140,8 +152,9 @@ def test_mixed_precision_changes_nothing(make_people, fit):
 
 
 def test_no_gradients(make_people, fit):
-    pose, betas, transl, keypoints2d = make_people().inputs
-    fitted = fit(pose.requires_grad_(), betas, transl, keypoints2d)
+    people = make_people()
+    people.pose.requires_grad_()
+    fitted = fit(*people.inputs)
     assert not fitted.pose.requires_grad
 
 
@@ -149,13 +162,13 @@ def test_absent_keypoints_are_not_read(make_people, fit):
     people = make_people()
     absent = people.keypoints2d.clone()
     absent[:, 5, 2] = 0.0
-    expected = fit(*people.inputs[:3], absent)
+    expected = fit(people.bodies, absent)
     for bad in (float("nan"), float("inf"), -1e30, 5.0):
         absent[:, 5, :2] = bad
-        assert_same(fit(*people.inputs[:3], absent), expected, atol=0, rtol=0)
+        assert_same(fit(people.bodies, absent), expected, atol=0, rtol=0)
     for confidence in (float("nan"), float("inf"), -1.0):
         absent[:, 5, 2] = confidence
-        assert_same(fit(*people.inputs[:3], absent), expected, atol=0, rtol=0)
+        assert_same(fit(people.bodies, absent), expected, atol=0, rtol=0)
 
 
 def test_without_keypoints_bodies_stay_exactly(make_people, fit):
@@ -163,8 +176,8 @@ def test_without_keypoints_bodies_stay_exactly(make_people, fit):
     keypoints2d = people.keypoints2d.clone()
     keypoints2d[0, :, 2] = 0.0
     keypoints2d[1, :, :2] = float("nan")
-    fitted, others = fit(*people.inputs[:3], keypoints2d), fit(*people.inputs)
-    for new, old in zip(bodies(fitted), people.inputs, strict=False):
+    fitted, others = fit(people.bodies, keypoints2d), fit(*people.inputs)
+    for new, old in zip(parts(fitted), parts(people), strict=True):
         assert torch.equal(new[:2], old[:2])
     assert fitted.cost[:2].isinf().all()
     torch.testing.assert_close(fitted.pose[2], others.pose[2], **CLOSE)
@@ -174,10 +187,10 @@ def test_without_keypoints_bodies_stay_exactly(make_people, fit):
 @pytest.mark.parametrize("part", [0, 1, 2])
 def test_a_body_that_is_no_body_stays_and_disturbs_no_other(make_people, fit, part, value):
     people = make_people()
-    inputs = [each.clone() for each in people.inputs]
+    inputs = [each.clone() for each in parts(people)]
     inputs[part][1, 0].flatten()[2] = value
-    fitted, expected = fit(*inputs), fit(*people.inputs)
-    for new, old in zip(bodies(fitted), inputs, strict=False):
+    fitted, expected = fit(Bodies(*inputs), people.keypoints2d), fit(*people.inputs)
+    for new, old in zip(parts(fitted), inputs, strict=True):
         assert torch.equal(new[1, 0].nan_to_num(), old[1, 0].nan_to_num())
     assert fitted.cost[1, 0].isinf()
     good = torch.ones(3, 2, dtype=torch.bool)
@@ -191,7 +204,7 @@ def test_a_body_that_is_not_before_the_camera_stays(make_people, fit, depth):
     people = make_people()
     people.transl[0, 0, 2] = depth
     fitted = fit(*people.inputs)
-    for new, old in zip(bodies(fitted), people.inputs, strict=False):
+    for new, old in zip(parts(fitted), parts(people), strict=True):
         assert torch.equal(new[0, 0], old[0, 0])
     assert fitted.cost.isinf().sum() == 1
 
@@ -205,16 +218,19 @@ def test_whatever_the_keypoints_bodies_are_finite_and_the_cost_no_higher(make_pe
     people = make_people(images=1, paths=2, wrong_by=wrong_by)
     people.transl[..., 2].clamp_(min=3.0)
     keypoints2d = torch.tensor([keypoints])
-    fitted = fit(*people.inputs[:3], keypoints2d)
-    for value in bodies(fitted):
+    fitted = fit(people.bodies, keypoints2d)
+    for value in parts(fitted):
         assert value.isfinite().all()
     assert not fitted.cost.isnan().any()
 
 
 def test_no_image_and_no_path(make_people, fit):
     people = make_people()
-    assert fit(*(value[:0] for value in people.inputs)).pose.shape == (0, 2, 24, 3, 3)
-    assert fit(*(value[:, :0] for value in people.inputs[:3]), people.keypoints2d).cost.shape == (3, 0)
+    nobody, no_path = (
+        Bodies(*(value[index] for value in parts(people))) for index in (slice(0), (slice(None), slice(0)))
+    )
+    assert fit(nobody, people.keypoints2d[:0]).pose.shape == (0, 2, 24, 3, 3)
+    assert fit(no_path, people.keypoints2d).cost.shape == (3, 0)
 
 
 @pytest.mark.parametrize(
@@ -228,10 +244,11 @@ def test_no_image_and_no_path(make_people, fit):
     ],
 )
 def test_wrong_shapes(make_people, fit, part, shape, message):
-    inputs = list(make_people().inputs)
+    people = make_people()
+    inputs = [*parts(people), people.keypoints2d]
     inputs[part] = torch.zeros(shape)
     with pytest.raises(ValueError, match=message):
-        fit(*inputs)
+        fit(Bodies(*inputs[:3]), inputs[3])
 
 
 @pytest.mark.parametrize(
@@ -264,5 +281,5 @@ def test_other_conventions(body, make_fit, make_people):
         body.pose_keypoints(people.true_pose, people.true_betas, people.true_transl, "smpl_54")
     )
     pixels = (points + 1.0) * fit.camera.image_size / 2.0
-    fitted = fit(*people.inputs[:3], torch.cat([pixels, torch.ones_like(pixels[..., :1])], dim=-1))
+    fitted = fit(people.bodies, torch.cat([pixels, torch.ones_like(pixels[..., :1])], dim=-1))
     assert fitted.cost.isfinite().all()

@@ -13,7 +13,7 @@ from mion_plugin.geometry.crop_camera import CropCamera
 def make_problem(make_fit, people, cutoff=6.0):
     """The problem of the first path of each image in double precision, with one keypoint absent."""
     fit = make_fit().double()
-    pose, betas, transl = (value[:, 0].double() for value in people.inputs[:3])
+    pose, betas, transl = (value[:, 0].double() for value in (people.pose, people.betas, people.transl))
     points = fit.camera.normalize(people.keypoints2d[..., :2].double())
     precision = people.keypoints2d[..., 2].double() / (2.0 * fit.keypoint_noise)
     precision[:, 3] = 0.0

@@ -146,7 +146,7 @@ def test_a_registered_openmmlab_backbone_works(make_model, inputs) -> None:
     try:
         neck = {"type": "mion.DeconvNeck", "in_channels": 16, "channels": 24, "num_layers": 2}
         model = make_model(backbone={"type": "PyramidForTest"}, neck=neck)
-        assert model.refine(*inputs).pose.shape == (2, 3, 24, 3, 3)
+        assert model.network(*inputs).pose.shape == (2, 3, 24, 3, 3)
         model.init_weights()
         assert model.network.backbone.initialised
     finally:

@@ -217,8 +217,8 @@ class TestSelector:
             self.build(make_model, pool)(IMAGES, samples)
 
     def test_queries_read_what_stage_1_reads(self, make_model, make_samples, pool) -> None:
-        pool = {"type": "mion.CandidateSelector", "pool": pool}
-        model = make_model(selector=pool, queries={"keypoints": "coco"})
+        selector = {"type": "mion.CandidateSelector", "pool": pool}
+        model = make_model(selector=selector, queries={"keypoints": "coco"})
         samples = self.with_keypoints(make_samples(), pool)
         keypoints2d = torch.stack([sample.gt_body.keypoints2d_input for sample in samples])
         expected = model.network(IMAGES, model.selector(keypoints2d), keypoints2d).pose

@@ -72,6 +72,10 @@ def make_mion(
     """The three stages with random weights; the data bring the candidates."""
     torch.manual_seed(weights_seed)
     settings: dict[str, Any] = {"selector": None, "cen": {"type": "mion.TinyCEN"}, **options}
+    if settings.get("selection") == "fit":
+        settings.setdefault(
+            "fit", {"type": "mion.KeypointFit", "prior": {"type": "mion.StartPrior", "pool_share": 0.0}}
+        )
     model = MultiInitializationOptimizationNetwork(refiner_config(body, **(refiner or {})), **settings)
     head = model.refiner.head
     for mlp in (head.rotation_mlp, head.camera_mlp, head.betas_mlp):

@@ -5,6 +5,7 @@ import pytest
 import torch
 from benchmarks import fitting, fitting_rivals
 
+from mion_plugin.bodies import Bodies
 from mion_plugin.body import SMPLBody
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.rotations import rotvec_to_rotmat
@@ -45,11 +46,13 @@ def test_adam_approaches_the_keypoints():
     start = pose @ rotvec_to_rotmat(0.2 * torch.randn(2, 1, 24, 3, generator=generator))
 
     def error(bodies):
-        moved = (CAMERA.project_normalized(body.pose_keypoints(*bodies))[:, 0] + 1.0) * 56
+        moved = (
+            CAMERA.project_normalized(body.pose_keypoints(bodies.pose, bodies.betas, bodies.transl))[:, 0] + 1.0
+        ) * 56
         return (moved - points).square().mean().sqrt()
 
-    fitted = fitting_rivals.adam_fit(body, CAMERA)(start, betas, transl, keypoints2d)
-    assert error(fitted) < 0.5 * error((start, betas, transl))
+    fitted = fitting_rivals.adam_fit(body, CAMERA)(Bodies(start, betas, transl), keypoints2d)
+    assert error(fitted) < 0.5 * error(Bodies(start, betas, transl))
 
 
 @pytest.mark.slow
@@ -66,11 +69,13 @@ def test_smplify_approaches_the_keypoints():
     start = pose @ rotvec_to_rotmat(0.15 * torch.randn(2, 1, 24, 3, generator=generator))
 
     def error(bodies):
-        moved = (CAMERA.project_normalized(body.pose_keypoints(*bodies))[:, 0] + 1.0) * 56
+        moved = (
+            CAMERA.project_normalized(body.pose_keypoints(bodies.pose, bodies.betas, bodies.transl))[:, 0] + 1.0
+        ) * 56
         return (moved - points).square().mean().sqrt()
 
-    fitted = fitting_rivals.smplify_fit({}, CAMERA.image_size)(start, betas, transl, keypoints2d)
-    assert error(fitted) < 0.7 * error((start, betas, transl))
+    fitted = fitting_rivals.smplify_fit({}, CAMERA.image_size)(Bodies(start, betas, transl), keypoints2d)
+    assert error(fitted) < 0.7 * error(Bodies(start, betas, transl))
 
 
 def test_the_sweep_varies_what_the_fit_has(monkeypatch, capsys):

@@ -76,8 +76,10 @@ def test_one_body_alone(arguments):
 
 def test_captions():
     assert path_captions(None, None) is None
-    assert path_captions(np.array([0.12345]), None) == ["score 0.123"]
-    assert path_captions(np.array([0.12345]), np.array([3.21])) == ["score 0.123, 2D 3.2 px"]
+    assert path_captions(np.array([0.12345]), None) == ["cen 0.123"]
+    assert path_captions(np.array([0.12345]), np.array([3.21])) == ["cen 0.123, reprojection 3.2 px"]
+    both = path_captions(np.array([0.12345]), np.array([3.21]), np.array([12.34]))
+    assert both == ["fit 12.3, cen 0.123, reprojection 3.2 px"]
 
 
 @pytest.mark.parametrize(

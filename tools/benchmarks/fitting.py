@@ -5,28 +5,30 @@ from __future__ import annotations
 import argparse
 import re
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from benchmarks.fitting_rivals import ADAM_STEPS, Bodies, Fit, adam_fit, smplify_fit
+from benchmarks.fitting_rivals import ADAM_STEPS, Fit, adam_fit, smplify_fit
 from benchmarks.markdown import table, write_page
 from benchmarks.measuring import load_test_images, mean_interval
 from mmengine.config import Config
 from torch import Tensor
 
+from mion_plugin.bodies import Bodies
 from mion_plugin.body.smpl import SMPLBody
+from mion_plugin.evaluation.choice.fields import RULE_FIELDS
 from mion_plugin.evaluation.choice.quality import chosen_errors
 from mion_plugin.evaluation.errors import evaluation_joints, mpjpe, pa_mpjpe
 from mion_plugin.fitting import FittedBodies, KeypointFit, posterior_mean
-from mion_plugin.geometry.rotations import rotvec_to_rotmat
 from mion_plugin.mion import MultiInitializationOptimizationNetwork
 from mion_plugin.registry import MODELS
 from mion_plugin.samples import collect_targets, input_keypoints
 
+RULES = ("reprojection", "cen+reprojection")  # those before the fit that are compared
 _INTERVAL = re.compile(r" \[[^]]*\]")
 Errors = dict[str, np.ndarray]  # MPJPE and PA-MPJPE (S, N), mm
 ERRORS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"MPJPE": mpjpe, "PA-MPJPE": pa_mpjpe}
@@ -53,32 +55,18 @@ class Collected:
     """S images with N paths each.
 
     Attributes:
-        pose, betas, transl: The refined bodies (S, N, ...), rotation matrices.
-        candidate_pose, candidate_betas, candidate_transl: What they started from, likewise.
+        refined: (S, N) of stage 2, not fitted.
+        candidates: (S, N) what they started from.
         keypoints2d: (S, 17, 3).
         truth: (S, 1, 14, 3) scored joints, metres.
         before: Way to choose -> (S, N) score that needs no fit; the lowest wins.
     """
 
-    pose: Tensor
-    betas: Tensor
-    transl: Tensor
-    candidate_pose: Tensor
-    candidate_betas: Tensor
-    candidate_transl: Tensor
+    refined: Bodies
+    candidates: Bodies
     keypoints2d: Tensor
     truth: Tensor
     before: dict[str, np.ndarray]
-
-    @property
-    def refined(self) -> Bodies:
-        """The refined bodies."""
-        return self.pose, self.betas, self.transl
-
-    @property
-    def candidates(self) -> Bodies:
-        """The candidates."""
-        return self.candidate_pose, self.candidate_betas, self.candidate_transl
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -95,6 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Print, and write on request, the tables."""
     cfg = Config.fromfile(args.config)
+    cfg.model.update(fit=None, selection="cen+reprojection")  # the bodies before any fit are wanted
     model: MultiInitializationOptimizationNetwork = MODELS.build(cfg.model).eval()
     collected = collect(model, cfg, args.seeds, args.split, args.num_samples)
     if args.sweep:
@@ -136,26 +125,32 @@ def collect(
             for name, value in _batch_tensors(model, model.test_step(batch)).items():
                 parts.setdefault(name, []).append(value)
     joined = {name: torch.cat(values) for name, values in parts.items()}
-    tensors = {field.name: joined[field.name] for field in fields(Collected) if field.name in joined}
-    rules = ("fit_loss", "combined_scores")
+    refined, candidates = (
+        Bodies(*(joined[f"{prefix}{name}"] for name in ("pose", "betas", "transl"))) for prefix in ("", "candidate_")
+    )
     first = np.tile(np.arange(joined["betas"].shape[1]), (len(joined["betas"]), 1))
-    before = dict(zip(("lowest 2D error", "CEN + 2D error"), (joined[rule].numpy() for rule in rules), strict=True))
-    return Collected(**tensors, before={"first": first, **before})
+    before = {"first": first} | {rule: joined[RULE_FIELDS[rule]].numpy() for rule in RULES}
+    return Collected(refined, candidates, joined["keypoints2d"], joined["truth"], before)
 
 
 def _batch_tensors(model: MultiInitializationOptimizationNetwork, results: list[Any]) -> dict[str, Tensor]:
     bodies, candidates = ([result.get(name) for result in results] for name in ("pred_bodies", "candidates"))
-    names = ("pose", "betas", "transl", "fit_loss", "combined_scores")
+    names = ("pose", "betas", "transl", *(RULE_FIELDS[rule] for rule in RULES))
     targets = collect_targets(results, torch.device("cpu"))
     truth = model.body.pose_keypoints(targets.rotations, targets.betas, convention="h36m")
     refined = {name: torch.stack([body.get(name) for body in bodies]) for name in names}
-    return refined | {
-        "candidate_pose": rotvec_to_rotmat(torch.stack([each.pose for each in candidates])),
-        "candidate_betas": torch.zeros_like(refined["betas"]),
-        "candidate_transl": torch.stack([each.transl for each in candidates]),
-        "keypoints2d": input_keypoints(results, "coco", torch.device("cpu")),
-        "truth": evaluation_joints(truth)[:, None],
+    started = {
+        f"candidate_{name}": torch.stack([each.get(name) for each in candidates])
+        for name in ("pose", "betas", "transl")
     }
+    return (
+        refined
+        | started
+        | {
+            "keypoints2d": input_keypoints(results, "coco", torch.device("cpu")),
+            "truth": evaluation_joints(truth)[:, None],
+        }
+    )
 
 
 @torch.no_grad()
@@ -164,15 +159,15 @@ def errors_table(model: MultiInitializationOptimizationNetwork, collected: Colle
     fitted = in_batches(build_fit(model), collected.refined, collected)
     wide = build_fit(model, CANDIDATE_PRIOR, iterations=CANDIDATE_ITERATIONS)
     candidates = in_batches(wide, collected.candidates, collected)
-    adam = FittedBodies(*_run(adam_fit(model.body, model.camera), collected.refined, collected), torch.zeros(()))
+    adam = in_batches(adam_fit(model.body, model.camera), collected.refined, collected)
     rows = [
         ["refined, before", *_cells(model.body, collected.refined, collected)],
-        [f"{ADAM_STEPS} steps of Adam", *_cells(model.body, _bodies(adam), collected)],
-        ["KeypointFit", *_cells(model.body, _bodies(fitted), collected, fitted)],
-        ["stage 1's candidates, KeypointFit", *_cells(model.body, _bodies(candidates), collected, candidates)],
+        [f"{ADAM_STEPS} steps of Adam", *_cells(model.body, adam, collected)],
+        ["KeypointFit", *_cells(model.body, fitted, collected)],
+        ["stage 1's candidates, KeypointFit", *_cells(model.body, candidates, collected)],
     ]
-    own = ("lowest cost of the fit", "posterior mean")
-    heading = ["bodies", *collected.before, *own, "mean of the paths", "best"]
+    own = ("fit", "posterior mean")
+    heading = ["bodies", *collected.before, *own, "random (mean)", "oracle"]
     return f"### Errors\n\n{table(heading, rows)}"
 
 
@@ -180,14 +175,14 @@ def errors_table(model: MultiInitializationOptimizationNetwork, collected: Colle
 def smplify_table(model: MultiInitializationOptimizationNetwork, collected: Collected, count: int) -> str:
     """The same for SMPLify on the first images."""
     part = _first(collected, count)
-    smplify = _run(smplify_fit({}, model.camera.image_size), part.refined, part)
+    smplify = in_batches(smplify_fit({}, model.camera.image_size), part.refined, part)
     fitted = in_batches(build_fit(model), part.refined, part)
     rows = [
         ["refined, before", *_cells(model.body, part.refined, part)],
         ["SMPLify", *_cells(model.body, smplify, part)],
-        ["KeypointFit", *_cells(model.body, _bodies(fitted), part, fitted)],
+        ["KeypointFit", *_cells(model.body, fitted, part)],
     ]
-    heading = ["bodies", *part.before, "lowest cost of the fit", "posterior mean", "mean of the paths", "best"]
+    heading = ["bodies", *part.before, "fit", "posterior mean", "random (mean)", "oracle"]
     return f"### mmhuman3d's SMPLify from the same bodies, {count} images\n\n{table(heading, rows)}"
 
 
@@ -200,9 +195,9 @@ def sweep_table(model: MultiInitializationOptimizationNetwork, collected: Collec
             of_fit = name in ("keypoint_noise", "cutoff", "iterations")
             fit = build_fit(model, **({name: value} if of_fit else {"prior": {name: value}}))
             fitted = in_batches(fit, collected.refined, collected)
-            cells = _cells(model.body, _bodies(fitted), collected, fitted)
+            cells = _cells(model.body, fitted, collected)
             rows.append([name, f"{value:g}", *(_INTERVAL.sub("", cell) for cell in cells[-5:])])
-    heading = ["number", "value", "CEN + 2D error", "lowest cost", "posterior mean", "mean of the paths", "best"]
+    heading = ["number", "value", "cen+reprojection", "fit", "posterior mean", "random (mean)", "oracle"]
     return table(heading, rows)
 
 
@@ -217,7 +212,7 @@ def speed_table(model: MultiInitializationOptimizationNetwork, collected: Collec
     if smplify_images:
         ways["mmhuman3d's SMPLify"] = (smplify_fit({}, model.camera.image_size), 1)
     times = {
-        name: median_times(lambda fit=fit: fit(*part.refined, part.keypoints2d), repeats) / len(part.truth)
+        name: median_times(lambda fit=fit: fit(part.refined, part.keypoints2d), repeats) / len(part.truth)
         for name, (fit, repeats) in ways.items()
     }
     base = times["KeypointFit"][1]
@@ -225,7 +220,7 @@ def speed_table(model: MultiInitializationOptimizationNetwork, collected: Collec
         [name, f"{wall:.1f}", f"{processor:.1f}", f"{processor / base:.0f}"]
         for name, (wall, processor) in times.items()
     ]
-    paths = part.betas.shape[1]
+    paths = part.refined.transl.shape[1]
     title = f"### Time\n\n{len(part.truth)} images, {paths} paths, {torch.get_num_threads()} CPU threads, median."
     return f"{title}\n\n{table(['way', 'ms per image', 'of processor time', 'ratio of that'], rows)}"
 
@@ -244,51 +239,50 @@ def median_times(call: Callable[[], object], repeats: int) -> np.ndarray:
     return 1000 * np.median(times, axis=0)
 
 
-def in_batches(fit: Any, bodies: Bodies, collected: Collected, size: int = 32) -> FittedBodies:
-    """A ``KeypointFit`` on all images."""
-    parts = [fit(*part) for part in _batches(bodies, collected, size)]
-    return FittedBodies(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(FittedBodies)))
+def in_batches(fit: Fit, bodies: Bodies, collected: Collected, size: int = 32) -> Bodies:
+    """A fit of all images."""
+    rows = torch.arange(len(collected.truth)).split(size)
+    parts = [fit(_rows(bodies, index), collected.keypoints2d[index]) for index in rows]
+    names = ("pose", "betas", "transl", *(("cost",) if isinstance(parts[0], FittedBodies) else ()))
+    return type(parts[0])(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
 
 
 def path_errors(body: SMPLBody, bodies: Bodies, truth: Tensor) -> Errors:
     """Errors of all paths."""
-    joints = evaluation_joints(body.pose_keypoints(bodies[0], bodies[1], convention="h36m"))
+    joints = evaluation_joints(body.pose_keypoints(bodies.pose, bodies.betas, convention="h36m"))
     return {name: measure(joints, truth).numpy() for name, measure in ERRORS.items()}
 
 
-def _run(fit: Fit, bodies: Bodies, collected: Collected, size: int = 32) -> Bodies:
-    parts = [fit(*part) for part in _batches(bodies, collected, size)]
-    pose, betas, transl = (torch.cat(values) for values in zip(*parts, strict=True))
-    return pose, betas, transl
-
-
-def _batches(bodies: Bodies, collected: Collected, size: int) -> Iterator[tuple[Tensor, ...]]:
-    return zip(*(value.split(size) for value in (*bodies, collected.keypoints2d)), strict=True)
-
-
-def _bodies(fitted: FittedBodies) -> Bodies:
-    return fitted.pose, fitted.betas, fitted.transl
+def _rows(bodies: Bodies, index: Tensor | slice) -> Bodies:
+    """The bodies of some images."""
+    return Bodies(bodies.rotations[index], bodies.betas[index], bodies.transl[index])
 
 
 def _first(collected: Collected, count: int) -> Collected:
-    tensors = {f.name: getattr(collected, f.name)[:count] for f in fields(Collected) if f.name != "before"}
-    return Collected(**tensors, before={name: scores[:count] for name, scores in collected.before.items()})
+    rows = slice(count)
+    return Collected(
+        _rows(collected.refined, rows),
+        _rows(collected.candidates, rows),
+        collected.keypoints2d[rows],
+        collected.truth[rows],
+        {name: scores[rows] for name, scores in collected.before.items()},
+    )
 
 
-def _cells(body: SMPLBody, bodies: Bodies, collected: Collected, fitted: FittedBodies | None = None) -> list[str]:
+def _cells(body: SMPLBody, bodies: Bodies, collected: Collected) -> list[str]:
     """Errors of one set of bodies: each way to choose, the posterior mean, the mean over the paths and the best."""
     errors = path_errors(body, bodies, collected.truth)
     cells = [
         _both({name: chosen_errors(value, scores) for name, value in errors.items()})
         for scores in collected.before.values()
     ]
-    if fitted is None:
-        cells += ["", ""]
-    else:
-        cost = fitted.cost.numpy()
+    if isinstance(bodies, FittedBodies):
+        cost = bodies.cost.numpy()
         cells.append(_both({name: chosen_errors(value, cost) for name, value in errors.items()}))
-        one = tuple(value[:, None] for value in posterior_mean(fitted))
-        cells.append(_both({name: value[:, 0] for name, value in path_errors(body, one, collected.truth).items()}))
+        mean = path_errors(body, posterior_mean(bodies), collected.truth)
+        cells.append(_both({name: value[:, 0] for name, value in mean.items()}))
+    else:
+        cells += ["", ""]
     cells += [_both({name: reduce(value, axis=1) for name, value in errors.items()}) for reduce in (np.mean, np.min)]
     return cells
 

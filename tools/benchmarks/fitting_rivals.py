@@ -14,13 +14,13 @@ from mmengine.config import Config
 from torch import Tensor
 
 from mion_plugin.baselines.body_files import write_body_files
+from mion_plugin.bodies import Bodies
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.keypoints import convert_keypoints
 from mion_plugin.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat
 
-Bodies = tuple[Tensor, Tensor, Tensor]  # pose (B, N, 24, 3, 3), betas (B, N, 10), transl (B, N, 3)
-Fit = Callable[[Tensor, Tensor, Tensor, Tensor], Bodies]
+Fit = Callable[[Bodies, Tensor], Bodies]  # bodies (B, N) and keypoints (B, K, 3) to bodies
 ADAM_STEPS = 60
 _ROBUST = 0.1  # half crops
 _PULL_POSE, _PULL_BETAS = 0.1, 0.02  # weights of squared turns and betas beside 100 times the mean robust 2D error
@@ -31,7 +31,8 @@ _SPIN_SIZE = 224.0  # px, side of the crop that mmhuman3d's camera is for
 def adam_fit(body: SMPLBody, camera: CropCamera) -> Fit:
     """Sixty steps of Adam on rotations, betas and translation: robust 2D error and a pull to the start, untuned."""
 
-    def fit(pose: Tensor, betas: Tensor, transl: Tensor, keypoints2d: Tensor) -> Bodies:
+    def fit(bodies: Bodies, keypoints2d: Tensor) -> Bodies:
+        pose, betas, transl = bodies.rotations, bodies.betas, bodies.transl
         with torch.enable_grad():
             turns, change, shift = (torch.zeros_like(value) for value in (pose[..., 0], betas, transl))
             groups = [(turns, 0.03), (change, 0.05), (shift, 0.02)]
@@ -50,7 +51,8 @@ def smplify_fit(body: dict[str, Any], image_size: float) -> Fit:
     """mmhuman3d's SMPLify as SPIN's config has it, 50 and 50 steps; all bodies of the batch in one call."""
     registrant = _build_smplify(body)
 
-    def fit(pose: Tensor, betas: Tensor, transl: Tensor, keypoints2d: Tensor) -> Bodies:
+    def fit(bodies: Bodies, keypoints2d: Tensor) -> Bodies:
+        pose, betas, transl = bodies.rotations, bodies.betas, bodies.transl
         lead = transl.shape[:2]
         points = convert_keypoints(keypoints2d, "coco", "smpl_49", approximate=True)[0]
         points = points.repeat_interleave(lead[1], dim=0)
@@ -65,23 +67,24 @@ def smplify_fit(body: dict[str, Any], image_size: float) -> Fit:
                 init_transl=transl.flatten(0, 1),
             )
         rotvec = torch.cat([found["global_orient"], found["body_pose"]], dim=1).view(*lead, 24, 3)
-        return rotvec_to_rotmat(rotvec), found["betas"].view(*lead, -1), found["transl"].view(*lead, 3)
+        return Bodies(rotvec_to_rotmat(rotvec), found["betas"].view(*lead, -1), found["transl"].view(*lead, 3))
 
     return fit
 
 
 def _moved(pose: Tensor, betas: Tensor, transl: Tensor, turns: Tensor, change: Tensor, shift: Tensor) -> Bodies:
     depth = transl[..., 2:] * shift[..., 2:].exp()
-    return rotvec_to_rotmat(turns) @ pose, betas + change, torch.cat([transl[..., :2] + shift[..., :2], depth], dim=-1)
+    moved = torch.cat([transl[..., :2] + shift[..., :2], depth], dim=-1)
+    return Bodies(rotvec_to_rotmat(turns) @ pose, betas + change, moved)
 
 
 def _adam_loss(body: SMPLBody, camera: CropCamera, moved: Bodies, turns: Tensor, keypoints2d: Tensor) -> Tensor:
-    points = camera.project_normalized(body.pose_keypoints(*moved))
+    points = camera.project_normalized(body.pose_keypoints(moved.pose, moved.betas, moved.transl))
     squared = (points - camera.normalize(keypoints2d[:, None, :, :2])).square().sum(-1)
     robust = _ROBUST**2 * squared / (_ROBUST**2 + squared)
     weight = keypoints2d[:, None, :, 2].clamp(0, 1)
     error = (weight * robust).sum(-1) / weight.sum(-1)
-    pull = _PULL_POSE * turns.square().sum((-1, -2)) + _PULL_BETAS * moved[1].square().sum(-1)
+    pull = _PULL_POSE * turns.square().sum((-1, -2)) + _PULL_BETAS * moved.betas.square().sum(-1)
     return (100.0 * error + pull).sum()
 
 

@@ -63,7 +63,7 @@ METHODS = {
     ),
     "mion-shipped": Method(
         "configs/mion/mion_tiny_synthetic.py",
-        {"MION as shipped, cen": "cen", "MION as shipped, cen+reprojection": "cen+reprojection"},
+        {"MION as shipped, cen": "cen", "MION as shipped, fit": "fit"},
         budget="4,000 (stage 2), 1,600 (stage 3)",
     ),
 }

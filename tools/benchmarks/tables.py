@@ -106,7 +106,7 @@ def measure(
     paths = [result["pred_bodies"] for result in metric.results]
     return Measured(
         {name: np.stack([path[name] for path in paths]) for name in ERRORS},
-        {name: np.stack([path[CHOOSERS][name] for path in paths]) for name in RULES},
+        {name: np.stack([path[CHOOSERS][name] for path in paths]) for name in RULES if name in paths[0][CHOOSERS]},
     )
 
 
@@ -119,7 +119,7 @@ def table_1(measured: Measured) -> str:
         rows.append([str(count), *cells, _both(part, None), PAPER_TABLE_1[count - 1]])
     one, five = measured.first(1), measured.first(MAIN_PATHS)
     gains = [_gain(one, five, five.scores["cen"], error) for error in ("MPJPE", "PA-MPJPE")]
-    heading = ["paths", *RULES, "oracle", "paper"]
+    heading = ["paths", *measured.scores, "oracle", "paper"]
     return (
         f"## Table 1: number of paths\n\n{table(heading, rows)}\n\n"
         f"From 1 to {MAIN_PATHS} paths with the rule `cen`: MPJPE {gains[0]}, PA-MPJPE {gains[1]} "

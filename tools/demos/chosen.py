@@ -42,7 +42,7 @@ def make_config(args: argparse.Namespace, stage: int) -> Config:
     if not isinstance(cfg.get("model"), dict) or cfg.model.get("type") != "mion.MION":
         raise ValueError(f"config {args.config}: its model is no mion.MION")
     if stage == 2:
-        cfg.model.update(cen=None, cen_checkpoint=None, selection="first")
+        cfg.model.update(cen=None, cen_checkpoint=None, fit=None, selection="first")
     if args.num_candidates is not None:
         cfg.model.num_candidates = args.num_candidates
     selector = cfg.model.setdefault("selector", dict(type="mion.CandidateSelector"))

@@ -14,6 +14,7 @@ RULE_FIELDS = {
     "reprojection": "fit_loss",
     "cen": "scores",
     "cen+reprojection": "combined_scores",
+    "fit": "fit_cost",
 }
 CHOSEN = "chosen"  # what the model went by
 FIRST_PATH = "first"

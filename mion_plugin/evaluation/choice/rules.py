@@ -6,6 +6,7 @@
 | ``reprojection`` | the lowest error to the 2D keypoints | |
 | ``cen`` | the lowest score of the consistency estimation network | 3.3 |
 | ``cen+reprojection`` | the lowest weighted sum of these two | |
+| ``fit`` | the lowest cost of ``mion.KeypointFit``: the most probable body; where there is a fit | |
 | ``random`` | a path drawn from (seed, ``sample_idx``) alone | table 3: w/o CEN |
 | ``oracle`` | the lowest MPJPE, for which samples need ground truth | table 3: upper bound |
 
@@ -29,7 +30,7 @@ from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.keypoints import convert_keypoints
 from mion_plugin.samples import collect_targets, sample_name
 
-RULES = ("first", "reprojection", "cen", "cen+reprojection", "random", "oracle")
+RULES = ("first", "reprojection", "cen", "cen+reprojection", "fit", "random", "oracle")
 LABEL_RULES = ("random", "oracle")  # those that ask the samples for more than a photograph brings
 _CONVENTION = "h36m"
 

@@ -36,6 +36,7 @@ class MIONEstimator(BaseArchitecture):
             and neck. The parts inside are this package's and carry its prefix:
             ``network=dict(body=dict(type='mion.SMPLBody', ...))``.
         selector: Of its HEADS: ``CandidateSelector``; camera as the head's.
+        fit: ``dict(type='mion.KeypointFit')``, or None to leave refined bodies as they are.
         cen: Of its HEADS: ``CEN``; camera and body as the head's. None to choose without it.
         num_candidates, selection, reprojection_weight, seed, refiner_checkpoint, cen_checkpoint: See ``mion.MION``.
         convention: Keypoint convention that the data sets are configured with. mmhuman3d evaluates Human3.6M in
@@ -53,6 +54,7 @@ class MIONEstimator(BaseArchitecture):
         head: Config,
         selector: Config,
         cen: Config | None = None,
+        fit: Config | None = None,
         num_candidates: int | None = None,
         selection: str = "cen",
         reprojection_weight: float = 1.0,
@@ -69,6 +71,7 @@ class MIONEstimator(BaseArchitecture):
             refiner=refiner.network,
             selector=refiner.selector,
             cen=None if cen is None else build_head({**_camera(head), "body": refiner.body, **cen}),
+            fit=fit,
             num_candidates=num_candidates,
             selection=selection,
             reprojection_weight=reprojection_weight,

@@ -19,6 +19,7 @@ from mion_plugin.body import SMPLBody
 from mion_plugin.candidates import fit_translation
 from mion_plugin.candidates.pool import load_default_pool
 from mion_plugin.datasets.coco import CocoPerson
+from mion_plugin.evaluation.choice.fields import RULE_FIELDS
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.inference import MIONInferencer
 from mion_plugin.inference.cropping import place_crop
@@ -27,7 +28,7 @@ CANDIDATE = "stage 1, first candidate"
 LANDMARKS = "MediaPipe's world landmarks"
 FIRST, RANDOM, ORACLE = "first", "random", "oracle"
 # Rule of choice -> field of the predictions that it goes by; the lowest wins. See mion.MION.
-RULES = {"reprojection": "fit_loss", "cen": "scores", "cen+reprojection": "combined_scores"}
+RULES = {rule: field for rule, field in RULE_FIELDS.items() if rule != FIRST}
 _BATCH = 8  # frames in memory at once
 
 
