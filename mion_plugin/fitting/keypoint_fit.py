@@ -50,7 +50,7 @@ class KeypointFit(nn.Module):
     al., 2016) brings priors of pose and shape and works in stages, the start counts as all that is known of pose, shape
     and place: a pull to the mean of the pool's poses beside it gained nothing on validation.
 
-    Nothing here is trained. The defaults were chosen on the people of validation (docs/_fit_figures.md).
+    Nothing here is trained. The defaults were chosen on the people of validation (docs/results.md).
 
     Args:
         body: The body model.

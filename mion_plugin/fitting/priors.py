@@ -29,7 +29,7 @@ class StartPrior(nn.Module):
     vary: a joint that moves much may be wrong by much, and joints that move together are wrong together. The pool's
     covariance, and that of its mirror images, is scaled so that the 23 joints' mean variance is ``joints``^2.
 
-    The defaults were chosen on the people of validation (docs/_fit_figures.md): the error grows slowly about them. The
+    The defaults were chosen on the people of validation (docs/results.md): the error grows slowly about them. The
     betas' is narrower than people differ, since shape, depth and pose can take each other's place.
 
     Args:
