@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mion_plugin.body.arrays import NUM_BETAS
 from mion_plugin.body.smpl import BodyOutput, SMPLBody
+from mion_plugin.geometry.precision import full_precision
 from mion_plugin.geometry.rotations import rotvec_to_rotmat
 
 _Bodies = TypeVar("_Bodies", bound="Bodies")
@@ -46,7 +47,8 @@ class Bodies:
 
     def __post_init__(self) -> None:
         if self.valid is None:
-            everyone = torch.ones(len(self.transl), dtype=torch.bool, device=self.transl.device)
+            # by shape, not by len(), which torch.export would take for a constant
+            everyone = self.transl.new_ones(self.transl.shape[:1], dtype=torch.bool)
             object.__setattr__(self, "valid", everyone)
 
     @classmethod
@@ -93,8 +95,10 @@ class Bodies:
         for model, posed in self._posed:
             if model is body:
                 return posed
-        posed = body(self.pose, self.betas)
-        if not posed.vertices.requires_grad:  # a graph would be kept alive, and may be needed once only
+        with full_precision(self.transl):
+            posed = body(self.pose, self.betas)
+        # of a body that learns, what was skinned without gradient must not stand in for what is asked with one
+        if not (self.pose.requires_grad or self.betas.requires_grad):
             self._posed[:] = [(body, posed)]
         return posed
 

@@ -62,7 +62,7 @@ class MIONOutput:
         candidates: (B, N) of stage 1.
         bodies: (B, N) of stage 2, fitted if there is a fit; poses as matrices; with ``fit_loss`` where keypoints are
             given.
-        scores: (B, N) of the consistency estimation network, or None without one.
+        scores: (B, N) of the consistency estimation network, or None without one; of the bodies before any fit.
         combined_scores: (B, N) those combined with the reprojection error, or None without network or keypoints.
         selection_scores: (B, N) what ``selection`` goes by; the lowest wins, the first of equals.
         selected: (B,) the path that wins.

@@ -28,9 +28,10 @@ def build_selector(selector: Part | None, camera: CropCamera) -> Any:
 
 
 def check_parts(**parts: Any) -> None:
-    """Check that parts which share crops have one camera and one body; the last part is what the others are held to.
+    """Check that parts which share crops have one camera, one body and one order of the 2D keypoints.
 
-    A part that tells no ``camera`` or no ``body`` is not asked for it. Stage 1 has no body of its own but a pool of
+    The last part is what the others are held to. A part that tells no ``camera``, ``body`` or
+    ``keypoints2d_convention`` is not asked for it. Stage 1 has no body of its own but a pool of
     keypoints, which must be those of the others' body (``CandidateSelector.check_body``).
 
     Args:
@@ -45,6 +46,7 @@ def check_parts(**parts: Any) -> None:
     last, reference = list(known.items())[-1]
     for name, part in known.items():
         _check_camera(name, getattr(part, "camera", None), last, getattr(reference, "camera", None))
+        _check_convention(name, part, last, reference)
         body = getattr(reference, "body", None)
         if body is not None and hasattr(part, "check_body"):
             part.check_body(body, last)
@@ -60,6 +62,12 @@ def _check_camera(name: str, own: CropCamera | None, last: str, camera: CropCame
             f"the {name}'s camera has focal_length {own.focal_length} and image_size {own.image_size}, the {last}'s "
             f"{camera.focal_length} and {camera.image_size}"
         )
+
+
+def _check_convention(name: str, part: Any, last: str, reference: Any) -> None:
+    own, other = (getattr(each, "keypoints2d_convention", None) for each in (part, reference))
+    if own is not None and other is not None and own != other:
+        raise ValueError(f"the {name} reads 2D keypoints in {own!r}, the {last} in {other!r}: give both one convention")
 
 
 def _check_body(name: str, own: SMPLBody | None, last: str, body: SMPLBody) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from mion_plugin.parts import Part
 from mion_plugin.refinement.renamed_options import RENAMED, nest_network_options
 
+_TRAINING_ALONE = ("train_candidates", "loss", "predict_vertices", "data_preprocessor", "init_cfg")  # of mion.MRT
 _OLD_PREFIX, _PREFIX = "refiner.network.", "refiner."
 
 
@@ -33,10 +34,12 @@ def parts_of_refiner(refiner: Part, selector: Part | None, default: Part) -> tup
     if "selector" in options:
         selector = _moved_selector(options.pop("selector"), selector, default)
     if str(options.get("type")).rpartition(".")[2] in ("MRT", "MeshRefinementTransformer"):
-        flat = {name: options[name] for name in RENAMED if name in options}
+        flat = {name: value for name, value in options.items() if name not in ("type", "network", *_TRAINING_ALONE)}
         network = nest_network_options(options.get("network"), flat, selector)
         return (network if isinstance(network, nn.Module) else {"type": "mion.RefinementNetwork", **network}), selector
-    return options, selector
+    # an old option on the command line changes a new config
+    flat = {name: options.pop(name) for name, path in RENAMED.items() if path != (name,) and name in options}
+    return nest_network_options(options, flat, selector), selector
 
 
 def _moved_selector(inner: Part | None, selector: Part | None, default: Part) -> Part | None:

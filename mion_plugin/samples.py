@@ -15,6 +15,7 @@ from mion_plugin.bodies import Bodies
 from mion_plugin.body.arrays import NUM_BETAS, NUM_JOINTS
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.geometry.keypoints import convert_keypoints, keypoint_names
+from mion_plugin.geometry.precision import full_precision
 
 MODES = ("tensor", "loss", "predict")  # of every model's forward, see mmengine's BaseModel
 DEFAULT_CONVENTIONS = {"keypoints2d": "coco", "keypoints3d": "h36m"}
@@ -191,7 +192,8 @@ def pack_bodies(
     found: dict[str, Tensor | None] = {"pose": bodies.pose, "betas": bodies.betas, "transl": bodies.transl}
     found |= {"fit_loss": bodies.fit_loss, "valid": bodies.valid, **values}
     if body.arrays.regressor_h36m is not None:
-        found["keypoints3d"] = body.pose_keypoints(bodies.pose, bodies.betas, convention=_PREDICTED_CONVENTION)
+        with full_precision(bodies.transl):
+            found["keypoints3d"] = body.pose_keypoints(bodies.pose, bodies.betas, convention=_PREDICTED_CONVENTION)
     if with_vertices:
         found["vertices"] = bodies.posed(body).vertices
     return [

@@ -382,6 +382,17 @@ class TestVersion01:
         with pytest.warns(FutureWarning, match=r"refiner\.selector is selector now"):
             assert MODELS.build(config).selector.num_candidates == 2
 
+    def test_old_options_of_the_network_change_the_new_place(self, body) -> None:
+        config = {"type": "mion.MION", "selector": None, "refiner": refiner_config(body), "selection": "first"}
+        config["refiner"] |= {"rotation": "absolute"}  # as --cfg-options model.refiner.rotation=absolute leaves it
+        with pytest.warns(FutureWarning, match=r"rotation is network\.head\.rotation"):
+            assert MODELS.build(config).refiner.head.rotation == "absolute"
+
+    def test_a_misspelt_option_is_no_option(self, body, old_refiner) -> None:
+        old_refiner["rotations"] = "residual"
+        with pytest.warns(FutureWarning), pytest.raises(TypeError, match="unexpected keyword argument 'rotations'"):
+            MODELS.build({"type": "mion.MION", "refiner": old_refiner, "selection": "first"})
+
     def test_a_whole_models_checkpoint_loads(self, body, tmp_path) -> None:
         trained = make_mion(body, weights_seed=1)
         old = {

@@ -164,6 +164,11 @@ class CandidateSelector(nn.Module):
         """The camera of the crops whose keypoints come."""
         return CropCamera(self.focal_length, self.image_size)
 
+    @property
+    def keypoints2d_convention(self) -> str:
+        """Order of the keypoints that come."""
+        return self.convention
+
     @torch.no_grad()
     def check_body(self, body: SMPLBody, owner: str) -> None:
         """Check that the pool's keypoints sit where they do on a body model.

@@ -241,9 +241,11 @@ class ConsistencyModel(BaseModel):
         return packed
 
     def _fit_loss(self, bodies: Bodies, keypoints2d: Tensor | None) -> Tensor | None:
-        """(B, N) squared pixels: what is known already, or measured where keypoints are given."""
-        if bodies.fit_loss is not None or keypoints2d is None:
-            return bodies.fit_loss
+        """(B, N) squared pixels, infinite where not valid: what is known already, or measured where keypoints are."""
+        if bodies.fit_loss is not None:
+            return torch.where(bodies.valid[:, None], bodies.fit_loss, torch.inf)
+        if keypoints2d is None:
+            return None
         return fit_loss_of(bodies, keypoints2d, self.keypoints2d_convention, self.cen.body, self.cen.camera)
 
 

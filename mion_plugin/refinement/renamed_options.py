@@ -47,6 +47,9 @@ def nest_network_options(network: Any, renamed: Mapping[str, Any], selector: Any
     nested = dict(network or {})
     for name, value in values.items():
         nested = insert_option(nested, RENAMED[name], value)
+    alone = "keypoints2d_convention" in renamed and "keypoints_in_queries" not in renamed
+    if alone and (nested.get("queries") or {}).get("keypoints") is not None:
+        nested = insert_option(nested, RENAMED["keypoints2d_convention"], renamed["keypoints2d_convention"])
     return nested
 
 

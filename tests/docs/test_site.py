@@ -149,7 +149,7 @@ def test_every_public_component_of_the_stages_has_a_place_in_the_api():
 def test_the_computed_costs_are_those_of_the_tool():
     table = (DOCS / "training.md").read_text()
     for name in ("mrt_tiny_synthetic", "cen_tiny_synthetic"):
-        kind = "mion.MRT" if name.startswith("mrt") else "mion.CEN"
+        kind = "mion.RefinementNetwork" if name.startswith("mrt") else "mion.CEN"
         network = cost_of_models.build_networks(ROOT / "configs" / "mion" / f"{name}.py")[kind]
         cost = cost_of_models.measure(network)
         row = f"| {cost.parameters / 1e6:.2f} | {cost.image_flops / 1e9:.2f} + {cost.path_flops / 1e9:.2f} |"
@@ -160,8 +160,9 @@ def test_the_computed_costs_are_those_of_the_tool():
 
 def test_the_cost_of_a_linear_layer_is_counted_right():
     """The counter that the tool relies on: a multiplication with its addition is two operations."""
-    network = cost_of_models.build_networks(ROOT / "configs" / "mion" / "mrt_tiny_synthetic.py")["mion.MRT"]
-    encoder = network.network.transformer.encoder[0]
+    config = ROOT / "configs" / "mion" / "mrt_tiny_synthetic.py"
+    network = cost_of_models.build_networks(config)["mion.RefinementNetwork"]
+    encoder = network.transformer.encoder[0]
     tokens, width, hidden = 49, 144, 512
     expected = 2 * (4 * tokens * width**2 + 2 * tokens * width * hidden + 2 * tokens**2 * width)
     with cost_of_models.FlopCounterMode(
@@ -175,7 +176,7 @@ def test_model_cost_refuses_a_config_without_networks(tmp_path, capsys):
     config = tmp_path / "other.py"
     config.write_text("model = dict(type='Other')\n")
     assert model_cost.main([str(config)]) == 2
-    assert "holds none of mion.MRT, mion.CEN" in capsys.readouterr().err
+    assert "holds none of mion.RefinementNetwork, mion.CEN" in capsys.readouterr().err
     assert model_cost.main([str(tmp_path / "absent.py")]) == 2
     assert "does not exist" in capsys.readouterr().err
 

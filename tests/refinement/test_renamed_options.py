@@ -19,7 +19,6 @@ from mion_plugin.refinement import DeconvNeck, MeshRefinementTransformer
 from mion_plugin.refinement.renamed_options import RENAMED, nest_network_options
 from mion_plugin.registry import MODELS
 from mion_plugin.rendering.pncc import PNCCRenderer
-from mion_plugin.samples import input_keypoints
 
 IMAGES = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 BACKBONE = {"type": "mion.TorchvisionResNet", "depth": 18, "num_stages": 2}
@@ -294,17 +293,13 @@ class TestKeypointsConvention:
         assert model(IMAGES, make_samples()).pose.shape == (2, 2, 24, 3, 3)
 
     @pytest.mark.parametrize("convention", ["lsp", "h36m"])  # h36m has as many keypoints as coco
-    def test_another_one_than_the_selectors(self, sizes, pool, make_samples, convention) -> None:
-        """Queries and selector each get the data's keypoints in their own order, as version 0.1 had it."""
+    def test_another_one_than_the_selectors_is_refused(self, sizes, pool, convention) -> None:
+        """Version 0.1 read the samples twice; now the stages get one tensor of keypoints."""
         selector = {"type": "mion.CandidateSelector", "pool": pool, "num_candidates": 2}
         options = {"keypoints_in_queries": True, "keypoints2d_convention": convention}
-        with pytest.warns(FutureWarning):
-            model = build(**sizes, **options, selector=selector)
-        samples = make_samples()
-        cpu = torch.device("cpu")
-        candidates = model.selector(input_keypoints(samples, "coco", cpu))
-        expected = model.network(IMAGES, candidates, input_keypoints(samples, convention, cpu))
-        assert torch.equal(model(IMAGES, samples).pose, expected.pose)
+        message = f"the selector reads 2D keypoints in 'coco', the network in '{convention}': give both one convention"
+        with pytest.warns(FutureWarning), pytest.raises(ValueError, match=message):
+            build(**sizes, **options, selector=selector)
 
 
 class TestErrors:

@@ -19,6 +19,7 @@ from mion_plugin.geometry.camera import IMAGE_SIZE
 from mion_plugin.inference import MIONInferencer
 from mion_plugin.inference.cropping import CropPlace
 from mion_plugin.mion import MultiInitializationOptimizationNetwork
+from mion_plugin.models import load_model_config
 from mion_plugin.rendering import PNCCRenderer
 from mion_plugin.visualization import draw_candidate_sheet, overlay_body
 
@@ -53,7 +54,9 @@ class Case:
     """
 
     def __init__(self) -> None:
-        inferencer = MIONInferencer(device="cpu")
+        cfg = load_model_config()
+        cfg.model.update(fit=None, selection="cen")  # each stage as it is
+        inferencer = MIONInferencer(cfg, device="cpu")
         result = inferencer(PHOTO, keypoints2d=KEYPOINTS, return_datasamples=True)
         sample: BaseDataElement = result["predictions"][0][0]
         self.model: MultiInitializationOptimizationNetwork = inferencer.model
@@ -120,8 +123,7 @@ def draw_scores(case: Case) -> np.ndarray:
         sides.append(overlay_body(plain, _turned(body), faces, colors, focal, opacity=1.0))
     lowest = int(case.scores.argmin())
     names = [
-        f"score {score:.3f}{', the lowest' if path == lowest else ''}"
-        for path, score in enumerate(case.scores.tolist())
+        f"cen {score:.3f}{', the lowest' if path == lowest else ''}" for path, score in enumerate(case.scores.tolist())
     ]
     return _with_scale(_grid([pictures, sides], names, ["front", "side"]))
 
