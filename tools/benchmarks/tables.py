@@ -189,7 +189,8 @@ def grey_table(measured: Measured, grey: Measured, seed: int) -> str:
 def speed(model: MultiInitializationOptimizationNetwork, cfg: Config, repeats: int = 7) -> str:
     """Milliseconds per image of each stage, and their ratios to the refinement's backbone."""
     batch = next(iter(load_test_images(cfg, 0, cfg.test_dataloader.batch_size)))
-    image, selector, refiner, cen = torch.stack(batch["inputs"]), model.selector, model.refiner, model.cen
+    image, selector, refiner = torch.stack(batch["inputs"]), model.selector, model.refiner
+    cen, fit = model.cen, model.fit
     keypoints2d = input_keypoints(batch["data_samples"], model.keypoints2d_convention, image.device)
     candidates = selector(keypoints2d)
     bodies = refiner(image, candidates, keypoints2d)
@@ -203,6 +204,8 @@ def speed(model: MultiInitializationOptimizationNetwork, cfg: Config, repeats: i
     }
     if cen is not None:
         stages["stage 3, PNCC and CEN"] = lambda: cen(image, vertices)
+    if fit is not None:
+        stages["fit onto the keypoints"] = lambda: fit(bodies, keypoints2d)
     times = {name: median_ms(call, repeats) / len(image) for name, call in stages.items()}
     base = times["backbone alone"]
     rows = [[name, f"{value:.2f}", f"{value / base:.1f}"] for name, value in times.items()]

@@ -117,16 +117,20 @@ def write_one(result: FramePeople, inferencer: MIONInferencer, wishes: Wishes) -
 
 
 def report_paths(person: PersonBodies) -> None:
-    """Print one person's bodies as a table."""
+    """Print one person's bodies as a table, by the names of the rules of choice; the lowest of what it goes by wins."""
     numbers: dict[str, Any] = person.describe()
-    print(f"{'path':>6}  {'score':>7}  {'in the crop':>11}  {'from the chosen':>15}")
+    print(f"{'path':>6}  {'chosen by':>9}  {'cen':>7}  {'reprojection':>12}  {'from the chosen':>15}")
     for n, path in enumerate(numbers["paths"]):
-        score = "-" if path["score"] is None else f"{path['score']:.4f}"
+        by, cen = (_number(path[key], digits) for key, digits in (("selection_score", 3), ("score", 4)))
         chosen = "  chosen" if n == numbers["selected"] else ""
         print(
-            f"{n + 1:>6}  {score:>7}  {path['reprojection_rms_px']:>8.1f} px"
+            f"{n + 1:>6}  {by:>9}  {cen:>7}  {path['reprojection_rms_px']:>9.1f} px"
             f"  {path['distance_to_selected_mm']:>12.0f} mm{chosen}"
         )
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def watched(results: Iterable[FramePeople], single: bool, tell: Callable[[str], None]) -> Iterator[FramePeople]:
