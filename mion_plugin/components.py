@@ -1,6 +1,7 @@
 """Imports everything that is registered: what the registries import when something is first looked up in them."""
 
 from mion_plugin import (
+    backbones,
     baselines,
     body,
     candidates,
@@ -17,6 +18,7 @@ from mion_plugin import (
 )
 
 __all__ = [
+    "backbones",
     "baselines",
     "body",
     "candidates",

@@ -40,12 +40,12 @@ from mion_plugin.renamed_parts import parts_of_refiner, rename_weights
 from mion_plugin.samples import (
     DEFAULT_CONVENTIONS,
     add_results,
-    brought_candidates,
     check_mode,
     check_samples,
     input_keypoints,
     known_keypoints,
     pack_bodies,
+    provided_candidates,
     stack_images,
 )
 from mion_plugin.weights import REFINER_PARTS, load_part
@@ -91,7 +91,7 @@ class MultiInitializationOptimizationNetwork(BaseModel):
     Args:
         refiner: Stage 2, a ``mion.RefinementNetwork``, or the ``mion.MRT`` around it.
         selector: Stage 1, a ``mion.CandidateSelector``, whose camera defaults to the refiner's; None where the data
-            bring candidates (``brought_candidates``).
+            provide candidates (``provided_candidates``).
         cen: Stage 3, a ``mion.CEN``, whose camera and body default to the refiner's; None for none.
         fit: A ``mion.KeypointFit`` that pulls the refined bodies onto the 2D keypoints once they are scored; camera and
             body are the refiner's. None (the paper) for none.
@@ -255,7 +255,7 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         image = stack_images(inputs)
         samples = check_samples(data_samples, len(image), self.camera.image_size)
         keypoints2d = self._read_keypoints(samples, image.device)
-        candidates = brought_candidates(samples, image.device) if self.selector is None else None
+        candidates = provided_candidates(samples, image.device) if self.selector is None else None
         output = self.estimate(image, keypoints2d, candidates, Labels(samples, self.seed))
         return output if mode == "tensor" else self._pack(samples, output)
 
@@ -301,7 +301,7 @@ def _check_options(
 
 def _set_num_candidates(selector: CandidateSelector | None, num_candidates: int) -> None:
     if selector is None:
-        raise ValueError(f"num_candidates is {num_candidates}, but selector is None: the data bring the candidates")
+        raise ValueError(f"num_candidates is {num_candidates}, but selector is None: the data provide the candidates")
     available = selector.scorer.num_candidates
     if not 1 <= num_candidates <= available:
         raise ValueError(f"num_candidates is {num_candidates}, expected 1 to {available}, the size of the pool")

@@ -120,8 +120,8 @@ def known_keypoints(samples: Sequence[BaseDataElement], convention: str, device:
     return input_keypoints(samples, convention, device)
 
 
-def brought_candidates(samples: Sequence[BaseDataElement], device: torch.device) -> Bodies:
-    """Candidates that the data bring as ``sample.candidates``.
+def provided_candidates(samples: Sequence[BaseDataElement], device: torch.device) -> Bodies:
+    """Candidates that the data provide as ``sample.candidates``.
 
     Those hold ``pose`` (N, 24, 3) axis-angle and ``transl`` (N, 3), and may hold ``fit_loss`` (N,), ``valid`` () and
     ``pncc`` (N, 3, h, w). All samples of a batch hold the same.

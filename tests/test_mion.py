@@ -259,7 +259,7 @@ class TestParts:
 
     def test_another_stage_2(self, body) -> None:
         class Candidates(nn.Module):
-            """Bodies as they were brought."""
+            """The bodies, unchanged."""
 
             def __init__(self) -> None:
                 super().__init__()
@@ -288,7 +288,7 @@ class TestParts:
             assert model(IMAGES, make_samples(body)).scores.shape == (2, expected)
         with pytest.raises(ValueError, match="num_candidates is 0, expected 1 to 720, the size of the pool"):
             make_mion(body, selector=selector, num_candidates=0)
-        with pytest.raises(ValueError, match="num_candidates is 3, but selector is None: the data bring"):
+        with pytest.raises(ValueError, match="num_candidates is 3, but selector is None: the data provide"):
             make_mion(body, num_candidates=3)
 
     @pytest.mark.parametrize(

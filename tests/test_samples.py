@@ -13,7 +13,6 @@ from mion_plugin.body import BodyArrays, SMPLBody
 from mion_plugin.geometry.keypoints import convert_keypoints
 from mion_plugin.samples import (
     add_results,
-    brought_candidates,
     check_mode,
     check_samples,
     collect_targets,
@@ -21,6 +20,7 @@ from mion_plugin.samples import (
     input_keypoints,
     known_keypoints,
     pack_bodies,
+    provided_candidates,
     sample_name,
     stack_images,
 )
@@ -137,7 +137,7 @@ class TestInputKeypoints:
 
 class TestBroughtCandidates:
     def test_are_what_the_samples_hold(self, samples) -> None:
-        candidates = brought_candidates(samples, CPU)
+        candidates = provided_candidates(samples, CPU)
         assert torch.equal(candidates.pose[1], samples[1].candidates.pose)
         assert torch.equal(candidates.transl[1], samples[1].candidates.transl)
         assert torch.equal(candidates.betas, torch.zeros(3, 4, 10))
@@ -150,7 +150,7 @@ class TestBroughtCandidates:
             sample.candidates.pop("fit_loss")
             sample.candidates.valid = torch.tensor(row == 1)
             sample.candidates.pncc = torch.rand(4, 3, 8, 8)
-        candidates = brought_candidates(samples, CPU)
+        candidates = provided_candidates(samples, CPU)
         assert candidates.fit_loss.isinf().all()
         assert candidates.valid.tolist() == [False, True, False]
         assert candidates.valid.dtype == torch.bool
@@ -184,7 +184,7 @@ class TestBroughtCandidates:
     def test_bad_ones_name_the_sample(self, samples, message, change) -> None:
         change(samples[1])
         with pytest.raises(ValueError, match=rf"1\.jpg: {message}"):
-            brought_candidates(samples, CPU)
+            provided_candidates(samples, CPU)
 
 
 class TestTargets:

@@ -123,7 +123,9 @@ def test_a_benchmark_is_imported_when_its_options_are_read():
 def test_benchmarks_are_described_as_they_describe_themselves():
     for module, description in benchmark.BENCHMARKS.values():
         folder = ROOT / ("tests" if module.startswith("robustness.") else "tools")
-        tree = ast.parse((folder / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8"))
+        path = folder / module.replace(".", "/")
+        file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        tree = ast.parse(file.read_text(encoding="utf-8"))
         assert ast.get_docstring(tree).split("\n")[0] == description
 
 

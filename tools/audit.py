@@ -24,7 +24,7 @@ _OPTIONS = "--disable-pip --require-hashes --progress-spinner off --format json"
 
 @dataclass(frozen=True)
 class Audit:
-    """What a source told of a lock file.
+    """What a source says about a lock file.
 
     Attributes:
         checked: Number of packages that the source knows.

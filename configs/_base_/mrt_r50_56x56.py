@@ -1,5 +1,5 @@
 # The paper's mesh refinement transformer (3.2, 3.4). What the paper leaves open is DETR's and says so.
-# Files that you bring (README, "Real data"):
+# Files that you provide (README, "Real data"):
 #   data/body_models/smpl: SMPL_NEUTRAL.pkl (for 3DPW SMPL_MALE.pkl and SMPL_FEMALE.pkl, too), J_regressor_h36m.npy and
 #     J_regressor_extra.npy
 #   data/amass_pool.npz, made from AMASS:

@@ -7,4 +7,4 @@
 # random one 62.47 / 44.71, the best 52.17 / 39.82, the one that stage 3 chooses 56.88 / 41.59 (tables 3 and 4).
 _base_ = ["../_base_/default_runtime.py", "../_base_/h36m_224.py", "../_base_/mrt_r50_56x56.py"]
 
-model = dict(network=dict(backbone=dict(weights=None)))  # the checkpoint brings them
+model = dict(network=dict(backbone=dict(weights=None)))  # they are in the checkpoint

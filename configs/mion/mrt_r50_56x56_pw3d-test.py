@@ -4,4 +4,4 @@
 # betas 3.227 off (table 6); with one path alone 0.142 m and 5.383.
 _base_ = ["../_base_/default_runtime.py", "../_base_/pw3d_224.py", "../_base_/mrt_r50_56x56.py"]
 
-model = dict(network=dict(backbone=dict(weights=None)))  # the checkpoint brings them
+model = dict(network=dict(backbone=dict(weights=None)))  # they are in the checkpoint

@@ -181,7 +181,7 @@ def _in_native_type(name: str, value: Any) -> Any:
     kinds, dtype = _KINDS[name]
     if value.dtype.kind not in kinds:
         raise ValueError(f"{name} holds {value.dtype}, expected numbers")
-    with np.errstate(over="ignore"):  # infinite numbers are told of next
+    with np.errstate(over="ignore"):  # infinite numbers are reported next
         return value.astype(dtype)
 
 

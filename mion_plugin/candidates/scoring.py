@@ -21,7 +21,8 @@ of R sheared by the mean's slope) and the weights scaled to sum w |u|^2 = 1 (u n
     m   = sum w x    m_u = sum w u x    m_v = sum w v x    m_q = sum w q x    q = u^2 + v^2    W = sum w
 
 For P poses and O orientations these are a (30 x P) and a (9 x P) matrix times (O x 30) and (O x 9): 39 multiply-adds
-per candidate instead of a reprojection of K joints. DESIGN's weak-perspective score is the first term alone.
+per candidate instead of a reprojection of K joints. A weak-perspective camera
+leaves the first term alone.
 """
 
 from __future__ import annotations

@@ -28,13 +28,13 @@ from mion_plugin.samples import (
     DEFAULT_CONVENTIONS,
     Targets,
     add_results,
-    brought_candidates,
     check_mode,
     check_samples,
     collect_targets,
     input_keypoints,
     known_keypoints,
     pack_bodies,
+    provided_candidates,
     stack_images,
 )
 
@@ -48,7 +48,7 @@ class ConsistencyModel(BaseModel):
 
     In training, an image meets ``num_bodies`` bodies of these kinds:
 
-    - ``candidate``: stage 1's for the image's keypoints, or those that the data bring (``CandidatePairDataset``: the
+    - ``candidate``: stage 1's for the image's keypoints, or those that the data provide (``CandidatePairDataset``: the
       paper's pairs);
     - ``refined``: what the refiner makes of candidates, because it is such bodies that stage 3 will choose from;
     - ``perturbed``: the true body with limbs reflected in depth, tilted, or mixed with a candidate; see
@@ -56,8 +56,8 @@ class ConsistencyModel(BaseModel):
 
     Args:
         cen: A ``mion.CEN``.
-        selector: A ``CandidateSelector`` for samples that bring no candidates, whose camera defaults to the network's;
-            None where all bring some.
+        selector: A ``CandidateSelector`` for samples without candidates, whose camera defaults to the network's;
+            None where all have some.
         refiner: A ``mion.RefinementNetwork`` or ``mion.MRT`` (see ``FrozenRefiner``); then its bodies are what is
             scored.
         refiner_checkpoint: Its weights.
@@ -145,19 +145,19 @@ class ConsistencyModel(BaseModel):
         return self._predict(image, samples, candidates, bodies, keypoints2d)
 
     def find_candidates(self, samples: Sequence[BaseDataElement], device: torch.device) -> Bodies:
-        """The candidates that samples bring, and stage 1's for the others; as many as the poorer of both have."""
-        brings = [row for row, sample in enumerate(samples) if "candidates" in sample or self.selector is None]
-        lacks = [row for row in range(len(samples)) if row not in set(brings)]
-        if not lacks:
-            return brought_candidates(samples, device)
-        given = input_keypoints([samples[row] for row in lacks], self.keypoints2d_convention, device)
+        """The samples' own candidates, and stage 1's for those without; as many as the smaller of both counts."""
+        own = [row for row, sample in enumerate(samples) if "candidates" in sample or self.selector is None]
+        without = [row for row in range(len(samples)) if row not in set(own)]
+        if not without:
+            return provided_candidates(samples, device)
+        given = input_keypoints([samples[row] for row in without], self.keypoints2d_convention, device)
         selected = self.selector(given)
-        if not brings:
+        if not own:
             return selected
-        brought = brought_candidates([samples[row] for row in brings], device)
-        count = slice(min(brought.transl.shape[1], selected.transl.shape[1]))
-        back = torch.tensor(brings + lacks).argsort().to(device)
-        both = [part.take(count) for part in (brought, selected)]
+        provided = provided_candidates([samples[row] for row in own], device)
+        count = slice(min(provided.transl.shape[1], selected.transl.shape[1]))
+        back = torch.tensor(own + without).argsort().to(device)
+        both = [part.take(count) for part in (provided, selected)]
         names = ("pose", "betas", "transl", "fit_loss", "valid")
         return Bodies(**{name: torch.cat([getattr(part, name) for part in both])[back] for name in names})
 

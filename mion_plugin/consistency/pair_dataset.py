@@ -31,7 +31,7 @@ _PLACES = 2**31  # of the synthesiser's samples, whose looks are drawn
 
 @DATASETS.register_module()
 class CandidatePairDataset(torch.utils.data.Dataset):
-    """Draws candidates of another set's samples; renders one, and brings others to compare the picture with.
+    """Draws candidates of another set's samples; renders one, and returns others to compare the picture with.
 
     Only the keypoints of the wrapped set are used, so one without 3D labels will do: the truth is the candidate that
     was rendered. Its samples come as results of a pipeline that ends before ``Normalize``; this set's own pipeline
@@ -39,19 +39,19 @@ class CandidatePairDataset(torch.utils.data.Dataset):
 
     The packed sample's ``gt_body`` describes the rendered body, except ``keypoints2d_input``, which the candidates were
     selected by. ``candidates`` holds ``pose``, ``transl``, ``fit_loss`` and ``valid`` of the others; see
-    ``brought_candidates``.
+    ``provided_candidates``.
 
     Sample i is a function of (seed, epoch, i), if so is the wrapped set's.
 
     Args:
         dataset: Config of a set, or one: ``mion.SURREALSynthesisDataset``, ``mion.HumanDataset``.
         selector: A ``CandidateSelector``, whose camera defaults to that of the pictures.
-        num_others: How many candidates to bring. The paper: 1; more spare pictures.
+        num_others: How many candidates to return. The paper: 1; more make a picture serve more pairs.
         betas_std: Standard deviation of the rendered body's betas. The paper's candidates have the mean shape (0).
         seed: Of the draws.
         image_size: Side of the crop and of the picture in pixels.
         body: See ``SURREALSynthesisDataset``.
-        looks: Likewise.
+        looks: See ``SURREALSynthesisDataset``.
         pipeline: Transforms, configs or callables.
         **renamed: Entries of ``looks`` as version 0.1 had them, beside the others.
 

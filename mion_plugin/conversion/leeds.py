@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from mion_plugin.conversion.archives import fields, load_mat, require_file
-from mion_plugin.conversion.people import People, keypoint_box
+from mion_plugin.conversion.people import People, person_box
 
 _NUM_IMAGES, _NUM_TRAIN = 2000, 1000  # of LSP: the first half is the training set
 
@@ -80,7 +80,7 @@ def _inside(image: Path, points: np.ndarray) -> np.ndarray:
 def _add(people: People, name: str, points: np.ndarray, confidence: np.ndarray) -> None:
     keypoints2d = np.column_stack([points, confidence])
     keypoints2d[keypoints2d[:, 2] == 0] = 0
-    box = keypoint_box(keypoints2d)
+    box = person_box(keypoints2d)
     if box is None:
         people.skip("people with fewer than two annotated joints")
     else:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mion_plugin.files.npz import write_npz
-from mion_plugin.geometry.boxes import scale_boxes
+from mion_plugin.geometry.boxes import keypoint_box, scale_boxes
 from mion_plugin.geometry.keypoints import keypoint_mapping, keypoint_names
 
 BOX_SCALE = 1.2  # of the box around the keypoints; SPIN's and mmhuman3d's
@@ -20,16 +20,10 @@ _ROWS = ("image_path", "bbox_xywh", "keypoints2d", "keypoints3d", "smpl", "meta"
 _PARAMETERS = {"global_orient": (3,), "body_pose": (23, 3), "betas": (10,), "transl": (3,)}
 
 
-def keypoint_box(keypoints2d: np.ndarray, scale: float = BOX_SCALE) -> np.ndarray | None:
-    """Box (4,) x, y, width, height around the confident keypoints (K, 3), ``scale`` times as large about its centre.
-
-    None if they are fewer than two or all in one point.
-    """
-    points = keypoints2d[keypoints2d[:, 2] > 0, :2]
-    if len(points) < 2:
-        return None
-    low, high = points.min(axis=0), points.max(axis=0)
-    return scale_boxes(np.concatenate([low, high - low]), scale) if (high > low).any() else None
+def person_box(keypoints2d: np.ndarray) -> np.ndarray | None:
+    """Box (4,) that a data set gives a person: ``BOX_SCALE`` times the one around the keypoints (K, 3), or None."""
+    box = keypoint_box(keypoints2d)
+    return None if box is None else scale_boxes(box, BOX_SCALE)
 
 
 class People:

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from mion_plugin.conversion.archives import fields, load_pickle, require_files, safe_relative
-from mion_plugin.conversion.people import People, keypoint_box
+from mion_plugin.conversion.people import People, person_box
 
 
 def convert_pw3d(archive: Path, split: str, progress: Callable[[int, int], None] = lambda done, total: None) -> People:
@@ -70,7 +70,7 @@ def _add_person(people: People, sequence: dict[str, Any], person: int, path: Pat
     except ValueError as error:
         raise ValueError(f"{path}: cam_poses are no cameras: {error}") from None
     for frame in np.flatnonzero(valid):
-        box = keypoint_box(keypoints[frame].T)
+        box = person_box(keypoints[frame].T)
         if box is None:
             people.skip("people without keypoints in a frame")
             continue

@@ -20,7 +20,7 @@ from scipy.spatial.transform import Rotation
 
 from mion_plugin.conversion.archives import fields, load_mat, require_files
 from mion_plugin.conversion.frames import extract_frames
-from mion_plugin.conversion.people import People, keypoint_box
+from mion_plugin.conversion.people import People, person_box
 from mion_plugin.geometry.keypoints import flip_permutation
 
 INTRINSICS = np.array([[600.0, 0, 160], [0, 600, 120], [0, 0, 1]])  # 60 mm lens, 32 mm sensor, 320 x 240 pixels
@@ -103,7 +103,7 @@ def _add_clip(people: People, path: Path, images: str, frame_step: int) -> None:
             people.skip("frames whose joints2D are not where the camera sees joints3D")
             continue
         keypoints2d = np.column_stack([keypoints2d, np.ones(24)])[_SIDES]
-        box = keypoint_box(keypoints2d)
+        box = person_box(keypoints2d)
         if box is None:
             people.skip("frames with all joints in one point")
             continue

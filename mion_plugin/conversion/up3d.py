@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from mion_plugin.conversion.archives import fields, load_pickle, require_file
-from mion_plugin.conversion.people import People, keypoint_box
+from mion_plugin.conversion.people import People, person_box
 
 _LINE = re.compile(r"/?(\d{5})_image\.png")  # of train.txt and so on
 
@@ -38,7 +38,7 @@ def convert_up3d(archive: Path, split: str, progress: Callable[[int, int], None]
     names = _read_names(archive / f"{split}.txt")
     for done, name in enumerate(names, start=1):
         keypoints2d = _read_keypoints(archive / f"{name}_joints.npy")
-        box = keypoint_box(keypoints2d)
+        box = person_box(keypoints2d)
         if box is None:
             people.skip("people with fewer than two annotated joints")
         else:

@@ -5,6 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 
+def keypoint_box(keypoints2d: np.ndarray) -> np.ndarray | None:
+    """Box (4,) around those of the keypoints (K, 3) whose confidence is above 0; None if no two of them are apart."""
+    visible = keypoints2d[keypoints2d[:, 2] > 0, :2]
+    if len(visible) == 0 or not (np.ptp(visible, axis=0) > 0).any():
+        return None
+    return np.concatenate([visible.min(axis=0), np.ptp(visible, axis=0)])
+
+
 def scale_boxes(boxes: np.ndarray, factor: float) -> np.ndarray:
     """Boxes (..., 4) in pixels, made ``factor`` times as large about their middles."""
     corner, size = boxes[..., :2], boxes[..., 2:]

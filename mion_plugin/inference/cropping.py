@@ -8,6 +8,7 @@ import numpy as np
 
 from mion_plugin.datasets.coco import CocoPerson
 from mion_plugin.datasets.transforms.geometric import crop_matrix, warp
+from mion_plugin.geometry.boxes import keypoint_box
 
 # Side of the crop over the longer side of the box. Keypoints: SPIN's preprocessing, and what the synthetic people of
 # training are cut by (BodySettings); annotated boxes, which reach to fingertips and hair: mmhuman3d's demo.
@@ -55,7 +56,7 @@ def place_crop(person: CocoPerson, box: str = "keypoints", scale: float | None =
             image.
     """
     scale = check_box(box, scale)
-    x, y, width, height = keypoint_box(person.keypoints2d) if box == "keypoints" else person.bbox
+    x, y, width, height = visible_box(person.keypoints2d) if box == "keypoints" else person.bbox
     place = CropPlace(np.array([x + width / 2, y + height / 2]), float(scale * max(width, height)))
     if not max(place.side, *np.abs(place.center)) < _LARGEST:
         raise ValueError(f"the crop's middle is {place.center.tolist()} and its side {place.side} pixels: in no image")
@@ -72,13 +73,14 @@ def check_box(box: str, scale: float | None) -> float:
     return scale
 
 
-def keypoint_box(keypoints2d: np.ndarray) -> np.ndarray:
+def visible_box(keypoints2d: np.ndarray) -> np.ndarray:
     """The box (4,) x, y, width, height of the visible ones of keypoints (K, 3).
 
     Raises:
         ValueError: No two of them are visible, at different places.
     """
-    visible = keypoints2d[keypoints2d[:, 2] > 0, :2]
-    if len(visible) == 0 or not (np.ptp(visible, axis=0) > 0).any():
-        raise ValueError(f"{len(visible)} keypoints are visible, expected at least two, apart, to crop by")
-    return np.concatenate([visible.min(axis=0), np.ptp(visible, axis=0)])
+    box = keypoint_box(keypoints2d)
+    if box is None:
+        visible = int((keypoints2d[:, 2] > 0).sum())
+        raise ValueError(f"{visible} keypoints are visible, expected at least two, apart, to crop by")
+    return box

@@ -12,7 +12,7 @@ import numpy as np
 
 from mion_plugin.datasets.coco import NUM_KEYPOINTS, CocoPerson, load_coco_people_of
 from mion_plugin.datasets.transforms.loading import list_images, read_image
-from mion_plugin.inference.cropping import keypoint_box
+from mion_plugin.inference.cropping import visible_box
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,6 @@ def _people(entry: Any, name: str) -> list[CocoPerson]:
 
 def _box(keypoints2d: np.ndarray, where: str) -> np.ndarray:
     try:
-        return keypoint_box(keypoints2d)
+        return visible_box(keypoints2d)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None

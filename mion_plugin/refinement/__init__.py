@@ -1,6 +1,5 @@
 """Stage 2: the mesh refinement transformer."""
 
-from mion_plugin.refinement.backbone import DeconvNeck, TorchvisionResNet
 from mion_plugin.refinement.losses import MeshLoss
 from mion_plugin.refinement.model import MeshRefinementTransformer
 from mion_plugin.refinement.network import RefinementNetwork
@@ -8,12 +7,10 @@ from mion_plugin.refinement.position_encoding import PNCCEncoding, SinePositionE
 from mion_plugin.refinement.transformer import Transformer
 
 __all__ = [
-    "DeconvNeck",
     "MeshLoss",
     "MeshRefinementTransformer",
     "PNCCEncoding",
     "RefinementNetwork",
     "SinePositionEncoding2D",
-    "TorchvisionResNet",
     "Transformer",
 ]

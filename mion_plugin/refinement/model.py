@@ -25,13 +25,13 @@ from mion_plugin.registry import MODELS
 from mion_plugin.samples import (
     DEFAULT_CONVENTIONS,
     add_results,
-    brought_candidates,
     check_mode,
     check_samples,
     collect_targets,
     input_keypoints,
     known_keypoints,
     pack_bodies,
+    provided_candidates,
     stack_images,
 )
 
@@ -44,8 +44,8 @@ class MeshRefinementTransformer(BaseModel):
 
     Args:
         network: A ``mion.RefinementNetwork``.
-        selector: A ``CandidateSelector``, whose camera defaults to the network's; None where the data bring candidates
-            (``brought_candidates``).
+        selector: A ``CandidateSelector``, whose camera defaults to the network's; None where the data provide
+            candidates (``provided_candidates``).
         train_candidates: Candidates per image in training, drawn at random from those selected; tests refine all.
         loss: A ``MeshLoss``.
         predict_vertices: Let predictions hold the refined vertices.
@@ -140,7 +140,7 @@ class MeshRefinementTransformer(BaseModel):
     def _candidates(
         self, samples: Sequence[BaseDataElement], keypoints2d: Tensor | None, device: torch.device
     ) -> Bodies:
-        return brought_candidates(samples, device) if self.selector is None else self.selector(keypoints2d)
+        return provided_candidates(samples, device) if self.selector is None else self.selector(keypoints2d)
 
     def _predict(
         self,

@@ -104,7 +104,7 @@ class RefinementNetwork(BaseModule):
         Args:
             image: (B, 3, H, W) normalised.
             candidates: (B, N) before the camera; the mean shape is taken. Their ``pncc``, at the resolution of the
-                neck's output, is rendered where they bring none.
+                neck's output, is rendered where they have none.
             keypoints2d: (B, K, 3) x, y in crop pixels and confidence, in the convention of ``queries.keypoints``;
                 ignored by queries that read none.
 

@@ -31,7 +31,7 @@ class PNCCTransform:
         size: Pixels of the image to make.
         model_path: See ``SMPLBody``.
         use_betas: Render the sample's shape instead of the mean one.
-        focal_length: Pixels, for samples that bring no camera.
+        focal_length: Pixels, for samples without a camera.
         principal_point: Pixels, likewise; None for the middle of the crop.
         image_size: Pixels of the square crop.
         backend: See ``rasterize``.

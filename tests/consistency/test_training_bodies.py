@@ -10,7 +10,7 @@ from mion_plugin.bodies import Bodies
 from mion_plugin.consistency.perturbation import Perturbation
 from mion_plugin.consistency.training_bodies import check_kinds, draw_kinds, perturbed_bodies
 from mion_plugin.geometry.crop_camera import CropCamera
-from mion_plugin.samples import brought_candidates, collect_targets
+from mion_plugin.samples import collect_targets, provided_candidates
 
 CPU = torch.device("cpu")
 
@@ -44,7 +44,7 @@ class TestPerturbedBodies:
         targets = collect_targets(samples, CPU)
         pose, betas = targets.rotations[:, None], targets.betas[:, None]
         true = Bodies(pose, betas, torch.full((3, 1, 3), torch.nan))
-        candidates = brought_candidates(samples, CPU)
+        candidates = provided_candidates(samples, CPU)
         keypoints2d = targets.keypoints2d
         bodies = perturbed_bodies(
             true, candidates, keypoints2d, "coco", Perturbation(**settings), body, CropCamera(), torch.manual_seed(0)
@@ -66,7 +66,7 @@ class TestPerturbedBodies:
         true = Bodies(targets.rotations[:, None], targets.betas[:, None], torch.zeros(2, 1, 3))
         mixed = perturbed_bodies(
             true,
-            brought_candidates(samples, CPU),
+            provided_candidates(samples, CPU),
             targets.keypoints2d,
             "coco",
             Perturbation(reflect=0, tilt=0),
@@ -81,7 +81,7 @@ class TestPerturbedBodies:
     def test_without_a_fit_they_stand_where_the_candidates_do(self, body) -> None:
         samples = make_samples(body, batch=1)
         targets = collect_targets(samples, CPU)
-        candidates = brought_candidates(samples, CPU)
+        candidates = provided_candidates(samples, CPU)
         true = Bodies(targets.rotations[:, None], targets.betas[:, None], torch.zeros(1, 1, 3))
         nothing = torch.zeros(1, 17, 3)
         bodies = perturbed_bodies(true, candidates, nothing, "coco", Perturbation(), body, CropCamera())
@@ -90,7 +90,7 @@ class TestPerturbedBodies:
     def test_candidates_may_have_matrices(self, body) -> None:
         samples = make_samples(body, batch=2)
         targets = collect_targets(samples, CPU)
-        candidates = brought_candidates(samples, CPU)
+        candidates = provided_candidates(samples, CPU)
         true = Bodies(targets.rotations[:, None], targets.betas[:, None], torch.zeros(2, 1, 3))
         bodies = [
             perturbed_bodies(

@@ -144,7 +144,7 @@ class TestOtherSets:
             "pool": str(tmp_path / "pool.npz"),
             "split": "all",
             "image_size": 32,
-            "pipeline": PIPELINE[1:],  # its samples bring their image
+            "pipeline": PIPELINE[1:],  # its samples hold their image
         }
 
     def test_synthetic_and_annotated_people_share_batches(self, sets, synthetic):

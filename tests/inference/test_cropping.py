@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from mion_plugin.datasets.coco import CocoPerson
 from mion_plugin.datasets.transforms.geometric import MeshAffine
-from mion_plugin.inference.cropping import CropPlace, keypoint_box, place_crop
+from mion_plugin.inference.cropping import CropPlace, place_crop, visible_box
 
 
 def make_person(points=((100, 50), (160, 250), (120, 90))):
@@ -16,7 +16,7 @@ def make_person(points=((100, 50), (160, 250), (120, 90))):
 
 
 def test_box_of_the_visible_keypoints():
-    np.testing.assert_array_equal(keypoint_box(make_person().keypoints2d), [100, 50, 60, 200])
+    np.testing.assert_array_equal(visible_box(make_person().keypoints2d), [100, 50, 60, 200])
 
 
 @pytest.mark.parametrize(

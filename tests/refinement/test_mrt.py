@@ -6,9 +6,11 @@ import pytest
 import torch
 from mmengine.evaluator import Evaluator
 from mmengine.optim import OptimWrapper
+from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.structures import BaseDataElement
 from support.stick_pool import make_keypoints
 from support.tiny_mion import make_body_pool
+from torch import nn
 
 from mion_plugin.bodies import Bodies
 from mion_plugin.body import BodyArrays, SMPLBody
@@ -17,7 +19,7 @@ from mion_plugin.evaluation import MeshMetric
 from mion_plugin.geometry.keypoints import convert_keypoints
 from mion_plugin.refinement import MeshRefinementTransformer
 from mion_plugin.registry import MODELS
-from mion_plugin.samples import brought_candidates
+from mion_plugin.samples import provided_candidates
 
 IMAGES = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 RESIDUAL = {"head": {"rotation": "residual"}, "queries": {"candidate": True}}
@@ -295,13 +297,13 @@ class TestTrainStep:
 class TestKeypointsOfTheData:
     """Without a selector, the queries' convention counts."""
 
-    def test_are_brought_into_the_queries_convention(self, make_model, make_samples) -> None:
+    def test_are_converted_to_the_queries_convention(self, make_model, make_samples) -> None:
         model, samples = make_model(queries={"keypoints": "lsp"}), make_samples()
         assert model.keypoints2d_convention == "lsp"
         keypoints2d = torch.stack(
             [convert_keypoints(sample.gt_body.keypoints2d, "coco", "lsp")[0] for sample in samples]
         )
-        expected = model.network(IMAGES, brought_candidates(samples, torch.device("cpu")), keypoints2d)
+        expected = model.network(IMAGES, provided_candidates(samples, torch.device("cpu")), keypoints2d)
         assert torch.equal(model(IMAGES, samples).pose, expected.pose)
 
     def test_must_be_there_if_the_queries_read_them(self, make_model, make_samples) -> None:
@@ -338,3 +340,31 @@ def test_a_built_network_is_a_part(make_model, make_samples) -> None:
     assert model.network is built.network
     assert (model.body, model.camera) == (built.body, built.camera)
     assert torch.equal(model(IMAGES, make_samples()).pose, built(IMAGES, make_samples()).pose)
+
+
+def test_a_registered_openmmlab_backbone_works(make_model, inputs) -> None:
+    """One of another scope, which gives a tuple, with its own init_weights."""
+
+    class Backbone(nn.Module):
+        initialised = False
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 16, 8, stride=8)
+
+        def init_weights(self) -> None:
+            self.initialised = True
+
+        def forward(self, image):
+            features = self.conv(image)
+            return features, features[..., ::2, ::2]
+
+    ROOT_MODELS.register_module(name="PyramidForTest", module=Backbone)
+    try:
+        neck = {"type": "mion.DeconvNeck", "in_channels": 16, "channels": 24, "num_layers": 2}
+        model = make_model(backbone={"type": "PyramidForTest"}, neck=neck)
+        assert model.network(*inputs).pose.shape == (2, 3, 24, 3, 3)
+        model.init_weights()
+        assert model.network.backbone.initialised
+    finally:
+        ROOT_MODELS._module_dict.pop("PyramidForTest")

@@ -13,9 +13,10 @@ from mmengine.config import Config, ConfigDict
 from support.tiny_mion import make_body_pool
 from torch import nn
 
+from mion_plugin.backbones import DeconvNeck
 from mion_plugin.body import SMPLBody
 from mion_plugin.candidates import CandidateSelector
-from mion_plugin.refinement import DeconvNeck, MeshRefinementTransformer
+from mion_plugin.refinement import MeshRefinementTransformer
 from mion_plugin.refinement.renamed_options import RENAMED, nest_network_options
 from mion_plugin.registry import MODELS
 from mion_plugin.rendering.pncc import PNCCRenderer

@@ -12,7 +12,7 @@ from benchmarks.real.kept_answers import kept_answers
 from benchmarks.real.views import Views
 
 from mion_plugin.datasets.coco import CocoPerson
-from mion_plugin.inference.cropping import keypoint_box
+from mion_plugin.inference.cropping import visible_box
 
 # A camera 2 m before the origin on the y axis, upright, as Qualisys writes it: looking along its -z, y up. 1/64 pixels.
 CALIBRATION = """<?xml version='1.0' encoding='ASCII'?>
@@ -173,7 +173,7 @@ def test_rows_and_gap_by_hand():
 
 def one_view():
     keypoints2d = np.column_stack([np.random.default_rng(3).uniform(0, 50, (17, 2)), np.ones(17)])
-    person = CocoPerson(keypoints2d, keypoint_box(keypoints2d))
+    person = CocoPerson(keypoints2d, visible_box(keypoints2d))
     return Views(np.zeros(1, int), np.zeros(1, int), [person], np.zeros((1, 12, 3)), np.zeros((1, 17, 3)))
 
 
@@ -242,6 +242,6 @@ def test_the_mean_body_takes_the_orientation_that_fits():
     points = method._keypoints3d[shown].numpy() + np.array([0.0, 0.0, 50.0])
     keypoints2d = np.column_stack([points[:, :2] / points[:, 2:] * 5000 + 300, np.ones(17)])
     views = one_view()
-    views.people[:] = [CocoPerson(keypoints2d, keypoint_box(keypoints2d))]
+    views.people[:] = [CocoPerson(keypoints2d, visible_box(keypoints2d))]
     (answers,) = method.answer(views, [])
     np.testing.assert_allclose(answers.joints[0, 0], joints.scored(points), atol=1e-6)

@@ -19,7 +19,7 @@ from benchmarks.real.truth import PIXEL_CENTRE, Truth, exact_keypoints, find_tru
 from benchmarks.real.views import DETECTED, make_views
 
 from mion_plugin.datasets.coco import CocoPerson
-from mion_plugin.inference.cropping import keypoint_box, place_crop
+from mion_plugin.inference.cropping import place_crop, visible_box
 
 FRAMES, RATE = 60, 60.0
 
@@ -158,7 +158,7 @@ def test_exchanged_sides_are_noticed():
 def detect_perfectly(camera, points):
     """Detections whose 3D landmarks are the truth, as a camera sees it that looks at the middle of the crop."""
     keypoints2d = see([camera], points)[0] + np.array([PIXEL_CENTRE, PIXEL_CENTRE, 0.0])
-    middles = [place_crop(CocoPerson(one, keypoint_box(one))).center for one in keypoints2d]
+    middles = [place_crop(CocoPerson(one, visible_box(one))).center for one in keypoints2d]
     turned = [
         camera.looking_at(middle) @ in_camera.T
         for middle, in_camera in zip(middles, camera.to_camera(points), strict=True)

@@ -31,7 +31,7 @@ from mion_plugin.geometry.keypoints import convert_keypoints
 from mion_plugin.samples import collect_targets, sample_name
 
 RULES = ("first", "reprojection", "cen", "cen+reprojection", "fit", "random", "oracle")
-LABEL_RULES = ("random", "oracle")  # those that ask the samples for more than a photograph brings
+LABEL_RULES = ("random", "oracle")  # those that need more of a sample than a photograph has
 _CONVENTION = "h36m"
 
 

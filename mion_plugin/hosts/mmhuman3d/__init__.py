@@ -28,13 +28,13 @@ def _register_architectures(builder: ModuleType) -> None:
 
 
 def _register_backbones(builder: ModuleType) -> None:
-    from mion_plugin.refinement.backbone import TorchvisionResNet
+    from mion_plugin.backbones import TorchvisionResNet
 
     builder.BACKBONES.register_module(module=TorchvisionResNet)
 
 
 def _register_necks(builder: ModuleType) -> None:
-    from mion_plugin.refinement.backbone import DeconvNeck
+    from mion_plugin.backbones import DeconvNeck
 
     builder.NECKS.register_module(module=DeconvNeck)
 

@@ -121,7 +121,7 @@ class MIONEstimator(BaseArchitecture):
             ``image_idx``, the tensor ``sample_idx``.
 
         Raises:
-            ValueError: The batch brings no 2D keypoints.
+            ValueError: The batch has no 2D keypoints.
         """
         if "keypoints2d" not in batch and "keypoints2d_input" not in batch:
             raise ValueError(

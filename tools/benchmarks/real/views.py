@@ -11,7 +11,7 @@ from benchmarks.real.detection import Detections
 from benchmarks.real.truth import Truth, exact_keypoints
 
 from mion_plugin.datasets.coco import CocoPerson
-from mion_plugin.inference.cropping import keypoint_box, place_crop
+from mion_plugin.inference.cropping import place_crop, visible_box
 
 DETECTED, EXACT = "MediaPipe's 2D", "exact 2D"
 _FEWEST = 6  # of the twelve joints, for a person to count as found
@@ -66,7 +66,7 @@ def _found(detected: np.ndarray, exact: np.ndarray) -> np.ndarray:
 
 def _views_of(truth: Truth, view: int, frames: np.ndarray, keypoints2d: np.ndarray, landmarks3d: np.ndarray) -> Views:
     camera = truth.cameras[view]
-    people = [CocoPerson(points, keypoint_box(points)) for points in keypoints2d]
+    people = [CocoPerson(points, visible_box(points)) for points in keypoints2d]
     turns = np.stack([camera.looking_at(place_crop(person).center) for person in people])
     in_camera = camera.to_camera(truth.seen_by(view, frames))
     return Views(

@@ -3,10 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 import torchvision
-from mmengine.registry import MODELS as ROOT_MODELS
-from torch import nn
 
-from mion_plugin.refinement.backbone import DeconvNeck, TorchvisionResNet
+from mion_plugin.backbones import DeconvNeck, TorchvisionResNet
 from mion_plugin.registry import MODELS
 
 
@@ -123,31 +121,3 @@ class TestDeconvNeck:
             DeconvNeck(6, 12, num_layers=-1)
         with pytest.raises(ValueError, match="norm is 'layer', expected one of batch, group"):
             DeconvNeck(6, 12, norm="layer")
-
-
-def test_a_registered_openmmlab_backbone_works(make_model, inputs) -> None:
-    """One of another scope, which gives a tuple, with its own init_weights."""
-
-    class Backbone(nn.Module):
-        initialised = False
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.conv = nn.Conv2d(3, 16, 8, stride=8)
-
-        def init_weights(self) -> None:
-            self.initialised = True
-
-        def forward(self, image):
-            features = self.conv(image)
-            return features, features[..., ::2, ::2]
-
-    ROOT_MODELS.register_module(name="PyramidForTest", module=Backbone)
-    try:
-        neck = {"type": "mion.DeconvNeck", "in_channels": 16, "channels": 24, "num_layers": 2}
-        model = make_model(backbone={"type": "PyramidForTest"}, neck=neck)
-        assert model.network(*inputs).pose.shape == (2, 3, 24, 3, 3)
-        model.init_weights()
-        assert model.network.backbone.initialised
-    finally:
-        ROOT_MODELS._module_dict.pop("PyramidForTest")

@@ -1,4 +1,4 @@
-"""Image features for the transformer: a headless backbone, and deconvolutions that enlarge its output (paper, 3.2)."""
+"""Image features for stages 2 and 3: a headless backbone, and deconvolutions that enlarge its output (paper, 3.2)."""
 
 from __future__ import annotations
 
