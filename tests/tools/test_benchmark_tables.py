@@ -25,8 +25,9 @@ def cells(text, label):
 
 def test_table_1():
     text = tables.table_1(made_up())
-    assert cells(text, "1")[1:6] == ["50.0 / 50.0"] * 5
-    assert cells(text, "5")[1:6] == ["50.0 / 50.0", "50.0 / 50.0", "60.0 / 60.0", "50.0 / 50.0", "30.0 / 30.0"]
+    assert cells(text, "paths")[1:7] == ["first", "reprojection", "cen", "cen+reprojection", "fit", "oracle"]
+    assert cells(text, "1")[1:7] == ["50.0 / 50.0"] * 6
+    assert cells(text, "5")[1:7] == [f"{mm} / {mm}" for mm in (50.0, 50.0, 60.0, 50.0, 50.0, 30.0)]
     assert cells(text, "6")[3] == "50.0 / 50.0"  # 10 and 90
     assert "MPJPE +20.0 %" in text  # from 100 to 120 in the two samples
 

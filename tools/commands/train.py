@@ -34,7 +34,7 @@ def make_config(args: argparse.Namespace) -> Config:
     _check_optimizer(cfg)
     if args.amp:
         if not torch.cuda.is_available():
-            raise ValueError("--amp needs a GPU; on a CPU set model.bfloat16_features=True in the config instead")
+            raise ValueError("--amp needs a GPU; on a CPU set the networks' bfloat16_features in the config instead")
         cfg.optim_wrapper.type = "AmpOptimWrapper"
         cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
     if args.auto_scale_lr:
