@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 import torch
 from benchmarks.fitting_rivals import ADAM_STEPS, Fit, adam_fit, smplify_fit
 from benchmarks.markdown import table, write_page
-from benchmarks.measuring import load_test_images, mean_interval
+from benchmarks.measuring import load_test_images, mean_interval, median_times
 from mmengine.config import Config
 from torch import Tensor
 
@@ -223,20 +222,6 @@ def speed_table(model: MultiInitializationOptimizationNetwork, collected: Collec
     paths = part.refined.transl.shape[1]
     title = f"### Time\n\n{len(part.truth)} images, {paths} paths, {torch.get_num_threads()} CPU threads, median."
     return f"{title}\n\n{table(['way', 'ms per image', 'of processor time', 'ratio of that'], rows)}"
-
-
-def median_times(call: Callable[[], object], repeats: int) -> np.ndarray:
-    """(2,) median milliseconds of a call and of the processor's work for it, which other programs disturb less.
-
-    The first call, which prepares, is not timed.
-    """
-    call()
-    times = []
-    for _ in range(repeats):
-        start = np.array([time.perf_counter(), time.process_time()])
-        call()
-        times.append([time.perf_counter(), time.process_time()] - start)
-    return 1000 * np.median(times, axis=0)
 
 
 def in_batches(fit: Fit, bodies: Bodies, collected: Collected, size: int = 32) -> Bodies:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -39,13 +38,21 @@ def load_test_images(cfg: Config, seed: int, num_samples: int, **options: object
 
 def median_ms(call: Callable[[], object], repeats: int) -> float:
     """Median milliseconds of a call; the first, which prepares, is not timed."""
+    return float(median_times(call, repeats)[0])
+
+
+def median_times(call: Callable[[], object], repeats: int) -> np.ndarray:
+    """(2,) median milliseconds of a call and of the processor's work for it, which other programs disturb less.
+
+    The first call, which prepares, is not timed.
+    """
     call()
     times = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = np.array([time.perf_counter(), time.process_time()])
         call()
-        times.append(1000 * (time.perf_counter() - start))
-    return statistics.median(times)
+        times.append([time.perf_counter(), time.process_time()] - start)
+    return 1000 * np.median(times, axis=0)
 
 
 def mean_interval(values: np.ndarray, digits: int = 1) -> str:
