@@ -15,6 +15,7 @@ from mion_plugin.hosts.after_import import after_import
 __version__ = "0.1.0"
 
 __all__ = [
+    "backbones",
     "baselines",
     "body",
     "candidates",

@@ -33,7 +33,7 @@ from mion_plugin.evaluation.choice.rules import (
 from mion_plugin.fitting import FittedBodies
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.precision import full_precision
-from mion_plugin.parts import Part, build_part, build_selector, check_parts
+from mion_plugin.parts import Part, build_at_camera, build_part, check_parts
 from mion_plugin.refinement.network import RefinementNetwork
 from mion_plugin.registry import MODELS
 from mion_plugin.renamed_parts import parts_of_refiner, rename_weights
@@ -42,10 +42,10 @@ from mion_plugin.samples import (
     add_results,
     check_mode,
     check_samples,
-    input_keypoints,
-    known_keypoints,
+    convention_read,
     pack_bodies,
     provided_candidates,
+    read_keypoints,
     stack_images,
 )
 from mion_plugin.weights import REFINER_PARTS, load_part
@@ -132,14 +132,9 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         refiner, selector = parts_of_refiner(refiner, selector, default=_SELECTOR)
         self.refiner: RefinementNetwork = build_part(refiner)
         camera, body = self.refiner.camera, self.refiner.body
-        self.selector: CandidateSelector | None = build_selector(selector, camera)
-        self.cen: nn.Module | None = None
-        if cen is not None:
-            self.cen = build_part(cen, focal_length=camera.focal_length, image_size=camera.image_size, body=body)
-        self.fit: nn.Module | None = None
-        if fit is not None:
-            like = {"convention": self.keypoints2d_convention, "body": body}
-            self.fit = build_part(fit, focal_length=camera.focal_length, image_size=camera.image_size, **like)
+        self.selector: CandidateSelector | None = build_at_camera(selector, camera)
+        self.cen: nn.Module | None = build_at_camera(cen, camera, body=body)
+        self.fit: nn.Module | None = build_at_camera(fit, camera, body=body, convention=self.keypoints2d_convention)
         check_parts(selector=self.selector, cen=self.cen, fit=self.fit, refiner=self.refiner)
         if num_candidates is not None:
             _set_num_candidates(self.selector, num_candidates)
@@ -162,9 +157,7 @@ class MultiInitializationOptimizationNetwork(BaseModel):
     @property
     def keypoints2d_convention(self) -> str:
         """Order of the 2D keypoints that the stages read."""
-        if self.selector is not None:
-            return self.selector.convention
-        return self._read_by_refiner or DEFAULT_CONVENTIONS["keypoints2d"]
+        return convention_read(self.selector, self.refiner) or DEFAULT_CONVENTIONS["keypoints2d"]
 
     @torch.no_grad()
     def estimate(
@@ -254,7 +247,7 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         check_mode(mode)
         image = stack_images(inputs)
         samples = check_samples(data_samples, len(image), self.camera.image_size)
-        keypoints2d = self._read_keypoints(samples, image.device)
+        keypoints2d = read_keypoints(samples, self.selector, self.refiner, image.device)
         candidates = provided_candidates(samples, image.device) if self.selector is None else None
         output = self.estimate(image, keypoints2d, candidates, Labels(samples, self.seed))
         return output if mode == "tensor" else self._pack(samples, output)
@@ -262,14 +255,6 @@ class MultiInitializationOptimizationNetwork(BaseModel):
     def rename_weights(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """See ``weights.RenamesWeights``."""
         return rename_weights(weights)
-
-    @property
-    def _read_by_refiner(self) -> str | None:
-        return getattr(self.refiner, "keypoints2d_convention", None)  # another stage 2 need not know of any
-
-    def _read_keypoints(self, samples: Sequence[BaseDataElement], device: torch.device) -> Tensor | None:
-        read = known_keypoints if self.selector is None and self._read_by_refiner is None else input_keypoints
-        return read(samples, self.keypoints2d_convention, device)
 
     def _pack(self, samples: Sequence[BaseDataElement], output: MIONOutput) -> list[BaseDataElement]:
         names = ("scores", "combined_scores", "selection_scores", "selected")

@@ -20,11 +20,11 @@ def build_part(part: Part | None, **defaults: Any) -> Any:
     return part if isinstance(part, nn.Module) else MODELS.build({**defaults, **(part or {})})
 
 
-def build_selector(selector: Part | None, camera: CropCamera) -> Any:
-    """Stage 1 with the camera of the model that it is a part of, where its config names none; None for None."""
-    if selector is None:
+def build_at_camera(part: Part | None, camera: CropCamera, **defaults: Any) -> Any:
+    """A part with the camera of the model that it is a part of, where its config names none; None for None."""
+    if part is None:
         return None
-    return build_part(selector, focal_length=camera.focal_length, image_size=camera.image_size)
+    return build_part(part, focal_length=camera.focal_length, image_size=camera.image_size, **defaults)
 
 
 def check_parts(**parts: Any) -> None:
@@ -82,4 +82,4 @@ def _check_body(name: str, own: SMPLBody | None, last: str, body: SMPLBody) -> N
         )
 
 
-__all__ = ["Part", "build_part", "build_selector", "check_parts"]
+__all__ = ["Part", "build_at_camera", "build_part", "check_parts"]

@@ -113,6 +113,23 @@ def input_keypoints(samples: Sequence[BaseDataElement], convention: str, device:
     return torch.stack([value.to(device, torch.float32) for value in keypoints])
 
 
+def convention_read(selector: Any, refiner: Any) -> str | None:
+    """Order of the 2D keypoints that stages 1 and 2 read, or None where neither reads any; each may be None."""
+    if selector is not None:
+        return selector.convention
+    return getattr(refiner, "keypoints2d_convention", None)  # another stage 2 need not know of any
+
+
+def read_keypoints(
+    samples: Sequence[BaseDataElement], selector: Any, refiner: Any, device: torch.device
+) -> Tensor | None:
+    """(B, K, 3) what stages 1 and 2 see: ``input_keypoints``, or ``known_keypoints`` where neither reads any."""
+    convention = convention_read(selector, refiner)
+    if convention is None:
+        return known_keypoints(samples, DEFAULT_CONVENTIONS["keypoints2d"], device)
+    return input_keypoints(samples, convention, device)
+
+
 def known_keypoints(samples: Sequence[BaseDataElement], convention: str, device: torch.device) -> Tensor | None:
     """``input_keypoints``, or None where a sample has none."""
     if not all("keypoints2d" in sample.gt_body or "keypoints2d_input" in sample.gt_body for sample in samples):

@@ -15,7 +15,7 @@ from mion_plugin.candidates import CandidateSelector
 from mion_plugin.consistency import ConsistencyModel
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.mion import MultiInitializationOptimizationNetwork
-from mion_plugin.parts import build_part, build_selector, check_parts
+from mion_plugin.parts import build_at_camera, build_part, check_parts
 from mion_plugin.refinement import MeshRefinementTransformer, RefinementNetwork
 from mion_plugin.registry import MODELS
 
@@ -74,11 +74,11 @@ class TestBuilding:
     def test_a_selector_takes_the_models_camera_unless_it_names_one(self, body) -> None:
         config = {"type": "mion.CandidateSelector", "pool": make_body_pool(body)}
         camera = CropCamera(2500.0, 112)
-        assert build_selector(config, camera).camera == camera
-        assert build_selector({**config, "focal_length": 1000.0}, camera).camera == CropCamera(1000.0, 112)
-        assert build_selector(None, camera) is None
+        assert build_at_camera(config, camera).camera == camera
+        assert build_at_camera({**config, "focal_length": 1000.0}, camera).camera == CropCamera(1000.0, 112)
+        assert build_at_camera(None, camera) is None
         built = make_selector(body)
-        assert build_selector(built, camera) is built
+        assert build_at_camera(built, camera) is built
 
 
 class TestChecking:

@@ -15,9 +15,9 @@ from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.candidates.distance import PoseDistance
 from mion_plugin.candidates.diversity import choose_diverse
 from mion_plugin.candidates.fit import FitTarget, fit_to_target, make_target
-from mion_plugin.candidates.pool import CandidatePool, load_default_pool, load_pool, make_pool
+from mion_plugin.candidates.pool import CandidatePool, make_pool
 from mion_plugin.candidates.scoring import NEAREST, ROUNDING, Bounds, PoolScorer
-from mion_plugin.candidates.splits import split_pool
+from mion_plugin.candidates.splits import open_pool
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.keypoints import keypoint_names
@@ -300,14 +300,7 @@ def _prepare_pool(
 ) -> CandidatePool:
     """Load the pool or its part, and compute its keypoints anew where another convention or body is wanted."""
     keypoint_names(convention)
-    if pool_split not in ("all", "train"):
-        raise ValueError(f"pool_split is {pool_split!r}, expected all or train")
-    if pool is None:
-        pool = load_default_pool()
-    elif not isinstance(pool, CandidatePool):
-        pool = load_pool(pool)
-    if pool_split == "train":
-        pool, _ = split_pool(pool)
+    pool = open_pool(pool, pool_split)
     if convention == pool.convention and body_model is None:
         return pool
     return make_pool(pool.body_pose, pool.global_orient, body=SMPLBody(body_model), convention=convention)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from mion_plugin.candidates.pool import CandidatePool
+from mion_plugin.candidates.pool import CandidatePool, load_default_pool, load_pool
 from mion_plugin.constants import TEST_FRACTION
 
 # Subject and trial at the start of a file name: 01_02.amc, 001_02.bvh and 1_2_cmu_10fps.npz are one recording.
@@ -135,3 +136,28 @@ def _part(pool: CandidatePool, rows: np.ndarray, name: str, test_clips: tuple[st
         clip_index=pool.clip_index[rows],
         metadata={**pool.metadata, "split": name, "test_clips": list(test_clips)},
     )
+
+
+def check_pool_split(pool_split: str) -> None:
+    """Raise ValueError for a part of a pool that there is not."""
+    if pool_split not in ("all", "train"):
+        raise ValueError(f"pool_split is {pool_split!r}, expected all or train")
+
+
+def open_pool(pool: CandidatePool | str | os.PathLike[str] | None, pool_split: str) -> CandidatePool:
+    """A pool, or its poses for training alone.
+
+    Args:
+        pool: One, the path of one, or None for the package's.
+        pool_split: ``all``, or ``train``: without the poses of test clips.
+
+    Raises:
+        ValueError: Another ``pool_split``, or a file that holds no pool.
+        FileNotFoundError: No such file.
+    """
+    check_pool_split(pool_split)
+    if pool is None:
+        pool = load_default_pool()
+    elif not isinstance(pool, CandidatePool):
+        pool = load_pool(pool)
+    return split_pool(pool)[0] if pool_split == "train" else pool

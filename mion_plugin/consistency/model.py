@@ -22,7 +22,7 @@ from mion_plugin.consistency.perturbation import Perturbation
 from mion_plugin.consistency.training_bodies import check_kinds, draw_kinds, perturbed_bodies
 from mion_plugin.evaluation.choice.rules import combined_scores, fit_loss_of, reprojection_error
 from mion_plugin.geometry.precision import full_precision
-from mion_plugin.parts import Part, build_part, build_selector, check_parts
+from mion_plugin.parts import Part, build_at_camera, build_part, check_parts
 from mion_plugin.registry import MODELS
 from mion_plugin.samples import (
     DEFAULT_CONVENTIONS,
@@ -31,6 +31,7 @@ from mion_plugin.samples import (
     check_mode,
     check_samples,
     collect_targets,
+    convention_read,
     input_keypoints,
     known_keypoints,
     pack_bodies,
@@ -92,7 +93,7 @@ class ConsistencyModel(BaseModel):
         if num_bodies < 1:
             raise ValueError(f"num_bodies is {num_bodies}, expected at least 1")
         self.cen: ConsistencyEstimationNetwork = build_part(cen, type="mion.CEN")
-        self.selector = build_selector(selector, self.cen.camera)
+        self.selector = build_at_camera(selector, self.cen.camera)
         self.pairs = check_kinds(pairs)
         self.num_bodies = num_bodies
         self.perturbation = Perturbation(**(perturbation or {}))
@@ -107,10 +108,8 @@ class ConsistencyModel(BaseModel):
     @property
     def keypoints2d_convention(self) -> str:
         """Order of the 2D keypoints that selector and refiner read."""
-        if self.selector is not None:
-            return self.selector.convention
-        own = None if self.refiner is None else self.refiner.network.keypoints2d_convention
-        return own or DEFAULT_CONVENTIONS["keypoints2d"]
+        network = None if self.refiner is None else self.refiner.network
+        return convention_read(self.selector, network) or DEFAULT_CONVENTIONS["keypoints2d"]
 
     def forward(
         self,

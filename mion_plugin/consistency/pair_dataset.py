@@ -18,7 +18,7 @@ from mion_plugin.candidates import Candidates
 from mion_plugin.datasets.randomness import Epoch
 from mion_plugin.geometry.camera import IMAGE_SIZE
 from mion_plugin.geometry.keypoints import convert_keypoints
-from mion_plugin.parts import build_selector, check_parts
+from mion_plugin.parts import build_at_camera, check_parts
 from mion_plugin.registry import DATASETS, MODELS
 from mion_plugin.renamed_options import nest_options
 from mion_plugin.synthesis.bodies import MAX_BETA, PoseSource
@@ -84,7 +84,7 @@ class CandidatePairDataset(torch.utils.data.Dataset):
             body=MODELS.build(body) if isinstance(body, Mapping) else body,
             **read_looks(**nested["looks"]),
         )
-        self.selector = build_selector(selector, self.synthesizer.camera)
+        self.selector = build_at_camera(selector, self.synthesizer.camera)
         check_parts(selector=self.selector, synthesizer=self.synthesizer)
         if not 1 <= num_others < self.selector.num_candidates:
             raise ValueError(

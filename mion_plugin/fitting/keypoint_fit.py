@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +13,7 @@ from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.fitting.chain import KeypointChain
 from mion_plugin.fitting.priors import StartPrior
 from mion_plugin.fitting.problem import FitProblem, Observed, Start
-from mion_plugin.fitting.solver import minimize
+from mion_plugin.fitting.solver import minimize, where_rows
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.precision import full_precision
@@ -124,8 +123,8 @@ class KeypointFit(nn.Module):
         problem = FitProblem(self.chain, self.camera, start, observed, root, self.cutoff)
         point, at_point = minimize(problem, root.new_zeros(len(sound), len(root)), self.iterations)
         fitted = sound & (observed.precision > 0).any(-1) & at_point.cost.isfinite()
-        choose = _where(fitted)
-        pose, betas, transl = (choose(new, old) for new, old in zip(problem.body(point), given, strict=True))
+        kept = zip(problem.body(point), given, strict=True)
+        pose, betas, transl = (where_rows(fitted, new, old) for new, old in kept)
         return pose, betas, transl, torch.where(fitted, at_point.cost, torch.inf)
 
     def _start(self, rotations: Tensor, betas: Tensor, transl: Tensor) -> tuple[Start, Tensor]:
@@ -136,9 +135,8 @@ class KeypointFit(nn.Module):
         upright = torch.eye(3, dtype=transl.dtype, device=transl.device).expand_as(rotations)
         middle = torch.zeros_like(transl)
         middle[:, 2] = self.camera.normalized_focal_length
-        choose = _where(sound)
         values = ((rotations, upright), (betas, torch.zeros_like(betas)), (transl, middle), (pelvis, middle))
-        return Start(*(choose(own, other) for own, other in values)), sound
+        return Start(*(where_rows(sound, own, other) for own, other in values)), sound
 
     def _observe(self, keypoints2d: Tensor, paths: int) -> Observed:
         """The keypoints (B, K, 3) of each of B x N bodies."""
@@ -164,8 +162,3 @@ class KeypointFit(nn.Module):
                     f"{name} has shape {tuple(value.shape)}, expected {' or '.join(map(str, shapes))} for transl "
                     f"(B, N, 3) and keypoints2d in {self.convention!r}"
                 )
-
-
-def _where(mask: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
-    """``choose(yes, no)`` for tensors (*mask.shape, ...)."""
-    return lambda yes, no: torch.where(mask.view(*mask.shape, *[1] * (yes.ndim - mask.ndim)), yes, no)

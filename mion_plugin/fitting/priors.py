@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from mion_plugin.body.arrays import NUM_BETAS
-from mion_plugin.candidates.pool import CandidatePool, load_default_pool, load_pool
-from mion_plugin.candidates.splits import split_pool
+from mion_plugin.candidates.pool import CandidatePool
+from mion_plugin.candidates.splits import check_pool_split, open_pool
 from mion_plugin.fitting.problem import NUM_PARAMETERS, NUM_TURNS
 from mion_plugin.fitting.so3 import exponential, nearest_rotation
 from mion_plugin.geometry.keypoints import flip_permutation
@@ -84,18 +84,12 @@ def _scaled_covariance(
     pool: CandidatePool | str | os.PathLike[str] | None, pool_split: str, pool_share: float
 ) -> Tensor:
     """(69, 69) float64, its mean variance 1."""
-    if pool_split not in ("all", "train"):
-        raise ValueError(f"pool_split is {pool_split!r}, expected all or train")
+    check_pool_split(pool_split)
     alike = torch.eye(_NUM_BODY_TURNS, dtype=torch.float64)
     if pool_share == 0:
         return alike
-    if pool is None:
-        pool = load_default_pool()
-    elif not isinstance(pool, CandidatePool):
-        pool = load_pool(pool)
-    if pool_split == "train":
-        pool, _ = split_pool(pool)
-    covariance = turn_covariance(torch.from_numpy(pool.body_pose).double())
+    body_pose = torch.from_numpy(open_pool(pool, pool_split).body_pose)
+    covariance = turn_covariance(body_pose.double())
     covariance = covariance + _LEAST_VARIANCE * alike
     return pool_share * covariance / covariance.diagonal().mean() + (1 - pool_share) * alike
 

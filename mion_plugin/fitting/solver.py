@@ -38,7 +38,7 @@ class Linearized:
 
     def where(self, mask: Tensor, other: Linearized) -> Linearized:
         """These problems where ``mask`` (M,), the other's elsewhere."""
-        return Linearized(*(_where(mask, getattr(self, f.name), getattr(other, f.name)) for f in fields(self)))
+        return Linearized(*(where_rows(mask, getattr(self, f.name), getattr(other, f.name)) for f in fields(self)))
 
 
 def minimize(evaluate: Callable[[Tensor], Linearized], start: Tensor, iterations: int) -> tuple[Tensor, Linearized]:
@@ -58,7 +58,7 @@ def minimize(evaluate: Callable[[Tensor], Linearized], start: Tensor, iterations
         trial = point + _step(at_point, point, 1.0 + damping)
         at_trial = evaluate(trial)
         taken = (at_trial.cost < at_point.cost) & at_point.cost.isfinite()  # False for NaN
-        point, at_point = _where(taken, trial, point), at_trial.where(taken, at_point)
+        point, at_point = where_rows(taken, trial, point), at_trial.where(taken, at_point)
         damping = (damping * torch.where(taken, _TAKEN, _REFUSED)).clamp(_LOWEST_DAMPING, _HIGHEST_DAMPING)
     return point, at_point
 
@@ -73,5 +73,6 @@ def _step(problem: Linearized, point: Tensor, damping: Tensor) -> Tensor:
     return (jacobian.mT @ torch.cholesky_solve(right, factor))[..., 0] - point / mu
 
 
-def _where(mask: Tensor, yes: Tensor, no: Tensor) -> Tensor:
+def where_rows(mask: Tensor, yes: Tensor, no: Tensor) -> Tensor:
+    """``yes`` (M, ...) in the rows where ``mask`` (M,) is True, ``no`` in the others."""
     return torch.where(mask.view(-1, *[1] * (yes.ndim - 1)), yes, no)

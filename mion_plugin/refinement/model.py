@@ -17,7 +17,7 @@ from mion_plugin.candidates.drawing import draw_candidates
 from mion_plugin.evaluation.choice.rules import fit_loss_of
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.precision import full_precision
-from mion_plugin.parts import Part, build_part, build_selector, check_parts
+from mion_plugin.parts import Part, build_at_camera, build_part, check_parts
 from mion_plugin.refinement.losses import MeshLoss
 from mion_plugin.refinement.network import RefinementNetwork
 from mion_plugin.refinement.renamed_options import nest_network_options
@@ -28,10 +28,10 @@ from mion_plugin.samples import (
     check_mode,
     check_samples,
     collect_targets,
-    input_keypoints,
-    known_keypoints,
+    convention_read,
     pack_bodies,
     provided_candidates,
+    read_keypoints,
     stack_images,
 )
 
@@ -76,7 +76,7 @@ class MeshRefinementTransformer(BaseModel):
         self.mesh_loss: MeshLoss = build_part(loss, type="mion.MeshLoss")
         options = nest_network_options(network, renamed, selector)
         self.network: RefinementNetwork = build_part(options, type="mion.RefinementNetwork")
-        self.selector = build_selector(selector, self.camera)
+        self.selector = build_at_camera(selector, self.camera)
         check_parts(selector=self.selector, network=self.network)
 
     @property
@@ -92,9 +92,7 @@ class MeshRefinementTransformer(BaseModel):
     @property
     def keypoints2d_convention(self) -> str:
         """Order of the 2D keypoints that selector and network read."""
-        if self.selector is not None:
-            return self.selector.convention
-        return self.network.keypoints2d_convention or DEFAULT_CONVENTIONS["keypoints2d"]
+        return convention_read(self.selector, self.network) or DEFAULT_CONVENTIONS["keypoints2d"]
 
     def forward(
         self,
@@ -118,7 +116,7 @@ class MeshRefinementTransformer(BaseModel):
         check_mode(mode)
         image = stack_images(inputs)
         samples = check_samples(data_samples, len(image), self.camera.image_size)
-        keypoints2d = self._read_keypoints(samples, image.device)
+        keypoints2d = read_keypoints(samples, self.selector, self.network, image.device)
         candidates = self._candidates(samples, keypoints2d, image.device)
         if mode == "loss":
             candidates = draw_candidates(candidates, self.train_candidates)
@@ -130,12 +128,6 @@ class MeshRefinementTransformer(BaseModel):
                 targets = collect_targets(samples, image.device)
                 return self.mesh_loss(bodies, targets, candidates.valid, self.body, self.camera)
         return self._predict(samples, candidates, bodies, keypoints2d)
-
-    def _read_keypoints(self, samples: Sequence[BaseDataElement], device: torch.device) -> Tensor | None:
-        """(B, K, 3) what selector and network see; None only where neither reads any and the samples have none."""
-        if self.selector is None and self.network.keypoints2d_convention is None:
-            return known_keypoints(samples, self.keypoints2d_convention, device)
-        return input_keypoints(samples, self.keypoints2d_convention, device)
 
     def _candidates(
         self, samples: Sequence[BaseDataElement], keypoints2d: Tensor | None, device: torch.device
