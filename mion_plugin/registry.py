@@ -9,6 +9,7 @@ import sys
 
 from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
+from mmengine.registry import FUNCTIONS as MMENGINE_FUNCTIONS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import INFERENCERS as MMENGINE_INFERENCERS
 from mmengine.registry import METRICS as MMENGINE_METRICS
@@ -28,6 +29,7 @@ DATA_SAMPLERS = Registry("data sampler", parent=MMENGINE_DATA_SAMPLERS, scope=SC
 TRANSFORMS = Registry("transform", parent=MMENGINE_TRANSFORMS, scope=SCOPE, locations=_COMPONENTS)
 METRICS = Registry("metric", parent=MMENGINE_METRICS, scope=SCOPE, locations=_COMPONENTS)
 HOOKS = Registry("hook", parent=MMENGINE_HOOKS, scope=SCOPE, locations=_COMPONENTS)
+FUNCTIONS = Registry("function", parent=MMENGINE_FUNCTIONS, scope=SCOPE, locations=_COMPONENTS)
 INFERENCERS = Registry("inferencer", parent=MMENGINE_INFERENCERS, scope=SCOPE, locations=["mion_plugin.inference"])
 
-__all__ = ["DATASETS", "DATA_SAMPLERS", "HOOKS", "INFERENCERS", "METRICS", "MODELS", "SCOPE", "TRANSFORMS"]
+__all__ = ["DATASETS", "DATA_SAMPLERS", "FUNCTIONS", "HOOKS", "INFERENCERS", "METRICS", "MODELS", "SCOPE", "TRANSFORMS"]

@@ -1,5 +1,6 @@
 """Stage 2: the mesh refinement transformer."""
 
+from mion_plugin.refinement.lifting_model import KeypointLifting
 from mion_plugin.refinement.losses import MeshLoss
 from mion_plugin.refinement.model import MeshRefinementTransformer
 from mion_plugin.refinement.network import RefinementNetwork
@@ -7,6 +8,7 @@ from mion_plugin.refinement.position_encoding import PNCCEncoding, SinePositionE
 from mion_plugin.refinement.transformer import Transformer
 
 __all__ = [
+    "KeypointLifting",
     "MeshLoss",
     "MeshRefinementTransformer",
     "PNCCEncoding",

@@ -12,6 +12,8 @@ from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.precision import full_precision
 
+_HALF_CERTAIN = 0.1  # metres, an error of depth that halves how certain it is
+
 
 @dataclass(frozen=True)
 class EncodedCandidates:
@@ -23,7 +25,7 @@ class EncodedCandidates:
         pelvis: (B, N, 3) metres, camera frame.
         joints2d: (B, N, 24, 2) projected SMPL joints in normalised crop coordinates; see ``CropCamera``.
         pncc: (B, N, 3, h, w) PNCC images at the resolution of the neck's output.
-        evidence: (B, N, K, 5) of ``keypoint_evidence``; None for queries that read no keypoints.
+        evidence: (B, N, K, 5 or 7) of ``keypoint_evidence``; None for queries that read no keypoints.
     """
 
     rotations: Tensor
@@ -43,7 +45,12 @@ def candidate_joints(candidates: Bodies, body: SMPLBody) -> Tensor:
 
 @torch.no_grad()
 def keypoint_evidence(
-    keypoints2d: Tensor, convention: str, candidates: Bodies, body: SMPLBody, camera: CropCamera
+    keypoints2d: Tensor,
+    convention: str,
+    candidates: Bodies,
+    body: SMPLBody,
+    camera: CropCamera,
+    depths: Tensor | None = None,
 ) -> Tensor:
     """Where the keypoints are, and how far the candidates' own are from there.
 
@@ -53,10 +60,13 @@ def keypoint_evidence(
         candidates: (B, N), taken with the mean shape.
         body: The body model.
         camera: The crop's camera.
+        depths: (B, K, 2) what is known of the keypoints' depths: metres behind the middle of the hips, and the
+            precision of that, one over its mean error, 1 / metres; 0 is unknown.
 
     Returns:
         (B, N, K, 5): x, y of the keypoint minus the candidate's, x, y of the keypoint, confidence; normalised crop
-        coordinates; zeros where a keypoint is absent.
+        coordinates; zeros where a keypoint is absent. With depths (B, N, K, 7): also the depth, and how certain it is,
+        1 for an error of 0, 0.5 for one of 0.1 m, 0 for none that is known.
     """
     with full_precision(keypoints2d):
         rotations, transl = candidates.rotations.float(), candidates.transl.float()
@@ -64,4 +74,10 @@ def keypoint_evidence(
         confidence = keypoints2d[:, None, :, 2:].float().expand(*points.shape[:-1], 1)
         place = camera.normalize(keypoints2d[:, None, :, :2].float()).expand(*points.shape[:-1], 2)
         evidence = torch.cat([place - camera.project_normalized(points), place, confidence], dim=-1)
-        return torch.where(confidence > 0, evidence, 0.0)  # absent ones may be NaN
+        evidence = torch.where(confidence > 0, evidence, 0.0)  # absent ones may be NaN
+        if depths is None:
+            return evidence
+        depth, precision = depths.float().unsqueeze(1).expand(*points.shape[:-1], 2).split(1, dim=-1)
+        known = precision > 0
+        certain = torch.where(known, precision / (precision + 1.0 / _HALF_CERTAIN), 0.0)
+        return torch.cat([evidence, torch.where(known, depth, 0.0), certain], dim=-1)

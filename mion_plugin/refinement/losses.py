@@ -48,6 +48,10 @@ class MeshLoss(nn.Module):
         betas_weight: Further factor on the betas' part of eq. 7, paper: 1. (SPIN's is 0.001.)
         error: What is taken of the difference of two vectors (a joint's rotation matrix, its position, the betas):
             ``l2``, its length, as the equations have it, or ``mse``, the mean square of its entries, as SPIN.
+        winner_scale: Metres s. Of an image's branches, each is held to the 3D truth (pose, betas, 3D keypoints) in the
+            proportion exp(-d / s) of the distance d of its candidate's keypoints from the true ones: relaxed
+            winner-takes-all (Rupprecht et al., 2017). All are held to the 2D keypoints. None, the paper: all alike.
+        loser_share: With ``winner_scale``, the share of the weight that is spread over all branches alike.
 
     Raises:
         ValueError: A negative weight or an unknown error.
@@ -59,8 +63,15 @@ class MeshLoss(nn.Module):
         keypoints_weight: float = 5.0,
         betas_weight: float = 1.0,
         error: str = "l2",
+        winner_scale: float | None = None,
+        loser_share: float = 0.1,
     ) -> None:
         super().__init__()
+        if not (winner_scale is None or 0 < winner_scale < float("inf")) or not 0 <= loser_share <= 1:
+            raise ValueError(
+                f"winner_scale is {winner_scale} and loser_share {loser_share}, expected None or metres above 0, "
+                "and 0 to 1"
+            )
         if min(smpl_weight, keypoints_weight, betas_weight) < 0:
             raise ValueError(
                 f"weights {smpl_weight}, {keypoints_weight}, {betas_weight}: expected numbers that are not negative"
@@ -71,9 +82,16 @@ class MeshLoss(nn.Module):
         self.keypoints_weight = keypoints_weight
         self.betas_weight = betas_weight
         self.error = ERRORS[error]
+        self.winner_scale, self.loser_share = winner_scale, loser_share
 
     def forward(
-        self, bodies: Bodies, targets: Targets, valid: Tensor, body: SMPLBody, camera: CropCamera
+        self,
+        bodies: Bodies,
+        targets: Targets,
+        valid: Tensor,
+        body: SMPLBody,
+        camera: CropCamera,
+        candidates: Bodies | None = None,
     ) -> dict[str, Tensor]:
         """All terms, weighted, and what to watch.
 
@@ -83,35 +101,59 @@ class MeshLoss(nn.Module):
             valid: (B,) bool; other samples do not count.
             body: Where the keypoints sit.
             camera: The crop's camera.
+            candidates: (B, N), where the branches started; needed with ``winner_scale``.
 
         Returns:
             Scalars: the four losses; ``mpjpe``, the mean distance of the 3D keypoints in millimetres, if any sample has
             them.
+
+        Raises:
+            ValueError: ``winner_scale`` is set, and the candidates are missing.
         """
         with full_precision(bodies.pose):
             joints = keypoints3d_difference(bodies, targets, valid, body)
+            share = self._shares(candidates, targets, valid, body)
             return {
-                "loss_smpl_pose": self.smpl_weight * self.smpl_pose(bodies, targets, valid),
-                "loss_smpl_betas": self.smpl_weight * self.betas_weight * self.smpl_betas(bodies, targets, valid),
-                "loss_keypoints3d": self.keypoints_weight * self.keypoints3d(*joints),
+                "loss_smpl_pose": self.smpl_weight * self.smpl_pose(bodies, targets, valid, share),
+                "loss_smpl_betas": self.smpl_weight
+                * self.betas_weight
+                * self.smpl_betas(bodies, targets, valid, share),
+                "loss_keypoints3d": self.keypoints_weight * self.keypoints3d(*joints, share),
                 "loss_keypoints2d": self.keypoints_weight * self.keypoints2d(bodies, targets, valid, body, camera),
                 **mean_joint_error(*joints),
             }
 
-    def smpl_pose(self, bodies: Bodies, targets: Targets, valid: Tensor) -> Tensor:
-        """Eq. 7, theta: error of the 9 entries of each rotation matrix."""
+    @torch.no_grad()
+    def _shares(
+        self, candidates: Bodies | None, targets: Targets, valid: Tensor, body: SMPLBody
+    ) -> Tensor | None:
+        """(B, N) of mean 1, how much each branch is held to the 3D truth; None for all alike."""
+        if self.winner_scale is None:
+            return None
+        if candidates is None:
+            raise ValueError("winner_scale is set: the loss needs the candidates that the branches started from")
+        difference, confidence, labelled = keypoints3d_difference(candidates, targets, valid, body)
+        apart = _confident_mean(_norm(difference), (confidence > 0).to(difference))
+        winner = (-apart / self.winner_scale).softmax(dim=1)
+        share = len(winner[0]) * (1.0 - self.loser_share) * winner + self.loser_share
+        return torch.where(labelled[:, None], share, 1.0)
+
+    def smpl_pose(self, bodies: Bodies, targets: Targets, valid: Tensor, share: Tensor | None = None) -> Tensor:
+        """Eq. 7, theta: error of the 9 entries of each rotation matrix; ``share`` (B, N) weighs the branches."""
         labelled = targets.has_smpl & valid
         difference = _difference(bodies.pose, targets.rotations, labelled)
-        return _labelled_mean(self.error(difference.flatten(-2)).mean(dim=-1), labelled)
+        return _labelled_mean(self.error(difference.flatten(-2)).mean(dim=-1), labelled, share)
 
-    def smpl_betas(self, bodies: Bodies, targets: Targets, valid: Tensor) -> Tensor:
+    def smpl_betas(self, bodies: Bodies, targets: Targets, valid: Tensor, share: Tensor | None = None) -> Tensor:
         """Eq. 7, beta."""
         labelled = targets.has_smpl & valid
-        return _labelled_mean(self.error(_difference(bodies.betas, targets.betas, labelled)), labelled)
+        return _labelled_mean(self.error(_difference(bodies.betas, targets.betas, labelled)), labelled, share)
 
-    def keypoints3d(self, difference: Tensor, confidence: Tensor, labelled: Tensor) -> Tensor:
+    def keypoints3d(
+        self, difference: Tensor, confidence: Tensor, labelled: Tensor, share: Tensor | None = None
+    ) -> Tensor:
         """Eq. 8, of what ``keypoints3d_difference`` returns."""
-        return _labelled_mean(_confident_mean(self.error(difference), confidence), labelled)
+        return _labelled_mean(_confident_mean(self.error(difference), confidence), labelled, share)
 
     def keypoints2d(
         self, bodies: Bodies, targets: Targets, valid: Tensor, body: SMPLBody, camera: CropCamera
@@ -183,6 +225,8 @@ def _confident_mean(errors: Tensor, confidence: Tensor) -> Tensor:
     return (errors * confidence[:, None]).sum(dim=-1) / present[:, None]
 
 
-def _labelled_mean(errors: Tensor, labelled: Tensor) -> Tensor:
-    """Mean of ``errors`` (B, N) over the labelled samples; 0 if there are none."""
+def _labelled_mean(errors: Tensor, labelled: Tensor, share: Tensor | None = None) -> Tensor:
+    """Mean of ``errors`` (B, N), weighed by shares (B, N), over the labelled samples; 0 if there are none."""
+    if share is not None:
+        errors = share * errors
     return (errors.mean(dim=1) * labelled).sum() / labelled.sum().clamp(min=1)

@@ -126,7 +126,7 @@ class MeshRefinementTransformer(BaseModel):
         if mode == "loss":
             with full_precision(image):
                 targets = collect_targets(samples, image.device)
-                return self.mesh_loss(bodies, targets, candidates.valid, self.body, self.camera)
+                return self.mesh_loss(bodies, targets, candidates.valid, self.body, self.camera, candidates)
         return self._predict(samples, candidates, bodies, keypoints2d)
 
     def _candidates(

@@ -36,13 +36,14 @@ class RefinementNetwork(BaseModule):
 
     Args:
         backbone: E.g. ``dict(type='mion.TorchvisionResNet', depth=50)``, or any registered OpenMMLab backbone: one
-            feature map (B, C, h, w) or several.
+            feature map (B, C, h, w) or several. None, with no neck, switches the image part off: the decoder has no
+            tokens to attend to, and bodies follow from candidates and keypoints alone.
         neck: E.g. ``dict(type='mion.DeconvNeck', in_channels=2048)``; its channels are the transformer's width.
         transformer: Arguments of ``Transformer``; ``width`` must suit the position encoding (PNCC-PE: multiples of 6).
         position_encoding: ``mion.PNCCEncoding``, or ``mion.SinePositionEncoding2D``, the paper's ablation; ``channels``
             defaults to the width.
         add_2d_position: Add each token's place in the image beside the position encoding; PNCC-PE does not tell it.
-        queries: Arguments of ``JointQueries``: ``candidate``, ``features``, ``keypoints``.
+        queries: Arguments of ``JointQueries``: ``candidate``, ``features``, ``keypoints``, ``depths``, ``lifting``.
         head: Arguments of ``BodyHead``: ``rotation``, ``representation``.
         renderer: A ``PNCCRenderer`` whose size is that of the neck's output.
         body: The body model.
@@ -58,8 +59,8 @@ class RefinementNetwork(BaseModule):
 
     def __init__(
         self,
-        backbone: Part,
-        neck: Part,
+        backbone: Part | None = None,
+        neck: Part | None = None,
         transformer: Mapping[str, Any] | None = None,
         position_encoding: Part | None = None,
         add_2d_position: bool = False,
@@ -73,12 +74,14 @@ class RefinementNetwork(BaseModule):
         init_cfg: Any = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
+        if (backbone is None) != (neck is None):
+            raise ValueError("backbone and neck make the image part: give both, or neither to switch it off")
         self.camera = CropCamera(focal_length, image_size)
         self.body: SMPLBody = build_part(body, type="mion.SMPLBody")
         self.renderer: PNCCRenderer = build_part(renderer, type="mion.PNCCRenderer", body=self.body)
-        built = Transformer(**(transformer or {}))
-        self.backbone: nn.Module = build_part(backbone)
-        self.neck: nn.Module = build_part(neck)
+        built = Transformer(**{"tokens": backbone is not None, **(transformer or {})})
+        self.backbone: nn.Module | None = None if backbone is None else build_part(backbone)
+        self.neck: nn.Module | None = None if neck is None else build_part(neck)
         self.position_encoding: nn.Module = build_part(
             position_encoding, type="mion.PNCCEncoding", channels=built.width
         )
@@ -94,19 +97,32 @@ class RefinementNetwork(BaseModule):
         return self.queries.keypoints
 
     @property
-    def uses_pncc(self) -> bool:
-        """Whether the tokens depend on what the PNCC images show."""
-        return not isinstance(self.position_encoding, SinePositionEncoding2D)
+    def reads_image(self) -> bool:
+        """Whether there is an image part."""
+        return self.backbone is not None
 
-    def forward(self, image: Tensor, candidates: Bodies, keypoints2d: Tensor | None = None) -> Bodies:
+    @property
+    def uses_pncc(self) -> bool:
+        """Whether there are tokens that depend on what the PNCC images show."""
+        return self.reads_image and not isinstance(self.position_encoding, SinePositionEncoding2D)
+
+    def forward(
+        self,
+        image: Tensor | None,
+        candidates: Bodies,
+        keypoints2d: Tensor | None = None,
+        depths: Tensor | None = None,
+    ) -> Bodies:
         """Refine candidates.
 
         Args:
-            image: (B, 3, H, W) normalised.
+            image: (B, 3, H, W) normalised; None if the image part is off.
             candidates: (B, N) before the camera; the mean shape is taken. Their ``pncc``, at the resolution of the
                 neck's output, is rendered where they have none.
             keypoints2d: (B, K, 3) x, y in crop pixels and confidence, in the convention of ``queries.keypoints``;
                 ignored by queries that read none.
+            depths: (B, K, 2) what is known of the keypoints' depths, see ``keypoint_evidence``; ignored by queries that
+                read none, None for nothing.
 
         Returns:
             (B, N) bodies, poses as matrices, ``valid`` as the candidates are.
@@ -115,11 +131,13 @@ class RefinementNetwork(BaseModule):
             ValueError: A shape is not one of these or does not agree with the parts, or the keypoints are missing.
         """
         self._check_candidates(image, candidates)
-        refined = self.decode(image, self.encode(candidates, keypoints2d))
+        refined = self.decode(image, self.encode(candidates, keypoints2d, depths))
         return replace(refined, valid=candidates.valid)
 
     @torch.no_grad()
-    def encode(self, candidates: Bodies, keypoints2d: Tensor | None = None) -> EncodedCandidates:
+    def encode(
+        self, candidates: Bodies, keypoints2d: Tensor | None = None, depths: Tensor | None = None
+    ) -> EncodedCandidates:
         """What the network is told about candidates; arguments as ``forward``."""
         joints = candidate_joints(candidates, self.body)
         with full_precision(joints):
@@ -130,19 +148,26 @@ class RefinementNetwork(BaseModule):
             pelvis=joints[..., 0, :],
             joints2d=joints2d,
             pncc=self.render_pncc(candidates) if candidates.pncc is None else candidates.pncc,
-            evidence=self._evidence(candidates, keypoints2d),
+            evidence=self._evidence(candidates, keypoints2d, depths),
         )
 
-    def decode(self, image: Tensor, candidates: EncodedCandidates) -> Bodies:
+    def decode(self, image: Tensor | None, candidates: EncodedCandidates) -> Bodies:
         """The network alone, from the first weight to the last: what ``tools/export.py`` writes.
 
         Args:
-            image: (B, 3, H, W) normalised.
+            image: (B, 3, H, W) normalised; not looked at if the image part is off.
             candidates: (B, N) of ``encode``.
+
+        Raises:
+            ValueError: There is an image part, and no image.
         """
-        features = self._features(image)
-        self._check_features(features, image, candidates.pncc)
-        tokens = self._tokens(features, candidates.pncc)
+        features, tokens = None, None
+        if self.reads_image:
+            if image is None:
+                raise ValueError("image is None, but the network has an image part: give the normalised crops")
+            features = self._features(image)
+            self._check_features(features, image, candidates.pncc)
+            tokens = self._tokens(features, candidates.pncc)
         queries = self.queries(candidates, features).flatten(0, 1)
         decoded = self.transformer(tokens, queries)
         return self.head(decoded.unflatten(0, candidates.transl.shape[:2]), candidates)
@@ -160,16 +185,21 @@ class RefinementNetwork(BaseModule):
             pncc = self.renderer(vertices, camera.focal_length, camera.principal_point, camera.image_size)
         return pncc.unflatten(0, lead)
 
-    def _evidence(self, candidates: Bodies, keypoints2d: Tensor | None) -> Tensor | None:
+    def _evidence(self, candidates: Bodies, keypoints2d: Tensor | None, depths: Tensor | None) -> Tensor | None:
         convention = self.keypoints2d_convention
         if convention is None or keypoints2d is None:
             return None
         expected = (len(candidates.transl), self.queries.num_keypoints, 3)
         if keypoints2d.shape != expected:
             raise ValueError(f"keypoints2d has shape {tuple(keypoints2d.shape)}, expected {expected}")
-        return keypoint_evidence(keypoints2d, convention, candidates, self.body, self.camera)
+        if not self.queries.depths:
+            depths = None
+        elif depths is None:
+            depths = keypoints2d.new_zeros(*keypoints2d.shape[:2], 2)
+        return keypoint_evidence(keypoints2d, convention, candidates, self.body, self.camera, depths)
 
     def _features(self, image: Tensor) -> Tensor:
+        assert self.backbone is not None and self.neck is not None  # for the type checker; see reads_image
         if not self.bfloat16_features:
             return self.neck(self.backbone(image))
         with torch.autocast(image.device.type, torch.bfloat16):
@@ -184,8 +214,9 @@ class RefinementNetwork(BaseModule):
         tokens = features[:, None] + encoding.unflatten(0, pncc.shape[:2])
         return tokens.flatten(0, 1).flatten(2).mT
 
-    def _check_candidates(self, image: Tensor, candidates: Bodies) -> None:
-        pose, transl, batch = candidates.pose, candidates.transl, len(image)
+    def _check_candidates(self, image: Tensor | None, candidates: Bodies) -> None:
+        pose, transl = candidates.pose, candidates.transl
+        batch = len(transl) if image is None else len(image)
         if pose.dim() not in (4, 5) or pose.shape[0] != batch or pose.shape[2] != NUM_JOINTS:
             raise ValueError(f"pose has shape {tuple(pose.shape)}, expected ({batch}, N, {NUM_JOINTS}, 3)")
         if transl.shape != (*pose.shape[:2], 3):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -11,11 +14,14 @@ from mion_plugin.geometry.keypoints import keypoint_names
 from mion_plugin.geometry.precision import full_precision
 from mion_plugin.geometry.sampling import sample_features
 from mion_plugin.refinement.encoding import EncodedCandidates
+from mion_plugin.refinement.lifting import LiftingNetwork
 
 _JOINT_STD = 0.1  # of a joint's own embedding, so that it does not drown what is added to it
 _LIFTING_WIDTH = 512  # hidden channels; half of those of Martinez et al., 2017, whose MLP lifts keypoints
-# Per number of keypoint_evidence: a compatible candidate is off by a few hundredths of the crop, the rest is about 1.
+# Per number of keypoint_evidence: a compatible candidate is off by a few hundredths of the crop, depths are a few
+# tenths of a metre, the rest is about 1.
 _EVIDENCE_SCALE = (5.0, 5.0, 1.0, 1.0, 1.0)
+_DEPTH_SCALE = (4.0, 1.0)
 
 
 class JointQueries(nn.Module):
@@ -32,9 +38,11 @@ class JointQueries(nn.Module):
         keypoints: Add what an MLP makes of ``keypoint_evidence`` and of the whole candidate: a lifting of the 2D
             keypoints that starts from the candidate. The convention of those keypoints, such as ``coco``; None to
             leave it out.
+        depths: The evidence also holds depths of the keypoints; see ``keypoint_evidence``.
+        lifting: Arguments of ``LiftingNetwork``, which then is that MLP; None for a plain one of two hidden layers.
 
     Raises:
-        ValueError: An unknown convention.
+        ValueError: An unknown convention, or depths without keypoints.
     """
 
     evidence_scale: Tensor
@@ -46,28 +54,36 @@ class JointQueries(nn.Module):
         candidate: bool = False,
         features: bool = False,
         keypoints: str | None = None,
+        depths: bool = False,
+        lifting: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
+        if keypoints is None and (depths or lifting is not None):
+            raise ValueError("depths and lifting belong to keypoints: name their convention, such as 'coco'")
         self.camera = camera
         self.joints = nn.Parameter(_JOINT_STD * torch.randn(NUM_JOINTS, width))
         self.from_candidate = nn.Linear(6 + 3, width) if candidate else None
         self.from_features = nn.Linear(width, width) if features else None
-        self.keypoints = keypoints
-        num_keypoints = self.num_keypoints
-        self.register_buffer("evidence_scale", torch.tensor(_EVIDENCE_SCALE), persistent=False)
-        self.from_keypoints = _lifting_mlp(num_keypoints, NUM_JOINTS * width) if num_keypoints else None
+        self.keypoints, self.depths = keypoints, depths
+        scale = _EVIDENCE_SCALE + (_DEPTH_SCALE if depths else ())
+        self.register_buffer("evidence_scale", torch.tensor(scale), persistent=False)
+        inputs, outputs = self.num_keypoints * len(scale) + NUM_JOINTS * 6 + 3, NUM_JOINTS * width
+        self.from_keypoints: nn.Module | None = None
+        if keypoints is not None:
+            plain = lifting is None
+            self.from_keypoints = _plain_mlp(inputs, outputs) if plain else LiftingNetwork(inputs, outputs, **lifting)
 
     @property
     def num_keypoints(self) -> int:
         """How many keypoints are read; 0 for none."""
         return 0 if self.keypoints is None else len(keypoint_names(self.keypoints))
 
-    def forward(self, candidates: EncodedCandidates, features: Tensor) -> Tensor:
+    def forward(self, candidates: EncodedCandidates, features: Tensor | None) -> Tensor:
         """Queries (B, N, 24, C).
 
         Args:
             candidates: (B, N).
-            features: (B, C, h, w) of the image.
+            features: (B, C, h, w) of the image; None where the image is not read.
 
         Raises:
             ValueError: The queries read keypoints, and there is no evidence.
@@ -75,9 +91,9 @@ class JointQueries(nn.Module):
         batch, num_candidates = candidates.transl.shape[:2]
         queries = self.joints.expand(batch, num_candidates, -1, -1)
         if self.from_candidate is not None:
-            with full_precision(features):
+            with full_precision(queries):
                 queries = queries + self.from_candidate(self._describe(candidates))
-        if self.from_features is not None:
+        if self.from_features is not None and features is not None:
             queries = queries + self.from_features(sample_features(features, candidates.joints2d))
         if self.from_keypoints is not None:
             queries = queries + self._lift(self.from_keypoints, candidates)
@@ -100,8 +116,7 @@ class JointQueries(nn.Module):
         return torch.cat([columns, camera.expand(*columns.shape[:-1], -1)], dim=-1)
 
 
-def _lifting_mlp(num_keypoints: int, outputs: int) -> nn.Sequential:
-    inputs = num_keypoints * len(_EVIDENCE_SCALE) + NUM_JOINTS * 6 + 3
+def _plain_mlp(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Linear(inputs, _LIFTING_WIDTH),
         nn.ReLU(inplace=True),

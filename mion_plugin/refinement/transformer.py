@@ -82,21 +82,28 @@ class EncoderLayer(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """Self-attention of the queries, attention to the tokens, feed-forward network; arguments as ``Transformer``."""
+    """Self-attention of the queries, attention to the tokens, feed-forward network; arguments as ``Transformer``.
 
-    def __init__(self, width: int, num_heads: int, feedforward: int, dropout: float, norm_first: bool) -> None:
+    Without tokens there is no attention to them, and no weights for it.
+    """
+
+    def __init__(
+        self, width: int, num_heads: int, feedforward: int, dropout: float, norm_first: bool, tokens: bool = True
+    ) -> None:
         super().__init__()
         self.attention = Attention(width, num_heads, dropout)
-        self.cross_attention = Attention(width, num_heads, dropout)
+        self.cross_attention = Attention(width, num_heads, dropout) if tokens else None
         self.feed_forward = _feed_forward(width, feedforward, dropout)
         self.after_attention = Residual(width, dropout, norm_first)
-        self.after_cross_attention = Residual(width, dropout, norm_first)
+        self.after_cross_attention = Residual(width, dropout, norm_first) if tokens else None
         self.after_feed_forward = Residual(width, dropout, norm_first)
 
-    def forward(self, queries: Tensor, tokens: Tensor) -> Tensor:
+    def forward(self, queries: Tensor, tokens: Tensor | None = None) -> Tensor:
         """Queries (S, Q, C) and tokens (S, T, C) to (S, Q, C)."""
         queries = self.after_attention(queries, lambda x: self.attention(x, x))
-        queries = self.after_cross_attention(queries, lambda x: self.cross_attention(x, tokens))
+        cross_attention = self.cross_attention
+        if cross_attention is not None and self.after_cross_attention is not None:
+            queries = self.after_cross_attention(queries, lambda x: cross_attention(x, tokens))
         return self.after_feed_forward(queries, self.feed_forward)
 
 
@@ -116,6 +123,7 @@ class Transformer(nn.Module):
             a third more time, the same gradients.
         bfloat16: Run in bfloat16 autocast, but for attention itself on CPUs; measured on a CPU with such instructions,
             training was 2.2 times as fast.
+        tokens: Whether there are tokens; without, ``num_encoder_layers`` must be 0.
 
     Raises:
         ValueError: A number is out of range.
@@ -132,8 +140,11 @@ class Transformer(nn.Module):
         norm_first: bool = False,
         checkpointing: bool = False,
         bfloat16: bool = False,
+        tokens: bool = True,
     ) -> None:
         super().__init__()
+        if num_encoder_layers and not tokens:
+            raise ValueError(f"num_encoder_layers is {num_encoder_layers}, but there are no image tokens to encode")
         if min(width, num_heads) < 1 or width % num_heads:
             raise ValueError(f"width {width} must be a positive multiple of num_heads, {num_heads}")
         if num_encoder_layers < 0 or num_decoder_layers < 1:
@@ -146,7 +157,7 @@ class Transformer(nn.Module):
         self.in_bfloat16 = bfloat16
         sizes = (width, num_heads, feedforward, dropout, norm_first)
         self.encoder = nn.ModuleList(EncoderLayer(*sizes) for _ in range(num_encoder_layers))
-        self.decoder = nn.ModuleList(DecoderLayer(*sizes) for _ in range(num_decoder_layers))
+        self.decoder = nn.ModuleList(DecoderLayer(*sizes, tokens=tokens) for _ in range(num_decoder_layers))
         # With norm_first the sums come out unnormalised; otherwise the last layer ends with a normalisation.
         self.encoder_norm = nn.LayerNorm(width) if norm_first and num_encoder_layers else nn.Identity()
         self.decoder_norm = nn.LayerNorm(width) if norm_first else nn.Identity()
@@ -166,22 +177,23 @@ class Transformer(nn.Module):
             if name.endswith(_LAST_OF_BRANCH):
                 nn.init.zeros_(parameter)
 
-    def forward(self, tokens: Tensor, queries: Tensor) -> Tensor:
-        """Decode queries (S, Q, C) against tokens (S, T, C), positions already added: (S, Q, C)."""
+    def forward(self, tokens: Tensor | None, queries: Tensor) -> Tensor:
+        """Decode queries (S, Q, C) against tokens (S, T, C), positions already added, or none: (S, Q, C)."""
         if not self.in_bfloat16:
             return self._decode(tokens, queries)
-        with torch.autocast(tokens.device.type, torch.bfloat16):
+        with torch.autocast(queries.device.type, torch.bfloat16):
             return self._decode(tokens, queries).float()
 
-    def _decode(self, tokens: Tensor, queries: Tensor) -> Tensor:
-        for layer in self.encoder:
-            tokens = self._run(layer, tokens)
-        tokens = self.encoder_norm(tokens)
+    def _decode(self, tokens: Tensor | None, queries: Tensor) -> Tensor:
+        if tokens is not None:
+            for layer in self.encoder:
+                tokens = self._run(layer, tokens)
+            tokens = self.encoder_norm(tokens)
         for layer in self.decoder:
             queries = self._run(layer, queries, tokens)
         return self.decoder_norm(queries)
 
-    def _run(self, layer: nn.Module, *inputs: Tensor) -> Tensor:
+    def _run(self, layer: nn.Module, *inputs: Tensor | None) -> Tensor:
         if self.checkpointing and torch.is_grad_enabled():
             return checkpoint(layer, *inputs, use_reentrant=False)
         return layer(*inputs)

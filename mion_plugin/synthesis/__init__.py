@@ -4,11 +4,13 @@ from mion_plugin.candidates.splits import choose_test_clips, is_test_clip, pool_
 from mion_plugin.synthesis.bodies import BodySettings, PoseSource
 from mion_plugin.synthesis.dataset import SURREALSynthesisDataset
 from mion_plugin.synthesis.degradation import Degradation
+from mion_plugin.synthesis.lifting_dataset import LiftingDataset
 from mion_plugin.synthesis.synthesizer import Synthesizer
 
 __all__ = [
     "BodySettings",
     "Degradation",
+    "LiftingDataset",
     "PoseSource",
     "SURREALSynthesisDataset",
     "Synthesizer",

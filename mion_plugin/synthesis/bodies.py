@@ -72,6 +72,9 @@ class BodySettings:
         pitch_std: Of the camera's pitch about a level view, degrees.
         roll_std: Of the camera's roll, degrees.
         lying_prob: Probability of a further turn of 60 to 120 degrees that lays the body down in the image.
+        wide_prob: Probability of a camera that is held as phones and ceiling cameras are: pitch and roll are then drawn
+            with standard deviations of 22 and 15 degrees in place of ``pitch_std`` and ``roll_std``.
+        exchange_prob: Probability, for the legs and for each arm, of being another pose's than the rest of the body.
         box_scale: Side of the crop over the longer side of the keypoints' box.
         scale_jitter: Largest relative change of that.
         shift_jitter: Largest shift of the box's centre, as a share of the crop.
@@ -83,13 +86,15 @@ class BodySettings:
     pitch_std: float = 12.0
     roll_std: float = 8.0
     lying_prob: float = 0.05
+    wide_prob: float = 0.0
+    exchange_prob: float = 0.0
     box_scale: float = 1.2
     scale_jitter: float = 0.15
     shift_jitter: float = 0.08
 
     def __post_init__(self) -> None:
         """Check the ranges; raises ValueError naming the setting."""
-        for name in ("interpolate_prob", "lying_prob"):
+        for name in ("interpolate_prob", "lying_prob", "wide_prob", "exchange_prob"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} {getattr(self, name)}, expected 0 to 1")
         for name in ("pose_noise", "betas_std", "pitch_std", "roll_std", "shift_jitter"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-_HIDDEN_FACTOR = 2.0  # a detector guesses at hidden joints about twice as badly
+HIDDEN_FACTOR = 2.0  # a detector guesses at hidden joints about twice as badly
 _SKIN_MARGIN = 0.03  # metres; how much deeper than in rest pose a joint may lie below the visible surface
 
 
@@ -50,7 +50,7 @@ def detect_keypoints(
     Returns:
         (K, 3) float32 x, y, confidence; zeros outside the image.
     """
-    spread = noise * np.where(visible, 1.0, _HIDDEN_FACTOR)[:, None]
+    spread = noise * np.where(visible, 1.0, HIDDEN_FACTOR)[:, None]
     moved = keypoints2d + rng.standard_normal(keypoints2d.shape) * spread
     confidence = np.where(visible, 0.7, 0.3) + 0.3 * rng.random(len(visible))
     inside = ((moved >= 0) & (moved < image_size)).all(axis=1)

@@ -1,0 +1,65 @@
+# Stage 2 of the small model on keypoints alone: bodies drawn and projected on the fly, nothing rendered.
+#   python tools/train.py configs/mion/mrt_tiny_lifting.py
+#   python tools/test.py configs/mion/mrt_tiny_lifting.py work_dirs/mrt_tiny_lifting/epoch_20.pth
+_base_ = ["../_base_/default_runtime.py", "../_base_/synthetic_112.py"]
+
+camera = dict(image_size=112, focal_length=2500.0)  # the camera of 5000 px at 224
+model = dict(
+    type="mion.KeypointLifting",
+    network=dict(
+        type="mion.RefinementNetwork",
+        # one layer: most of the lifting is the residual network's, and a layer costs twice what that does
+        transformer=dict(
+            width=144,
+            num_heads=4,
+            num_encoder_layers=0,
+            num_decoder_layers=1,
+            feedforward=512,
+            dropout=0.0,
+            norm_first=True,
+            bfloat16=True,
+        ),
+        position_encoding=dict(type="mion.SinePositionEncoding2D"),
+        head=dict(rotation="absolute"),
+        queries=dict(
+            keypoints="coco",
+            depths=True,
+            lifting=dict(width=1024, depth=3, bfloat16=True),
+        ),
+        **camera,
+    ),
+    # searching 1 of 24 parts of the pool takes a tenth of the time that the whole takes
+    selector=dict(type="mion.PartialSelector", parts=24, pool_split="train", max_fit_loss=500.0, **camera),
+    train_candidates=1,
+    # a shape that tight clothes at 112 px hardly show would otherwise be more than half of the loss
+    loss=dict(type="mion.MeshLoss", betas_weight=0.04),
+)
+
+bodies_per_batch = 512
+train_dataloader = dict(
+    _delete_=True,
+    batch_size=1,
+    num_workers=0,
+    collate_fn=dict(type="mion.only_item"),
+    sampler=dict(type="mion.EpochSampler", shuffle=False),
+    dataset=dict(
+        type="mion.LiftingDataset",
+        num_batches=500,
+        bodies_per_batch=bodies_per_batch,
+        # limbs of other recordings and cameras as phones hold them: better on people who are not in the pool
+        settings=dict(wide_prob=0.5, exchange_prob=0.2),
+        depths=dict(),
+        **camera,
+    ),
+)
+optim_wrapper = dict(
+    type="OptimWrapper",
+    optimizer=dict(type="AdamW", lr=1e-3, weight_decay=1e-4),
+    clip_grad=dict(max_norm=5.0),  # ten times the usual norm: only the batch that would do harm
+)
+max_epochs = 16
+param_scheduler = [
+    dict(type="LinearLR", start_factor=0.02, by_epoch=False, begin=0, end=200),
+    dict(type="CosineAnnealingLR", T_max=max_epochs, eta_min=1e-5, by_epoch=True, convert_to_iter_based=True),
+]
+train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=1)
