@@ -14,3 +14,4 @@ OVERLAY_CAMERAS = ("crop", "image")
 EXPORT_FORMATS = {"onnx": ".onnx", "torch": ".pt2"}  # format -> ending
 STAND_IN_PATH = Path(__file__).parent / "body" / "data" / "stand_in_body.npz"
 STAND_IN_GENDERS = ("neutral", "male", "female")
+LOOKS = ("plain", "training", "harsh")  # recipes of synthetic pictures

@@ -1,4 +1,6 @@
 # Synthetic people at 112 x 112, made on the fly; test poses come from recordings that no training pose comes from.
+# Training pictures look as cheap cameras make them (photographs, skins, things in front, faults, cameras held freely);
+# validation and test pictures are plain, so that figures compare over versions; mion_tiny_synthetic_harsh.py: others.
 image_size = 112
 pipeline = [
     dict(type="mion.Normalize"),
@@ -19,6 +21,7 @@ train_dataloader = dict(
         image_size=image_size,
         detected_noise=detected_noise,
         fresh_samples=True,
+        looks=dict(recipe="training"),
         pipeline=pipeline,
     ),
 )
@@ -34,6 +37,7 @@ val_dataloader = dict(
         seed=1,
         image_size=image_size,
         detected_noise=detected_noise,
+        looks=dict(recipe="plain"),
         pipeline=pipeline,
     ),
 )
@@ -49,6 +53,7 @@ test_dataloader = dict(
         seed=2,
         image_size=image_size,
         detected_noise=detected_noise,
+        looks=dict(recipe="plain"),
         pipeline=pipeline,
     ),
 )

@@ -33,12 +33,13 @@ pairs = dict(
         image_size=image_size,
         detected_noise=detected_noise,
         fresh_samples=True,
+        looks=dict(recipe="training"),  # for the cameras, and the keypoints that are hidden
     ),
     selector=selector,
     num_others=4,
     image_size=image_size,
-    # the paper: backgrounds of LSUN, textures of SURREAL; None are procedural ones
-    looks=dict(backgrounds=None, skins=None),
+    # the paper: backgrounds of LSUN, textures of SURREAL; None are the package's
+    looks=dict(recipe="training", backgrounds=None, skins=None),
     pipeline=_base_.pipeline,
 )
 train_dataloader = dict(

@@ -49,9 +49,9 @@ synthetic = dict(type="SURREALSynthesisDataset", image_size=img_res, detected_no
 data = dict(
     samples_per_gpu=32,
     workers_per_gpu=1,
-    train=dict(**synthetic, num_samples=16000, split="train"),
-    val=dict(**synthetic, num_samples=256, split="test", seed=1),
-    test=dict(**synthetic, num_samples=1024, split="test", seed=2),
+    train=dict(**synthetic, num_samples=16000, split="train", looks=dict(recipe="training")),
+    val=dict(**synthetic, num_samples=256, split="test", seed=1, looks=dict(recipe="plain")),
+    test=dict(**synthetic, num_samples=1024, split="test", seed=2, looks=dict(recipe="plain")),
 )
 evaluation = dict(interval=2, metric=["mpjpe", "pa-mpjpe"])
 

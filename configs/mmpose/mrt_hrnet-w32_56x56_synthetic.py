@@ -48,12 +48,12 @@ loader = dict(batch_size=16, num_workers=4, persistent_workers=True)
 train_dataloader = dict(
     **loader,
     sampler=dict(type="mion.EpochSampler", shuffle=True),
-    dataset=dict(**people, num_samples=32000, split="train", fresh_samples=True),
+    dataset=dict(**people, num_samples=32000, split="train", fresh_samples=True, looks=dict(recipe="training")),
 )
 val_dataloader = dict(
     **loader,
     sampler=dict(type="mion.EpochSampler", shuffle=False),
-    dataset=dict(**people, num_samples=1024, split="test", seed=1),
+    dataset=dict(**people, num_samples=1024, split="test", seed=1, looks=dict(recipe="plain")),
 )
 test_dataloader = val_dataloader
 val_evaluator = dict(type="mion.MeshMetric", errors=("MPJPE", "PA-MPJPE"), statistics=("chosen", "mean", "oracle"))

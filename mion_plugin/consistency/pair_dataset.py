@@ -22,7 +22,8 @@ from mion_plugin.parts import build_at_camera, check_parts
 from mion_plugin.registry import DATASETS, MODELS
 from mion_plugin.renamed_options import nest_options
 from mion_plugin.synthesis.bodies import MAX_BETA, PoseSource
-from mion_plugin.synthesis.dataset import RENAMED_LOOKS, human_sample, read_looks
+from mion_plugin.synthesis.dataset import RENAMED_LOOKS, human_sample
+from mion_plugin.synthesis.recipes import read_looks
 from mion_plugin.synthesis.synthesizer import Synthesizer
 
 _SELECTOR = MappingProxyType({"type": "mion.CandidateSelector"})

@@ -14,6 +14,11 @@ MAX_BETA = 2.5  # beyond, linear shape spaces make monsters
 # SMPL's axes (y up, z forward) to the camera's (y down, z into the scene): a half turn about x.
 _FACE_CAMERA = np.array([np.pi, 0.0, 0.0])
 
+# Rows of body_pose (SMPL's joints 1..23, so one less): both legs, since they balance each other; left arm; right arm.
+LIMBS = tuple(
+    np.array(joints) - 1 for joints in ((1, 2, 4, 5, 7, 8, 10, 11), (13, 16, 18, 20, 22), (14, 17, 19, 21, 23))
+)
+
 
 @dataclass(frozen=True)
 class PoseSource:
@@ -71,10 +76,12 @@ class BodySettings:
         betas_std: Standard deviation of the betas, clipped at ±2.5.
         pitch_std: Of the camera's pitch about a level view, degrees.
         roll_std: Of the camera's roll, degrees.
+        wide_prob: Probability of a camera held freely, whose pitch and roll have the two deviations that follow.
+        wide_pitch_std: Of such a camera's pitch, degrees.
+        wide_roll_std: Of its roll, degrees.
+        exchange_prob: Probability, for each of both legs, the left arm and the right arm, of being taken from another
+            pose of the source.
         lying_prob: Probability of a further turn of 60 to 120 degrees that lays the body down in the image.
-        wide_prob: Probability of a camera that is held as phones and ceiling cameras are: pitch and roll are then drawn
-            with standard deviations of 22 and 15 degrees in place of ``pitch_std`` and ``roll_std``.
-        exchange_prob: Probability, for the legs and for each arm, of being another pose's than the rest of the body.
         box_scale: Side of the crop over the longer side of the keypoints' box.
         scale_jitter: Largest relative change of that.
         shift_jitter: Largest shift of the box's centre, as a share of the crop.
@@ -85,9 +92,11 @@ class BodySettings:
     betas_std: float = 1.0
     pitch_std: float = 12.0
     roll_std: float = 8.0
-    lying_prob: float = 0.05
     wide_prob: float = 0.0
+    wide_pitch_std: float = 22.0
+    wide_roll_std: float = 15.0
     exchange_prob: float = 0.0
+    lying_prob: float = 0.05
     box_scale: float = 1.2
     scale_jitter: float = 0.15
     shift_jitter: float = 0.08
@@ -97,7 +106,8 @@ class BodySettings:
         for name in ("interpolate_prob", "lying_prob", "wide_prob", "exchange_prob"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} {getattr(self, name)}, expected 0 to 1")
-        for name in ("pose_noise", "betas_std", "pitch_std", "roll_std", "shift_jitter"):
+        deviations = ("pose_noise", "betas_std", "pitch_std", "roll_std", "wide_pitch_std", "wide_roll_std")
+        for name in (*deviations, "shift_jitter"):
             if not 0 <= getattr(self, name) < np.inf:
                 raise ValueError(f"{name} {getattr(self, name)}, expected a number not below 0")
         if not (0 < self.box_scale < np.inf and 0 <= self.scale_jitter < 1):
@@ -107,7 +117,7 @@ class BodySettings:
 
     def unperturbed(self) -> BodySettings:
         """The same with every pose exactly as its source has it, for test sets."""
-        return BodySettings(**{**self.__dict__, "interpolate_prob": 0.0, "pose_noise": 0.0})
+        return BodySettings(**{**self.__dict__, "interpolate_prob": 0.0, "pose_noise": 0.0, "exchange_prob": 0.0})
 
 
 @dataclass(frozen=True)
@@ -133,6 +143,8 @@ def draw_body(source: PoseSource, rng: np.random.Generator, settings: BodySettin
         companions = source.companions(index)
         other = source.body_pose[companions[rng.integers(len(companions))]]
         body_pose = _slerp(body_pose, other, 0.5 * rng.random())
+    if settings.exchange_prob > 0:  # what is off draws nothing, so that the other draws stay as they are without it
+        body_pose = _exchange_limbs(body_pose, source, rng, settings.exchange_prob)
     if settings.pose_noise > 0:
         # SMPL's two hands carry no rotation in motion capture
         noise = rng.normal(0.0, settings.pose_noise, (21, 3)).astype(np.float32)
@@ -142,13 +154,27 @@ def draw_body(source: PoseSource, rng: np.random.Generator, settings: BodySettin
     return BodyDraw(pose, betas, index)
 
 
+def _exchange_limbs(
+    body_pose: np.ndarray, source: PoseSource, rng: np.random.Generator, probability: float
+) -> np.ndarray:
+    """A body pose (23, 3) with limbs of other poses of the source."""
+    body_pose = body_pose.copy()
+    for joints, happens in zip(LIMBS, rng.random(len(LIMBS)) < probability, strict=True):
+        other = source.body_pose[rng.integers(len(source))]
+        if happens:
+            body_pose[joints] = other[joints]
+    return body_pose
+
+
 def draw_orientation(rng: np.random.Generator, settings: BodySettings) -> np.ndarray:
     """A global orientation (3,) axis-angle in the camera frame.
 
     The body turns freely about its own vertical, then pitches and rolls with the camera.
     """
     yaw = rng.uniform(-np.pi, np.pi)
-    pitch, roll = np.deg2rad(rng.normal(0.0, [settings.pitch_std, settings.roll_std]))
+    wide = settings.wide_prob > 0 and rng.random() < settings.wide_prob
+    spread = [settings.wide_pitch_std, settings.wide_roll_std] if wide else [settings.pitch_std, settings.roll_std]
+    pitch, roll = np.deg2rad(rng.normal(0.0, spread))
     lies, side, turn = rng.random() < settings.lying_prob, rng.choice([-1.0, 1.0]), rng.uniform(60.0, 120.0)
     if lies:
         roll += side * np.deg2rad(turn)

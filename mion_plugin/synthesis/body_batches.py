@@ -10,15 +10,9 @@ import torch
 from torch import Tensor
 
 from mion_plugin.geometry.crop_camera import CropCamera
-from mion_plugin.synthesis.bodies import MAX_BETA, BodySettings, PoseSource
+from mion_plugin.synthesis.bodies import LIMBS, MAX_BETA, BodySettings, PoseSource
 
-_WIDE_PITCH, _WIDE_ROLL = 22.0, 15.0  # degrees, standard deviations
 _LYING = (60.0, 120.0)  # degrees
-# SMPL's joints 1..23 that are exchanged together, less one: rows of a body pose.
-_LIMBS = tuple(
-    tuple(joint - 1 for joint in limb)
-    for limb in ((1, 2, 4, 5, 7, 8, 10, 11), (13, 16, 18, 20, 22), (14, 17, 19, 21, 23))
-)
 _HANDS = slice(21, 23)  # rows of a body pose that carry no rotation in motion capture
 
 
@@ -92,11 +86,11 @@ class BodyBatches:
         if self.settings.exchange_prob == 0:
             return body
         body = body.clone()
-        for limb in _LIMBS:
+        for limb in LIMBS:
             happens = torch.rand(len(body), generator=generator) < self.settings.exchange_prob
             other = torch.randint(len(self.poses), (len(body),), generator=generator)
             rows = happens.nonzero()
-            body[rows, torch.tensor(limb)] = self.poses.rotations[other[happens]][:, limb]
+            body[rows, torch.as_tensor(limb)] = self.poses.rotations[other[happens]][:, limb]
         return body
 
 
@@ -104,8 +98,8 @@ def draw_orientations(count: int, settings: BodySettings, generator: torch.Gener
     """(count, 3, 3) global orientations in the camera frame; see ``draw_orientation``."""
     yaw = (2.0 * torch.rand(count, generator=generator) - 1.0) * torch.pi
     wide = torch.rand(count, generator=generator) < settings.wide_prob
-    pitch_std = torch.where(wide, _WIDE_PITCH, settings.pitch_std)
-    roll_std = torch.where(wide, _WIDE_ROLL, settings.roll_std)
+    pitch_std = torch.where(wide, settings.wide_pitch_std, settings.pitch_std)
+    roll_std = torch.where(wide, settings.wide_roll_std, settings.roll_std)
     pitch = torch.deg2rad(pitch_std * torch.randn(count, generator=generator))
     roll = torch.deg2rad(roll_std * torch.randn(count, generator=generator))
     lies = torch.rand(count, generator=generator) < settings.lying_prob

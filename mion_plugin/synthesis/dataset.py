@@ -18,10 +18,8 @@ from mion_plugin.geometry.camera import IMAGE_SIZE
 from mion_plugin.geometry.keypoints import convert_keypoints
 from mion_plugin.registry import DATASETS, MODELS
 from mion_plugin.renamed_options import nest_options
-from mion_plugin.synthesis.backgrounds import FolderBackground
 from mion_plugin.synthesis.bodies import BodySettings, PoseSource
-from mion_plugin.synthesis.degradation import Degradation
-from mion_plugin.synthesis.skins import SkinTextures
+from mion_plugin.synthesis.recipes import find_recipe, read_looks
 from mion_plugin.synthesis.synthesizer import CONVENTION, Synthesizer
 
 SPLITS = ("train", "test", "all")
@@ -45,13 +43,14 @@ class SURREALSynthesisDataset(torch.utils.data.Dataset):
         split: ``train`` or ``test``, poses of the training or test clips (see ``split_pool``); ``all``.
         poses: Where poses come from, arguments of ``pose_source``: ``pool``, ``test_clips``, ``test_fraction``,
             ``split_seed``.
-        looks: How the pictures look: ``backgrounds``, folder of images, e.g. LSUN's; ``skins``, folder of skin textures
-            for the stand-in's UVs; ``degradation``, arguments of ``Degradation``. Without them backgrounds are
-            procedural and skin is plain.
+        looks: How the pictures look, arguments of ``read_looks``: ``recipe``, which is ``plain`` (default),
+            ``training`` or ``harsh`` and says the rest, the camera's pitch and roll included; ``backgrounds``, a name
+            or a folder of images, e.g. LSUN's; ``skins``, a name or a folder of skin textures for the stand-in's UVs;
+            ``degradation``, arguments of ``Degradation``.
         seed: Seed of the samples.
         image_size: Side of the picture in pixels.
         body: Config of a ``SMPLBody`` (or one); None for the free stand-in.
-        settings: Arguments of ``BodySettings``. Test poses are not perturbed unless this says so.
+        settings: Arguments of ``BodySettings``, before the recipe's. Test poses are not perturbed unless this says so.
         detected_noise: Pixels; ``keypoints2d_input`` then has a detector's errors.
         keypoints2d_convention: As in ``HumanDataset``.
         keypoints3d_convention: As in ``HumanDataset``.
@@ -91,7 +90,7 @@ class SURREALSynthesisDataset(torch.utils.data.Dataset):
             seed=seed,
             image_size=image_size,
             body=MODELS.build(body) if isinstance(body, Mapping) else body,
-            settings=body_settings(split, settings),
+            settings=body_settings(split, settings, nested["looks"].get("recipe", "plain")),
             detected_noise=detected_noise,
             **read_looks(**nested["looks"]),
         )
@@ -137,28 +136,6 @@ class SURREALSynthesisDataset(torch.utils.data.Dataset):
     def fetch(self, idx: int, rng: np.random.Generator) -> Any:
         """Sample ``idx`` after the pipeline, augmented by ``rng``."""
         return self.pipeline({**self.get_data_info(idx), "rng": rng})
-
-
-def read_looks(
-    backgrounds: str | os.PathLike[str] | None = None,
-    skins: str | os.PathLike[str] | None = None,
-    degradation: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """What a ``Synthesizer`` takes for the looks of its pictures.
-
-    Args:
-        backgrounds: Folder of images; None for procedural ones.
-        skins: Folder of skin textures for the stand-in's UVs; None for plain skin.
-        degradation: Arguments of ``Degradation``.
-
-    Raises:
-        FileNotFoundError: A folder is missing or empty.
-    """
-    return {
-        "background": None if backgrounds is None else FolderBackground(backgrounds),
-        "skins": None if skins is None else SkinTextures(skins),
-        "degradation": Degradation(**(degradation or {})),
-    }
 
 
 def human_sample(sample: dict[str, Any], keypoints2d_convention: str, keypoints3d_convention: str) -> dict[str, Any]:
@@ -224,14 +201,19 @@ def pose_source(
     return PoseSource.from_pool(train if split == "train" else test)
 
 
-def body_settings(split: str, settings: Mapping[str, Any] | None = None) -> BodySettings:
+def body_settings(split: str, settings: Mapping[str, Any] | None = None, recipe: str = "plain") -> BodySettings:
     """How bodies vary in a split: test poses are exactly those of the recordings.
 
+    Args:
+        split: ``train``, ``test`` or ``all``.
+        settings: Arguments of ``BodySettings`` that replace the others.
+        recipe: Whose camera it is; see ``read_looks``.
+
     Raises:
-        ValueError: A setting out of range, or of another name.
+        ValueError: A setting out of range, or of another name; an unknown recipe.
     """
     default = BodySettings().unperturbed() if split == "test" else BodySettings()
     try:
-        return BodySettings(**{**default.__dict__, **(settings or {})})
+        return BodySettings(**{**default.__dict__, **find_recipe(recipe).bodies, **(settings or {})})
     except TypeError as error:
         raise ValueError(f"body settings {dict(settings or {})}: {error}") from error

@@ -23,13 +23,24 @@ class SkinTextures:
     Args:
         folder: Textures, sub-folders included.
         surface: Texture coordinates; None for the stand-in's.
+        tone_std: Standard deviation of the logarithm of a factor on the brightness of a person's skin.
+        plain_prob: Probability of a person with plain skin and a painted face instead.
 
     Raises:
         FileNotFoundError: No such folder.
-        ValueError: It holds no images.
+        ValueError: It holds no images; a number is out of range.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], surface: StandInSurface | None = None) -> None:
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        surface: StandInSurface | None = None,
+        tone_std: float = 0.0,
+        plain_prob: float = 0.0,
+    ) -> None:
+        if not (0 <= tone_std < np.inf and 0 <= plain_prob <= 1):
+            raise ValueError(f"tone_std {tone_std}, plain_prob {plain_prob}: expected at least 0, and 0 to 1")
+        self.tone_std, self.plain_prob = tone_std, plain_prob
         self.folder = Path(folder)
         if not self.folder.is_dir():
             raise FileNotFoundError(f"skin texture folder {self.folder} does not exist")
@@ -41,20 +52,24 @@ class SkinTextures:
         if len(self._corners) != NUM_FACES:
             raise ValueError(f"the surface has {len(self._corners)} faces, expected {NUM_FACES}")
 
-    def sample(self, rng: np.random.Generator, face: np.ndarray, barycentric: np.ndarray) -> np.ndarray:
-        """Albedo (n, 3) float32 of a texture drawn at random.
+    def sample(self, rng: np.random.Generator, face: np.ndarray, barycentric: np.ndarray) -> np.ndarray | None:
+        """Albedo (n, 3) float32 of a texture drawn at random; None for plain skin.
 
         Args:
             rng: Chooses the texture.
             face: (n,) face of each point.
             barycentric: (n, 3) its place in the face.
         """
+        # what is off draws nothing, so that the other draws stay as they are without it
+        if self.plain_prob > 0 and rng.random() < self.plain_prob:
+            return None
         texture = _read_texture(self.paths[int(rng.integers(len(self.paths)))])
         height, width = texture.shape[:2]
         uv = np.einsum("nk,nkc->nc", barycentric, self._corners[face])
         column = np.clip((uv[:, 0] * width).astype(np.int64), 0, width - 1)
         row = np.clip(((1 - uv[:, 1]) * height).astype(np.int64), 0, height - 1)
-        return texture[row, column].astype(np.float32) / np.float32(255)
+        albedo = texture[row, column].astype(np.float32) / np.float32(255)
+        return albedo * np.float32(np.exp(rng.normal(0.0, self.tone_std))) if self.tone_std > 0 else albedo
 
 
 @lru_cache(maxsize=64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,9 +38,18 @@ class BodySurface:
         output = body(body.v_template.new_zeros(24, 3))
         points = body.keypoints(output, "smpl_45").cpu().numpy()
         marks = dict(zip(keypoint_names("smpl_45"), points, strict=True))
-        rest, faces = body.v_template.cpu().numpy(), body.faces.cpu().numpy()
+        # Copies: a tensor that is sent to a spawned worker moves to shared memory, and what looked at it then looks at
+        # memory that was given back.
+        rest, faces = body.v_template.cpu().numpy().copy(), body.faces.cpu().numpy().copy()
         marks["headtop"] = rest[rest[:, 1].argmax()]
         return cls(rest, faces, rest[faces], _adjacency(faces, len(rest)), marks)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the sparse matrix, which torch passes to other processes with warnings; it is made anew there."""
+        return {name: value for name, value in self.__dict__.items() if name != "adjacency"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, adjacency=_adjacency(state["faces"], len(state["rest"])))
 
     def vertex_normals(self, vertices: torch.Tensor) -> np.ndarray:
         """Outward normals (V, 3) at vertices (V, 3), averaged over the adjacent faces by area; not of unit length.

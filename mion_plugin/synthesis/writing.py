@@ -22,8 +22,9 @@ from mion_plugin.files.images import write_image
 from mion_plugin.files.npz import write_npz
 from mion_plugin.geometry.camera import IMAGE_SIZE
 from mion_plugin.geometry.keypoints import keypoint_mapping, keypoint_names
-from mion_plugin.synthesis.dataset import body_settings, pose_source, read_looks
-from mion_plugin.synthesis.degradation import AUGMENTED, Degradation
+from mion_plugin.synthesis.dataset import body_settings, pose_source
+from mion_plugin.synthesis.degradation import AUGMENTED
+from mion_plugin.synthesis.recipes import read_looks
 from mion_plugin.synthesis.synthesizer import CONVENTION, Synthesizer
 
 PIECE = 128  # images that a killed run loses at most, for each worker
@@ -33,7 +34,11 @@ _VERSION = 1  # of the recipe: raise it when the same settings give other pictur
 
 @dataclass(frozen=True)
 class SetSettings:
-    """What decides the content of a synthetic set. Paths are text or None for the defaults; see ``Synthesizer``."""
+    """What decides the content of a synthetic set. Paths are text or None for the defaults; see ``Synthesizer``.
+
+    ``looks`` is a recipe of ``read_looks``; ``augment`` has a mild mixture in place of its degradation; ``bodies`` are
+    (name, value) pairs of ``BodySettings`` that replace the recipe's.
+    """
 
     num_images: int
     split: str = "train"
@@ -48,6 +53,8 @@ class SetSettings:
     body_model: str | None = None
     augment: bool = False
     detected_noise: float | None = None
+    looks: str = "plain"
+    bodies: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
         """Check the number of images; the rest is checked where it is used."""
@@ -67,9 +74,12 @@ class SetSettings:
             seed=self.seed,
             image_size=self.image_size,
             body=SMPLBody(self.body_model),
-            settings=body_settings(self.split),
+            settings=body_settings(self.split, dict(self.bodies), self.looks),
             detected_noise=self.detected_noise,
-            **{**read_looks(self.backgrounds, self.skins), "degradation": AUGMENTED if self.augment else Degradation()},
+            **{
+                **read_looks(self.backgrounds, self.skins, recipe=self.looks),
+                **({"degradation": AUGMENTED} if self.augment else {}),
+            },
         )
 
 

@@ -67,6 +67,41 @@ def test_interpolation_stays_between_poses_of_one_clip(pool):
     assert moved > 10
 
 
+def test_freely_held_cameras_pitch_and_roll_as_they_are_told():
+    settings = BodySettings(wide_prob=0.5, pitch_std=0, roll_std=0, lying_prob=0, wide_pitch_std=0, wide_roll_std=15)
+    turns = [draw_orientation(np.random.default_rng(seed), settings) for seed in range(600)]
+    up = roma.rotvec_to_rotmat(torch.from_numpy(np.stack(turns)))[:, :, 1].numpy()
+    roll = np.rad2deg(np.arctan2(up[:, 0], -up[:, 1]))
+    turned = np.abs(roll) > 1e-3
+    assert 0.4 < turned.mean() < 0.6
+    assert 13 < roll[turned].std() < 17
+
+
+LIMBS = {"legs": (1, 2, 4, 5, 7, 8, 10, 11), "left arm": (13, 16, 18, 20, 22), "right arm": (14, 17, 19, 21, 23)}
+
+
+def test_limbs_are_exchanged_whole_and_nothing_else_is():
+    poses = np.arange(40, dtype=np.float32)[:, None, None] / 40 * np.ones((1, 23, 3), np.float32)
+    source = PoseSource(poses)  # each value tells the pose
+    rest = [joint - 1 for joint in range(1, 24) if not any(joint in limb for limb in LIMBS.values())]
+    exchanged = dict.fromkeys(LIMBS, 0)
+    for seed in range(200):
+        settings = BodySettings(interpolate_prob=0, pose_noise=0, exchange_prob=0.3)
+        draw = draw_body(source, np.random.default_rng(seed), settings)
+        own = source.body_pose[draw.pose_index]
+        np.testing.assert_array_equal(draw.pose[1:][rest], own[rest])
+        for name, joints in LIMBS.items():
+            limb = draw.pose[list(joints)]
+            assert len(np.unique(limb)) == 1
+            exchanged[name] += int((limb != own[0]).any())
+    assert all(35 < count < 85 for count in exchanged.values())
+    assert (source.body_pose == poses).all()
+
+
+def test_test_poses_keep_their_limbs():
+    assert BodySettings(exchange_prob=0.5).unperturbed().exchange_prob == 0
+
+
 def test_betas_are_clipped(pool):
     source = PoseSource.from_pool(pool)
     draws = [draw_body(source, np.random.default_rng(s), BodySettings(betas_std=3.0)).betas for s in range(20)]
@@ -79,6 +114,9 @@ def test_betas_are_clipped(pool):
         ({"lying_prob": 1.5}, "lying_prob 1.5, expected 0 to 1"),
         ({"pose_noise": -1.0}, "pose_noise -1.0, expected a number not below 0"),
         ({"scale_jitter": 1.0}, "scale_jitter 1.0"),
+        ({"wide_prob": 2.0}, "wide_prob 2.0, expected 0 to 1"),
+        ({"exchange_prob": -0.5}, "exchange_prob -0.5, expected 0 to 1"),
+        ({"wide_roll_std": float("nan")}, "wide_roll_std nan, expected a number not below 0"),
     ],
 )
 def test_settings_out_of_range_are_named(arguments, message):

@@ -179,7 +179,10 @@ def test_the_tool_reports_bad_input_in_one_line(tmp_path, pool_file, capsys, mon
     for extra, message in (
         (["--num-images", "0"], "num_images 0, expected at least 1"),
         (["--num-images", "1", "--test-clips", "swim"], "no clip is named like 'swim'"),
-        (["--num-images", "1", "--test-clips", "sit", "--backgrounds", "nowhere"], "background folder nowhere"),
+        (
+            ["--num-images", "1", "--test-clips", "sit", "--backgrounds", "nowhere"],
+            "'nowhere' is neither a folder nor one of photographs, procedural",
+        ),
     ):
         assert synthesize.main([*base, *extra, "--workers", "0"]) == 2
         assert message in capsys.readouterr().err

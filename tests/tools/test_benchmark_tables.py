@@ -50,6 +50,19 @@ def test_table_6_compares_the_first_path_with_the_choice():
     ]
 
 
+def test_the_harsh_table_has_every_seed_and_all():
+    plain = made_up().first(5)
+    half = tables.Measured(
+        dict.fromkeys(tables.ERRORS, ERRORS[:1, :5] / 2), {n: v[:1] for n, v in plain.scores.items()}
+    )
+    same = tables.Measured(dict.fromkeys(tables.ERRORS, ERRORS[1:, :5]), {n: v[1:] for n, v in plain.scores.items()})
+    text = tables.harsh_table(plain, [half, same], [7, 8])
+    assert cells(text, "choice")[1:5] == ["plain", "harsh", "seed 7", "seed 8"]
+    assert cells(text, "cen")[1:5] == ["60.0 / 60.0", "50.0 / 50.0", "20.0 / 20.0", "80.0 / 80.0"]
+    assert cells(text, "cen")[5].startswith("-16.7 % [")
+    assert cells(text, "oracle")[1:5] == ["30.0 / 30.0", "20.0 / 20.0", "20.0 / 20.0", "20.0 / 20.0"]
+
+
 def test_the_grey_table_compares_the_same_samples():
     drawn = made_up().first(5)
     first = {name: values[:1] for name, values in drawn.scores.items()}
@@ -76,6 +89,7 @@ def test_a_run_writes_every_table(tmp_path):
         "## Table 2: PNCC-PE against sinusoidal encoding",
         "## Table 3: choosing among 5 paths",
         "## Table 6: surface (mm) and shape",
+        "## Harsh pictures",
         "## What the picture is worth",
         "## Running time",
     ]

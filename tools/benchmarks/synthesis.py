@@ -11,6 +11,7 @@ from benchmarks.measuring import median_ms
 from rich.console import Console
 from rich.table import Table
 
+from mion_plugin.constants import LOOKS
 from mion_plugin.geometry.camera import IMAGE_SIZE
 from mion_plugin.rendering.rasterizer import rasterize
 from mion_plugin.synthesis import SURREALSynthesisDataset
@@ -22,6 +23,7 @@ REFERENCE = "pytorch3d"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of this benchmark."""
     parser.add_argument("--sizes", type=int, nargs="+", default=[112, IMAGE_SIZE], help="pixels of the square images")
+    parser.add_argument("--looks", choices=LOOKS, default="plain", help="recipe of the pictures")
     parser.add_argument("--num-images", type=int, default=100, help="images per timed run")
     parser.add_argument("--repeats", type=int, default=5, help="timed runs")
     parser.add_argument("--reference-images", type=int, default=2, help=f"bodies drawn with {REFERENCE}, which is slow")
@@ -30,11 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Print one row per size; the synthesis uses one core whatever the number of threads."""
     torch.set_num_threads(1)
-    table = Table(title="Synthesis on one core: dressed, lit bodies before procedural backgrounds")
+    table = Table(title=f"Synthesis on one core: dressed, lit bodies, {args.looks} looks")
     for heading in ("size", "images per second", "ms per image", f"{REFERENCE} alone, ms", "ratio"):
         table.add_column(heading, justify="right")
     for size in args.sizes:
-        synthesizer = SURREALSynthesisDataset(args.num_images, image_size=size, detected_noise=1.5).synthesizer
+        options = {"image_size": size, "detected_noise": 1.5, "looks": {"recipe": args.looks}}
+        synthesizer = SURREALSynthesisDataset(args.num_images, **options).synthesizer
         ours = _ms_per_image(synthesizer.sample, args.num_images, args.repeats)
         row = [str(size), f"{1000 / ours:.0f}", f"{ours:.2f}"]
         if importlib.util.find_spec(REFERENCE) is None:

@@ -15,6 +15,7 @@ from mion_plugin.visualization.contact_sheet import contact_sheet
 from mion_plugin.visualization.pictures import save_picture
 
 SHEET_IMAGES = 64
+BODY_OPTIONS = ("pitch_std", "roll_std", "wide_prob", "exchange_prob")  # of BodySettings
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,6 +34,8 @@ def run(args: argparse.Namespace) -> int:
         body_model=args.body_model,
         augment=args.augment,
         detected_noise=args.detected_noise,
+        looks=args.looks or ("training" if args.split == "train" else "plain"),
+        bodies=tuple((name, getattr(args, name)) for name in BODY_OPTIONS if getattr(args, name) is not None),
     )
     bar = ProgressBar(settings.num_images, file=sys.stderr)
 

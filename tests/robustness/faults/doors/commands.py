@@ -13,6 +13,10 @@ from robustness.faults.seeds import Seeds
 # what messages call an option, where it is not its name
 _CALLED = {"--smooth": "strength", "--box-scale": "box scale"}
 _NUMBERS = ("-1", "0", "nan", "inf", "1e400", "a", "", "9" * 400, "0x10", "--")
+_SYNTHESIZE_NUMBERS = (
+    *("--num-images", "--image-size", "--test-fraction", "--detected-noise"),
+    *("--pitch-std", "--roll-std", "--wide-prob", "--exchange-prob"),
+)
 _LOGS = ("work/*/*.log", "work/*/vis_data/*", "work/*.py")
 
 
@@ -28,7 +32,7 @@ def cases(seeds: Seeds) -> Iterator[Case]:
     convert = ["lspet", "--split", "train", "--archive", str(seeds.path("lspet")), "--data-root", "{out}"]
     for name, sound, options in (
         ("demo", demo, ("--num-candidates", "--batch-size", "--max-frames", "--stage", "--person", "--smooth")),
-        ("synthesize", synthesize, ("--num-images", "--image-size", "--test-fraction", "--detected-noise")),
+        ("synthesize", synthesize, _SYNTHESIZE_NUMBERS),
         ("build_candidate_pool", pool, ("--num-poses", "--num-orientations", "--fps")),
         ("detect_keypoints", detect, ("--batch-size", "--box-scale", "--min-score")),
     ):
@@ -75,6 +79,8 @@ def cases(seeds: Seeds) -> Iterator[Case]:
         ("synthesize", [*synthesize, "--test-clips", "nothing"], "nothing"),
         ("synthesize", [*synthesize, "--backgrounds", "nothing"], "nothing"),
         ("synthesize", [*synthesize, "--backgrounds", str(seeds.path("pw3d/sequenceFiles"))], "sequenceFiles"),
+        ("synthesize", [*synthesize, "--looks", "nothing"], "nothing"),
+        ("synthesize", [*synthesize, "--skins", "nothing"], "nothing"),
         ("synthesize", [*synthesize, "--skins", str(seeds.path("pw3d/sequenceFiles"))], "sequenceFiles"),
         ("detect_keypoints", [*detect, "--out", "{out}/k.txt"], "k.txt"),
         ("detect_keypoints", [*detect, "--images", "nothing"], "nothing"),
@@ -91,7 +97,7 @@ def cases(seeds: Seeds) -> Iterator[Case]:
 
 def _legal(option: str, number: str) -> bool:
     """What is no mistake: the first of several, no noise, everything that was found."""
-    zero = ("--person", "--smooth", "--detected-noise", "--test-fraction", "--min-score")
+    zero = ("--person", "--smooth", "--min-score", *_SYNTHESIZE_NUMBERS[2:])
     return (number == "0" and option in zero) or (number == "-1" and option == "--min-score")
 
 
