@@ -1,5 +1,5 @@
-# Stage 3, small, on synthetic people: for a laptop without a GPU. Stage 2 is trained first; both networks are the
-# package's.
+# Stage 3 of the small model in the paper's form, on synthetic people: for a laptop without a GPU. Stage 2 is trained
+# first.
 #   python tools/train.py configs/mion/cen_tiny_synthetic.py
 #   python tools/test.py configs/mion/cen_tiny_synthetic.py work_dirs/cen_tiny_synthetic/epoch_8.pth
 # On stage 1 alone:

@@ -1,33 +1,19 @@
 # Stage 2 of the small model on keypoints alone: bodies drawn and projected on the fly, nothing rendered.
 #   python tools/train.py configs/mion/mrt_tiny_lifting.py
 #   python tools/test.py configs/mion/mrt_tiny_lifting.py work_dirs/mrt_tiny_lifting/epoch_20.pth
-_base_ = ["../_base_/default_runtime.py", "../_base_/synthetic_112.py"]
+_base_ = [
+    "../_base_/default_runtime.py",
+    "../_base_/synthetic_112.py",
+    "../../mion_plugin/models/mion_tiny/config.py",
+]
 
-camera = dict(image_size=112, focal_length=2500.0)  # the camera of 5000 px at 224
+network, camera = _base_.model.refiner, _base_.camera
+network.update(transformer=dict(network.transformer, bfloat16=True))
+network.queries.update(lifting=dict(network.queries.lifting, bfloat16=True))
 model = dict(
+    _delete_=True,
     type="mion.KeypointLifting",
-    network=dict(
-        type="mion.RefinementNetwork",
-        # one layer: most of the lifting is the residual network's, and a layer costs twice what that does
-        transformer=dict(
-            width=144,
-            num_heads=4,
-            num_encoder_layers=0,
-            num_decoder_layers=1,
-            feedforward=512,
-            dropout=0.0,
-            norm_first=True,
-            bfloat16=True,
-        ),
-        position_encoding=dict(type="mion.SinePositionEncoding2D"),
-        head=dict(rotation="absolute"),
-        queries=dict(
-            keypoints="coco",
-            depths=True,
-            lifting=dict(width=1024, depth=3, bfloat16=True),
-        ),
-        **camera,
-    ),
+    network=network,
     # searching 1 of 24 parts of the pool takes a tenth of the time that the whole takes
     selector=dict(type="mion.PartialSelector", parts=24, pool_split="train", max_fit_loss=500.0, **camera),
     train_candidates=1,

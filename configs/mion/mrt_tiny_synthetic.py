@@ -1,10 +1,10 @@
-# Stage 2, small, on synthetic people: for a laptop without a GPU. The network is the package's.
+# Stage 2 of the small model in the paper's form, on synthetic people: for a laptop without a GPU.
 #   python tools/train.py configs/mion/mrt_tiny_synthetic.py
 #   python tools/test.py configs/mion/mrt_tiny_synthetic.py work_dirs/mrt_tiny_synthetic/epoch_8.pth
 _base_ = [
     "../_base_/default_runtime.py",
     "../_base_/synthetic_112.py",
-    "../../mion_plugin/models/mion_tiny/config.py",
+    "../_base_/mion_tiny_image.py",
 ]
 
 network, cen = _base_.model.refiner, _base_.model.cen

@@ -124,9 +124,7 @@ class MeshLoss(nn.Module):
             }
 
     @torch.no_grad()
-    def _shares(
-        self, candidates: Bodies | None, targets: Targets, valid: Tensor, body: SMPLBody
-    ) -> Tensor | None:
+    def _shares(self, candidates: Bodies | None, targets: Targets, valid: Tensor, body: SMPLBody) -> Tensor | None:
         """(B, N) of mean 1, how much each branch is held to the 3D truth; None for all alike."""
         if self.winner_scale is None:
             return None

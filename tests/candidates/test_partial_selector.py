@@ -29,9 +29,7 @@ def part_of(pool, part, parts):
 
 def test_each_call_searches_one_part_as_a_selector_would(pool, keypoints2d):
     partial = PartialSelector(parts=3, pool=pool, num_candidates=2)
-    expected = [
-        CandidateSelector(pool=part_of(pool, part, 3), num_candidates=2)(keypoints2d).pose for part in range(3)
-    ]
+    expected = [CandidateSelector(pool=part_of(pool, part, 3), num_candidates=2)(keypoints2d).pose for part in range(3)]
     torch.manual_seed(0)
     found = [partial(keypoints2d).pose for _ in range(30)]
     seen = [next(part for part in range(3) if torch.equal(pose, expected[part])) for pose in found]

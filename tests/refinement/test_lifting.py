@@ -79,7 +79,9 @@ class TestLiftingNetwork:
         network, x = LiftingNetwork(5, 7, width=16, depth=3), torch.randn(4, 5)
         hidden = x @ network.first.weight.T + network.first.bias
         for norm, inner, _, outer in network.blocks:
-            scaled = (hidden - hidden.mean(1, keepdim=True)) / (hidden.var(1, unbiased=False, keepdim=True) + 1e-5).sqrt()
+            scaled = (hidden - hidden.mean(1, keepdim=True)) / (
+                hidden.var(1, unbiased=False, keepdim=True) + 1e-5
+            ).sqrt()
             inside = torch.nn.functional.gelu((norm.weight * scaled + norm.bias) @ inner.weight.T + inner.bias)
             hidden = hidden + inside @ outer.weight.T + outer.bias
         assert torch.allclose(network(x), network.last(hidden), atol=1e-5)
@@ -114,7 +116,9 @@ class TestWithoutImage:
         candidates, keypoints2d = candidates_of(batch), batch["inputs"]["keypoints2d"]
         together = network(None, candidates, keypoints2d)
         for row in range(4):
-            own = Bodies(candidates.pose[row : row + 1], candidates.betas[row : row + 1], candidates.transl[row : row + 1])
+            own = Bodies(
+                candidates.pose[row : row + 1], candidates.betas[row : row + 1], candidates.transl[row : row + 1]
+            )
             alone = network(None, own.take(slice(1, 2)), keypoints2d[row : row + 1])
             assert torch.allclose(alone.pose[0, 0], together.pose[row, 1], atol=1e-5)
 
@@ -195,7 +199,9 @@ class TestTraining:
         losses = model(**batch, mode="loss")
         refined = model.network(None, model.selector(inputs["keypoints2d"]), *inputs.values())
         points = body.pose_keypoints(refined.pose, refined.betas, convention="h36m")
-        apart = (points - points[..., :1, :]) - (truth["keypoints3d"][:, None, :, :3] - truth["keypoints3d"][:, None, :1, :3])
+        apart = (points - points[..., :1, :]) - (
+            truth["keypoints3d"][:, None, :, :3] - truth["keypoints3d"][:, None, :1, :3]
+        )
         assert losses["loss_keypoints3d"].item() == pytest.approx(5 * apart.norm(dim=-1).mean().item(), rel=1e-4)
         assert losses["mpjpe"].item() == pytest.approx(1000 * apart.norm(dim=-1).mean().item(), rel=1e-4)
 
@@ -236,7 +242,9 @@ class TestWinners:
         terms = {name: [] for name in names}
         for path in range(3):  # the plain loss of each path alone, sample by sample
             for row, sample in enumerate(samples):
-                own = Bodies(*(getattr(refined, name)[row : row + 1, path : path + 1] for name in ("pose", "betas", "transl")))
+                own = Bodies(
+                    *(getattr(refined, name)[row : row + 1, path : path + 1] for name in ("pose", "betas", "transl"))
+                )
                 losses = plain.mesh_loss(own, _targets([sample]), torch.ones(1, dtype=torch.bool), body, plain.camera)
                 for name in names:
                     terms[name].append(losses[name].item())
@@ -247,7 +255,9 @@ class TestWinners:
         }
         for model, share in shares.items():
             losses = model(image, samples, mode="loss")
-            assert losses["loss_keypoints2d"].item() == pytest.approx(plain(image, samples, mode="loss")["loss_keypoints2d"].item())
+            assert losses["loss_keypoints2d"].item() == pytest.approx(
+                plain(image, samples, mode="loss")["loss_keypoints2d"].item()
+            )
             for name in names:
                 expected = (torch.tensor(terms[name]).view(3, 2).T * share).mean().item()
                 assert losses[name].item() == pytest.approx(expected, rel=1e-4)

@@ -14,7 +14,14 @@ CAMERA = {"focal_length": 2500.0, "image_size": 112}
 @pytest.fixture
 def make(pool_file, body):
     def build(**options):
-        config = {"num_batches": 3, "bodies_per_batch": 6, "split": "all", "poses": {"pool": str(pool_file)}, "body": body, **CAMERA}
+        config = {
+            "num_batches": 3,
+            "bodies_per_batch": 6,
+            "split": "all",
+            "poses": {"pool": str(pool_file)},
+            "body": body,
+            **CAMERA,
+        }
         return DATASETS.build({"type": "mion.LiftingDataset", **config, **options})
 
     return build
