@@ -14,6 +14,7 @@ from mion_plugin import (
     refinement,
     rendering,
     synthesis,
+    timm_backbone,
     visualization,
 )
 
@@ -31,5 +32,6 @@ __all__ = [
     "refinement",
     "rendering",
     "synthesis",
+    "timm_backbone",
     "visualization",
 ]

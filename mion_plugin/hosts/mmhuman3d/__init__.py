@@ -6,7 +6,7 @@ registries exists, it receives this package's components. Without mmhuman3d noth
 | registry | names |
 |---|---|
 | ``ARCHITECTURES`` | ``MIONEstimator`` |
-| ``BACKBONES``, ``NECKS`` | ``TorchvisionResNet``, ``DeconvNeck`` |
+| ``BACKBONES``, ``NECKS`` | ``TorchvisionResNet``, ``TimmBackbone``; ``DeconvNeck`` |
 | ``HEADS`` | ``CandidateSelector``, ``MRT``, ``CEN`` |
 | ``PIPELINES`` | ``PNCCTransform``, ``CropInputKeypoints`` |
 | ``DATASETS`` | ``MIONImageDataset``, ``SURREALSynthesisDataset`` |
@@ -29,8 +29,10 @@ def _register_architectures(builder: ModuleType) -> None:
 
 def _register_backbones(builder: ModuleType) -> None:
     from mion_plugin.backbones import TorchvisionResNet
+    from mion_plugin.timm_backbone import TimmBackbone
 
     builder.BACKBONES.register_module(module=TorchvisionResNet)
+    builder.BACKBONES.register_module(module=TimmBackbone)
 
 
 def _register_necks(builder: ModuleType) -> None:

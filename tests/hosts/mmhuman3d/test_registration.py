@@ -18,8 +18,9 @@ CHECK = """
     from mmhuman3d.models.necks.builder import NECKS
     expected = {
         'MIONEstimator': ARCHITECTURES, 'CandidateSelector': HEADS, 'MRT': HEADS, 'CEN': HEADS, 'DeconvNeck': NECKS,
-        'TorchvisionResNet': BACKBONES, 'PNCCTransform': PIPELINES, 'CropInputKeypoints': PIPELINES,
-        'MIONImageDataset': DATASETS, 'SURREALSynthesisDataset': DATASETS,
+        'TorchvisionResNet': BACKBONES, 'TimmBackbone': BACKBONES,
+        'PNCCTransform': PIPELINES, 'CropInputKeypoints': PIPELINES, 'MIONImageDataset': DATASETS,
+        'SURREALSynthesisDataset': DATASETS,
     }
     for name, registry in expected.items():
         component = registry.get(name)
