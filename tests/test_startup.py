@@ -17,6 +17,7 @@ TOOLS = {
     "audit": ["a.lock"],
     "benchmark": ["selection"],
     "build_body_model": [],
+    "calibrate": ["a.py", "b.pth", "c.pth"],
     "build_candidate_pool": ["--source", "a", "--out", "a.npz"],
     "convert_dataset": ["lsp", "--split", "train"],
     "demo": [],

@@ -129,16 +129,24 @@ class DepthConsistency(BaseModule):
     def calibrate(self, measures: Tensor, errors: Tensor) -> None:
         """Set the calibration by least squares; it is part of the weights.
 
+        A measure that does not grow with the errors, and is not the one in use, stays as it is before calibration.
+
         Args:
             measures: (S, 3) of S bodies, of ``measures``.
             errors: (S,) their true MPJPE in millimetres.
 
         Raises:
-            ValueError: See ``fit_calibration``.
+            ValueError: See ``fit_calibration``; or the measure in use does not grow with the errors: such a reader
+                tells nothing, or not yet.
         """
         slope, offset = fit_calibration(measures, errors / MILLIMETRES)
-        self.calibration_slope.copy_(slope)
-        self.calibration_offset.copy_(offset)
+        if not slope[MEASURES.index(self.measure)] > 0:
+            raise ValueError(
+                f"the slope from the measure {self.measure!r} to errors is {slope[MEASURES.index(self.measure)]:.3g}, "
+                "expected a positive one: these weights read nothing that tells of errors"
+            )
+        self.calibration_slope.copy_(torch.where(slope > 0, slope, 1.0))
+        self.calibration_offset.copy_(torch.where(slope > 0, offset, 0.0))
 
 
 def depth_measures(depths: Tensor, reading: DepthReading) -> Tensor:
@@ -163,8 +171,7 @@ def fit_calibration(measures: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:
         errors: (S,) metres.
 
     Raises:
-        ValueError: Shapes that do not agree, numbers that are not finite, or a measure that does not grow with the
-            errors: such a reader tells nothing.
+        ValueError: Shapes that do not agree, or numbers that are not finite.
     """
     if measures.dim() != 2 or errors.shape != measures.shape[:1]:
         raise ValueError(f"measures {tuple(measures.shape)} and errors {tuple(errors.shape)}, expected (S, M) and (S,)")
@@ -172,7 +179,6 @@ def fit_calibration(measures: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:
     if not (measures.isfinite().all() and errors.isfinite().all()):
         raise ValueError("measures and errors of a calibration must be finite")
     centred = measures - measures.mean(dim=0)
-    slope = (centred * errors[:, None]).sum(dim=0) / centred.square().sum(dim=0)
-    if not (slope > 0).all():
-        raise ValueError(f"slopes {slope.tolist()} from measures to errors, expected positive ones")
+    square = centred.square().sum(dim=0).clamp(min=torch.finfo(torch.float64).tiny)
+    slope = (centred * errors[:, None]).sum(dim=0) / square
     return slope, errors.mean() - slope * measures.mean(dim=0)

@@ -15,7 +15,8 @@ from mion_plugin.consistency import DepthReading
 from mion_plugin.consistency.reading.consistency import MEASURES, depth_measures, fit_calibration
 from mion_plugin.consistency.reading.depths import body_depths, hip_indices
 from mion_plugin.datasets.transforms.geometric import flip
-from mion_plugin.geometry.keypoints import flip_permutation
+from mion_plugin.geometry.conventions import CONVENTIONS
+from mion_plugin.geometry.keypoints import flip_permutation, keypoint_names
 from mion_plugin.weights import load_part
 
 
@@ -112,6 +113,9 @@ class TestDepths:
         assert (after - before).abs().max() > 0.05
 
     def test_hips_by_convention(self) -> None:
+        for convention in CONVENTIONS:
+            names = keypoint_names(convention)
+            assert ["hip" in names[index] for index in hip_indices(convention)] == [True, True]
         assert hip_indices("coco") == (11, 12)
         assert hip_indices("smpl") == (1, 2)
 
@@ -143,13 +147,22 @@ class TestCalibration:
         [
             (torch.rand(5, 3), torch.rand(4), r"expected \(S, M\) and \(S,\)"),
             (torch.full((5, 3), torch.nan), torch.rand(5), "finite"),
-            (torch.arange(5.0)[:, None], -torch.arange(5.0), "expected positive ones"),
-            (torch.ones(5, 3), torch.rand(5), "expected positive ones"),
         ],
     )
     def test_refuses(self, measures, errors, message) -> None:
         with pytest.raises(ValueError, match=message):
             fit_calibration(measures, errors)
+
+    def test_refuses_a_measure_in_use_that_does_not_grow_with_the_errors(self, make_consistency) -> None:
+        consistency = make_consistency(measure="weighted")
+        measures = torch.arange(5.0)[:, None] * torch.tensor([1.0, 2.0, -1.0])
+        with pytest.raises(ValueError, match="the slope from the measure 'weighted' to errors is -500"):
+            consistency.calibrate(measures, -1e6 * torch.arange(5.0))
+        with pytest.raises(ValueError, match="is 0, expected a positive one"):
+            consistency.calibrate(torch.ones(5, 3), torch.rand(5))
+        consistency.calibrate(measures, 1000 * (torch.arange(5.0) + 2))
+        torch.testing.assert_close(consistency.calibration_slope, torch.tensor([1.0, 0.5, 1.0]))
+        torch.testing.assert_close(consistency.calibration_offset, torch.tensor([2.0, 2.0, 0.0]))
 
 
 def test_the_best_stated_error_is_the_expected_distance() -> None:
@@ -188,13 +201,13 @@ class TestInMION:
             model = make_mion(body, weights_seed=2, cen=config, cen_checkpoint=tmp_path / f"{name}.pth")
             for key, value in trained.cen.state_dict().items():
                 assert torch.equal(model.cen.state_dict()[key], value)
+        torch.save({"reader.out.weight": torch.zeros(2)}, tmp_path / "other.pth")
         with pytest.raises(ValueError, match="is not a checkpoint of this DepthConsistency"):
-            torch.save({"reader.out.weight": torch.zeros(2)}, tmp_path / "other.pth")
             load_part(trained.cen, tmp_path / "other.pth", "cen")
 
     def test_has_the_others_camera(self, body, config) -> None:
         config["image_size"] = 112
-        with pytest.raises(ValueError, match="the cen's camera has focal_length 5000.0 and image_size 112"):
+        with pytest.raises(ValueError, match=r"the cen's camera has focal_length 5000\.0 and image_size 112"):
             make_mion(body, cen=config)
         config["reader"]["image_size"] = 224
         with pytest.raises(ValueError, match="the reader's camera is"):

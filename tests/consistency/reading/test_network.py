@@ -91,7 +91,8 @@ class TestReading:
         keypoints2d = torch.cat([scale * keypoints2d[..., :2], keypoints2d[..., 2:] * (scale > 0)], dim=-1)
         reading = reader(0 * images if grey else images, keypoints2d)
         assert reading.depths.isfinite().all()
-        assert (reading.errors >= SMALLEST_ERROR * 0.999).all() and (reading.errors <= LARGEST_ERROR * 1.001).all()
+        assert (reading.errors >= SMALLEST_ERROR * 0.999).all()
+        assert (reading.errors <= LARGEST_ERROR * 1.001).all()
 
     def test_teaches_every_parameter(self, make_reader, images, keypoints2d) -> None:
         reader = make_reader()
@@ -132,8 +133,6 @@ class TestParts:
     def test_another_convention(self, make_reader, images) -> None:
         reader = make_reader(convention="h36m")
         assert reader(images, torch.ones(2, 17, 3)).depths.shape == (2, 17)
-        with pytest.raises(ValueError, match="no hips"):
-            make_reader(convention="flame")(images, torch.ones(2, 73, 3))
 
     def test_is_registered(self) -> None:
         assert MODELS.get("mion.DepthReader") is not None
