@@ -27,6 +27,8 @@ def run(args: argparse.Namespace) -> int:
     """Calibrate, write the weights, print a row for each measure; returns the exit code."""
     if args.out.suffix != _SUFFIX:
         raise ValueError(f"{args.out}: expected a name that ends in {_SUFFIX}")
+    if not args.checkpoint.is_file():
+        raise FileNotFoundError(f"checkpoint {args.checkpoint} does not exist")
     args.work_dir = None
     cfg = load_config(args)
     model = build_model(cfg, str(args.checkpoint))

@@ -57,9 +57,8 @@ class ImageEvidence:
 class DepthReader(BaseModule):
     """Reads the depth of every keypoint, and how sure that is, from an image and where the keypoints lie in it.
 
-    Not in the paper, whose network gets image and rendered body at once and has to find by itself what to compare. One
-    that is asked for a number for every joint learns from dense targets, and what it learns on synthetic pictures
-    carries over to photographs.
+    Not in the paper, whose network gets image and rendered body at once and has to find by itself what to compare. This
+    one is asked for a number for every joint, and its answer does not depend on what other bodies look like.
 
     Two maps of the backbone are used: the last, all of it, tells of the whole picture; a finer one is looked up at the
     keypoints. Both are computed once an image. What differs from body to body, the keypoints, goes through a small MLP:

@@ -66,7 +66,6 @@ def cases(seeds: Seeds) -> Iterator[Case]:
         ("calibrate", ["nothing.py", *publish, "{out}/a.pth"], "nothing.py"),
         ("calibrate", [str(_READER), *publish, "{out}/model.exe"], ".pth"),
         ("calibrate", [str(_READER), "nothing.pth", "{out}/a.pth"], "nothing.pth"),
-        ("calibrate", [str(_READER), *publish, "{out}/a.pth"], "weights.pth"),  # another network's
         ("convert_dataset", [*convert, "--split", "nothing"], "nothing"),
         ("convert_dataset", [*convert, "--frame-step", "3"], "frame_step"),
         ("convert_dataset", [*convert, "--archive", "nothing"], "nothing"),
@@ -105,7 +104,7 @@ def _case(name: str, kind: str, told: str, arguments: list[str], mention: str) -
         sys.argv[0] = prefix  # argparse's name of the program
         return tool(name).main([argument.replace("{out}", str(out)) for argument in arguments])
 
-    prefix = f"{name}.py" if name in ("demo", "export", "train", "test", "publish_model") else name
+    prefix = f"{name}.py" if name in ("calibrate", "demo", "export", "train", "test", "publish_model") else name
     names = (told.split()[0], mention, mention.lstrip("-").replace("-", "_"), mention.lstrip("-").replace("-", " "))
     return Case(
         f"command: {name}", kind, told, lambda folder: None, enter, REFUSED, names, f"{prefix}: error: ", _LOGS
