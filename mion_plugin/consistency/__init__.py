@@ -6,12 +6,17 @@ from mion_plugin.consistency.model import ConsistencyModel
 from mion_plugin.consistency.network import ConsistencyEstimationNetwork
 from mion_plugin.consistency.pair_dataset import CandidatePairDataset
 from mion_plugin.consistency.perturbation import Perturbation, perturb_pose
+from mion_plugin.consistency.reading import DepthConsistency, DepthReader, DepthReaderTraining, DepthReading
 
 __all__ = [
     "CandidatePairDataset",
     "ConsistencyEstimationNetwork",
     "ConsistencyLoss",
     "ConsistencyModel",
+    "DepthConsistency",
+    "DepthReader",
+    "DepthReaderTraining",
+    "DepthReading",
     "Perturbation",
     "perturb_pose",
     "template_height",

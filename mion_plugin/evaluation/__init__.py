@@ -1,6 +1,7 @@
 """Errors in millimetres and the metric that reports them."""
 
 from mion_plugin.evaluation.choice.quality import bootstrap_interval, rank_correlation, selection_statistics
+from mion_plugin.evaluation.depth_metric import DepthMetric
 from mion_plugin.evaluation.errors import (
     evaluation_joints,
     mpjpe,
@@ -15,6 +16,7 @@ from mion_plugin.evaluation.selection_metric import SelectionMetric
 from mion_plugin.evaluation.statistics import path_statistics
 
 __all__ = [
+    "DepthMetric",
     "MeshMetric",
     "SelectionMetric",
     "bootstrap_interval",

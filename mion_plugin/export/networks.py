@@ -64,6 +64,9 @@ class ConsistencyExport(nn.Module):
 
     Args:
         cen: It is copied; an option that runs parts in bfloat16 is off in the copy.
+
+    Raises:
+        ValueError: Another third stage.
     """
 
     input_dims = dict.fromkeys(("image_and_pncc", "places", "offsets"), ("samples",))
@@ -72,6 +75,8 @@ class ConsistencyExport(nn.Module):
 
     def __init__(self, cen: ConsistencyEstimationNetwork) -> None:
         super().__init__()
+        if not isinstance(cen, ConsistencyEstimationNetwork):
+            raise ValueError(f"the third stage is a {type(cen).__name__}, expected a mion.CEN: no other is exported")
         copied = copy.deepcopy(cen).float().eval()
         copied.bfloat16_features = False
         self.backbone, self.head = copied.backbone, copied.head

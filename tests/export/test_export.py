@@ -174,3 +174,10 @@ class TestBadInput:
         with pytest.raises(ImportError, match=r"needs onnx, onnxscript and onnxruntime .*mion-plugin\[export\]"):
             write_network(RefinementExport(refiner), inputs, tmp_path / "a.onnx", "onnx")
         assert not list(tmp_path.iterdir())
+
+
+def test_another_third_stage_is_refused(refiner):
+    reader = {"backbone": {"type": "mion.TinyBackbone"}, "map_size": 4}
+    cen = MODELS.build({"type": "mion.DepthConsistency", "reader": reader, "body": refiner.body})
+    with pytest.raises(ValueError, match=r"the third stage is a DepthConsistency, expected a mion\.CEN"):
+        ConsistencyExport(cen)

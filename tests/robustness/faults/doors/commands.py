@@ -10,6 +10,7 @@ from robustness.faults.case import REFUSED, Case
 from robustness.faults.doors.files import tool
 from robustness.faults.seeds import Seeds
 
+_READER = Path(__file__).resolve().parents[4] / "configs" / "mion" / "mion_reader_tiny_synthetic.py"
 # what messages call an option, where it is not its name
 _CALLED = {"--smooth": "strength", "--box-scale": "box scale"}
 _NUMBERS = ("-1", "0", "nan", "inf", "1e400", "a", "", "9" * 400, "0x10", "--")
@@ -66,6 +67,9 @@ def cases(seeds: Seeds) -> Iterator[Case]:
         ("publish_model", [*publish, "{out}/model.exe"], ".pth"),
         ("publish_model", [*publish, "{out}/a.pth", "--part", "nothing"], "nothing"),
         ("publish_model", ["nothing.pth", "{out}/a.pth"], "nothing.pth"),
+        ("calibrate", ["nothing.py", *publish, "{out}/a.pth"], "nothing.py"),
+        ("calibrate", [str(_READER), *publish, "{out}/model.exe"], ".pth"),
+        ("calibrate", [str(_READER), "nothing.pth", "{out}/a.pth"], "nothing.pth"),
         ("convert_dataset", [*convert, "--split", "nothing"], "nothing"),
         ("convert_dataset", [*convert, "--frame-step", "3"], "frame_step"),
         ("convert_dataset", [*convert, "--archive", "nothing"], "nothing"),
@@ -106,7 +110,7 @@ def _case(name: str, kind: str, told: str, arguments: list[str], mention: str) -
         sys.argv[0] = prefix  # argparse's name of the program
         return tool(name).main([argument.replace("{out}", str(out)) for argument in arguments])
 
-    prefix = f"{name}.py" if name in ("demo", "export", "train", "test", "publish_model") else name
+    prefix = f"{name}.py" if name in ("calibrate", "demo", "export", "train", "test", "publish_model") else name
     names = (told.split()[0], mention, mention.lstrip("-").replace("-", "_"), mention.lstrip("-").replace("-", " "))
     return Case(
         f"command: {name}", kind, told, lambda folder: None, enter, REFUSED, names, f"{prefix}: error: ", _LOGS

