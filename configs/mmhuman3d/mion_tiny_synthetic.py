@@ -2,8 +2,8 @@
 #   python tools/train.py configs/mmhuman3d/mion_tiny_synthetic.py --work-dir work_dirs/mion_tiny --device cpu
 #   python tools/test.py configs/mmhuman3d/mion_tiny_synthetic.py work_dirs/mion_tiny/latest.pth \
 #       --work-dir work_dirs/mion_tiny --device cpu --metrics mpjpe pa-mpjpe pve
-# The consistency network is the package's; it was trained with the package's own stage 2.
-# Networks, cameras and the rule of choice are the package's own.
+# Stage 3 is the package's, with its weights. Stage 2 has no image part, so there is no backbone and no neck. Networks, cameras and
+# the rule of choice are the package's own.
 import mion_plugin.models
 
 _base_ = ["./_base_/default_runtime.py"]
@@ -11,21 +11,17 @@ custom_imports = dict(imports=["mion_plugin"], allow_failed_imports=False)
 
 img_res = 112
 tiny = mion_plugin.models.load_model_config("mion_tiny").model.to_dict()
-network = {key: value for key, value in tiny["refiner"].items() if key not in ("type", "backbone", "neck")}
+network = {key: value for key, value in tiny["refiner"].items() if key != "type"}
 
 model = dict(
     type="MIONEstimator",
-    backbone={**tiny["refiner"]["backbone"], "type": "TorchvisionResNet"},
-    neck={**tiny["refiner"]["neck"], "type": "DeconvNeck"},
-    # as configs/mion/mrt_tiny_synthetic.py trains it
     head=dict(type="MRT", network=network, train_candidates=4, loss=dict(type="mion.MeshLoss", betas_weight=0.04)),
     # the poses of test recordings are not candidates
     selector={**tiny["selector"], "type": "CandidateSelector", "pool_split": "train"},
-    cen={**tiny["cen"], "type": "CEN"},
+    cen={**tiny["cen"], "type": "DepthConsistency"},
     cen_checkpoint=tiny["cen_checkpoint"],
     fit={**tiny["fit"], "prior": dict(type="mion.StartPrior", pool_split="train")},
     selection=tiny["selection"],
-    reprojection_weight=tiny["reprojection_weight"],
 )
 
 img_norm_cfg = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mion_plugin.body.depths import relative_depths
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.datasets.randomness import Epoch
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
@@ -18,7 +19,7 @@ from mion_plugin.registry import DATASETS
 from mion_plugin.synthesis.body_batches import BodyBatches, place_in_crops
 from mion_plugin.synthesis.dataset import body_settings, pose_source
 from mion_plugin.synthesis.detector_errors import DetectorErrors, hidden_by_limbs
-from mion_plugin.synthesis.read_depths import ReadDepths, depths_from_hips
+from mion_plugin.synthesis.read_depths import ReadDepths
 
 CONVENTION = "coco"
 _CONVENTION_3D = "h36m"
@@ -109,7 +110,7 @@ class LiftingDataset(torch.utils.data.Dataset):
         detected = self.errors.detect(pixels, hidden_by_limbs(placed, slopes), size, CONVENTION, generator)
         inputs = {"keypoints2d": detected}
         if self.depths is not None:
-            inputs["depths"] = self.depths.read(depths_from_hips(relative, CONVENTION), generator)
+            inputs["depths"] = self.depths.read(relative_depths(relative[..., 2], CONVENTION), generator)
         keypoints3d = self.body.pose_keypoints(rotations, betas, convention=_CONVENTION_3D)
         targets = {"keypoints2d": with_ones(pixels), "keypoints3d": with_ones(keypoints3d)}
         return {"inputs": inputs, "data_samples": {"rotations": rotations, "betas": betas, **targets}}

@@ -7,18 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mion_plugin.geometry.keypoints import keypoint_names
-
-_HIPS = ("left_hip_extra", "right_hip_extra")
-
-
-def depths_from_hips(keypoints3d: Tensor, convention: str) -> Tensor:
-    """(..., K) metres that keypoints (..., K, 3) lie behind the middle of the hips, along the camera's axis."""
-    names = keypoint_names(convention)
-    depth = keypoints3d[..., 2]
-    hips = depth[..., [names.index(name) for name in _HIPS]].mean(dim=-1, keepdim=True)
-    return depth - hips
-
 
 @dataclass(frozen=True)
 class ReadDepths:

@@ -3,18 +3,11 @@
 import pytest
 import torch
 
-from mion_plugin.body import SMPLBody
-from mion_plugin.synthesis.read_depths import ReadDepths, depths_from_hips
+from mion_plugin.synthesis.read_depths import ReadDepths
 
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-def test_depths_are_relative_to_the_middle_of_the_hips():
-    points = SMPLBody().pose_keypoints(torch.zeros(24, 3), convention="coco")
-    depths = depths_from_hips(points + torch.tensor([1.0, 2.0, 3.0]), "coco")
-    assert torch.allclose(depths, points[:, 2] - (points[11, 2] + points[12, 2]) / 2, atol=1e-5)
 
 
 def test_stated_errors_are_true_and_errors_do_not_depend_on_the_reading():

@@ -48,12 +48,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def build_model(cfg: Config, checkpoint: str) -> Any:
-    """The config's model without the fit, since it is bodies before it that are scored.
+    """The config's model with other weights in its third stage.
 
     Raises:
         ValueError: Another model, another third stage, or no val_dataloader.
     """
-    options: dict[str, Any] = {**cfg.model, "fit": None, "selection": "first", "cen_checkpoint": checkpoint}
+    options: dict[str, Any] = {**cfg.model, "cen_checkpoint": checkpoint}
     if options.get("type") != "mion.MION" or not cfg.get("val_dataloader"):
         raise ValueError(f"config {cfg.filename}: expected a mion.MION and a val_dataloader")
     model: MultiInitializationOptimizationNetwork = MODELS.build(options)

@@ -7,7 +7,7 @@ registries exists, it receives this package's components. Without mmhuman3d noth
 |---|---|
 | ``ARCHITECTURES`` | ``MIONEstimator`` |
 | ``BACKBONES``, ``NECKS`` | ``TorchvisionResNet``, ``TimmBackbone``; ``DeconvNeck`` |
-| ``HEADS`` | ``CandidateSelector``, ``MRT``, ``CEN`` |
+| ``HEADS`` | ``CandidateSelector``, ``MRT``, ``CEN``, ``DepthConsistency`` |
 | ``PIPELINES`` | ``PNCCTransform``, ``CropInputKeypoints`` |
 | ``DATASETS`` | ``MIONImageDataset``, ``SURREALSynthesisDataset`` |
 """
@@ -43,12 +43,13 @@ def _register_necks(builder: ModuleType) -> None:
 
 def _register_heads(builder: ModuleType) -> None:
     from mion_plugin.candidates import CandidateSelector
-    from mion_plugin.consistency import ConsistencyEstimationNetwork
+    from mion_plugin.consistency import ConsistencyEstimationNetwork, DepthConsistency
     from mion_plugin.refinement.model import MeshRefinementTransformer
 
     builder.HEADS.register_module(module=CandidateSelector)
     builder.HEADS.register_module(name="MRT", module=MeshRefinementTransformer)
     builder.HEADS.register_module(name="CEN", module=ConsistencyEstimationNetwork)
+    builder.HEADS.register_module(module=DepthConsistency)
 
 
 def _register_data(datasets: ModuleType) -> None:

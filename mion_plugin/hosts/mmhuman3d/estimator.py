@@ -30,12 +30,13 @@ class MIONEstimator(BaseArchitecture):
     ``refiner_checkpoint``). Stage 3 is trained by this package's tools; here its weights stay fixed.
 
     Args:
-        backbone: Of mmhuman3d's BACKBONES, giving one feature map, or several of which the neck takes one.
-        neck: Of its NECKS: ``DeconvNeck``.
-        head: Of its HEADS: ``MRT`` with the arguments of ``mion.MRT`` but for the selector and the network's backbone
+        head: Of mmhuman3d's HEADS: ``MRT`` with the arguments of ``mion.MRT`` but for the selector and the network's backbone
             and neck. The parts inside are this package's and carry its prefix:
             ``network=dict(body=dict(type='mion.SMPLBody', ...))``.
         selector: Of its HEADS: ``CandidateSelector``; camera as the head's.
+        backbone: Of its BACKBONES, giving one feature map, or several of which the neck takes one. None, with no
+            neck, for a stage 2 without an image part.
+        neck: Of its NECKS: ``DeconvNeck``.
         fit: ``dict(type='mion.KeypointFit')``, or None to leave refined bodies as they are.
         cen: Of its HEADS: ``CEN``; camera and body as the head's. None to choose without it.
         num_candidates, selection, reprojection_weight, seed, refiner_checkpoint, cen_checkpoint: See ``mion.MION``.
@@ -49,10 +50,10 @@ class MIONEstimator(BaseArchitecture):
 
     def __init__(
         self,
-        backbone: Config,
-        neck: Config,
         head: Config,
         selector: Config,
+        backbone: Config | None = None,
+        neck: Config | None = None,
         cen: Config | None = None,
         fit: Config | None = None,
         num_candidates: int | None = None,
@@ -153,8 +154,14 @@ class MIONEstimator(BaseArchitecture):
         return data_samples(img_metas, batch, img.shape[-1], self.convention)
 
 
-def _build_refiner(backbone: Config, neck: Config, head: Config, selector: Config) -> MeshRefinementTransformer:
-    network = {**head.get("network", {}), "backbone": build_backbone(backbone), "neck": build_neck(neck)}
+def _build_refiner(
+    backbone: Config | None, neck: Config | None, head: Config, selector: Config
+) -> MeshRefinementTransformer:
+    image_part = {
+        "backbone": None if backbone is None else build_backbone(backbone),
+        "neck": None if neck is None else build_neck(neck),
+    }
+    network = {**head.get("network", {}), **image_part}
     return build_head({**head, "network": network, "selector": build_head({**_camera(head), **selector})})
 
 

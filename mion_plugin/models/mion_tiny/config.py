@@ -29,6 +29,17 @@ model = dict(
         queries=dict(keypoints="coco", depths=True, lifting=dict(width=1024, depth=3)),
         **camera,
     ),
+    # Not in the paper: depths read from the picture and compared with the bodies'. It carries to a real clip, where the
+    # paper's form in this size ranked worse than chance (docs/real.md).
+    cen=dict(
+        type="mion.DepthConsistency",
+        reader=dict(
+            type="mion.DepthReader",
+            # maps of strides 8 and 16, 40 and 112 channels
+            backbone=dict(type="mion.TimmBackbone", model_name="tf_efficientnet_lite0", out_indices=(2, 3)),
+        ),
+        **camera,
+    ),
     # Not in the paper: the refined bodies miss the keypoints that are given. The fit's cost chose better than the other
     # rules on validation people: tools/benchmark.py fitting --seeds 1 11
     fit=dict(type="mion.KeypointFit"),

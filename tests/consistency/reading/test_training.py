@@ -12,7 +12,7 @@ import torch
 import train as train_tool
 from mmengine.config import Config
 
-from mion_plugin.consistency.reading.depths import body_depths
+from mion_plugin.body.depths import body_depths
 from mion_plugin.geometry.keypoints import flip_permutation, keypoint_names
 from mion_plugin.registry import DATASETS, MODELS
 from mion_plugin.samples import collect_targets
