@@ -21,7 +21,7 @@ from mion_plugin.geometry.precision import full_precision
 from mion_plugin.parts import Part, build_at_camera, build_part
 from mion_plugin.registry import MODELS
 
-MEASURES = ("mean", "weighted", "likelihood")
+MEASURES = ("mean", "weighted", "likelihood", "expected")
 
 
 @MODELS.register_module()
@@ -29,11 +29,13 @@ class DepthConsistency(BaseModule):
     """Scores bodies by a ``mion.DepthReader``; takes the place of ``mion.CEN`` as ``cen`` of ``mion.MION``.
 
     Each body is projected into the crop, the depths are read there, and compared with the body's own. How much they
-    differ is one of three measures of (K,) differences d and stated errors b:
+    differ is one of four measures of (K,) differences d and stated errors b:
 
     - ``mean``: the mean of d, metres;
     - ``weighted``: the mean of d weighted by 1 / b, metres;
-    - ``likelihood``: the mean of d / b + log(2 b), the negative logarithm of the Laplace density.
+    - ``likelihood``: the mean of d / b + log(2 b), the negative logarithm of the Laplace density;
+    - ``expected``: the mean of d + b exp(-d / b), metres: how far the body's depth is from the true one on average, if the
+      true one is distributed as the reader states.
 
     The expected error of a body is an increasing affine function of the measure, which ``calibrate`` sets: two numbers
     for each measure, the buffers ``calibration_slope`` and ``calibration_offset``, which a checkpoint holds. Before,
@@ -41,7 +43,7 @@ class DepthConsistency(BaseModule):
 
     Args:
         reader: A ``mion.DepthReader``, whose camera defaults to this one's.
-        measure: ``mean``, ``weighted`` or ``likelihood``.
+        measure: One of those.
         body: The body model.
         focal_length: Pixels of the crop.
         image_size: Side of the crop in pixels.
@@ -102,7 +104,7 @@ class DepthConsistency(BaseModule):
             bodies: (B, N).
 
         Returns:
-            (B, N, 3) float32, in the order of ``MEASURES``.
+            (B, N, 4) float32, in the order of ``MEASURES``.
 
         Raises:
             TypeError: Not ``Bodies``.
@@ -110,10 +112,14 @@ class DepthConsistency(BaseModule):
         """
         if not isinstance(bodies, Bodies):
             raise TypeError(f"bodies are {type(bodies).__name__}, expected Bodies, with pose and place")
-        reading = self.reader(image, self.project(bodies))
+        own = self.depths(bodies)
+        reading = self.reader(image, self.project(bodies), own)
         with full_precision(bodies.transl):
-            own = body_depths(self.body, bodies.pose.float(), bodies.betas.float(), self.reader.convention)
             return depth_measures(own, reading)
+
+    def depths(self, bodies: Bodies) -> Tensor:
+        """The bodies' own depths (B, N, K) in metres; see ``body_depths``."""
+        return body_depths(self.body, bodies.pose.float(), bodies.betas.float(), self.reader.convention)
 
     def project(self, bodies: Bodies) -> Tensor:
         """The bodies' own keypoints (B, N, K, 3): crop pixels, and confidence 1 inside the crop, 0 outside."""
@@ -132,7 +138,7 @@ class DepthConsistency(BaseModule):
         A measure that does not grow with the errors, and is not the one in use, stays as it is before calibration.
 
         Args:
-            measures: (S, 3) of S bodies, of ``measures``.
+            measures: (S, 4) of S bodies, of ``measures``.
             errors: (S,) their true MPJPE in millimetres.
 
         Raises:
@@ -150,7 +156,7 @@ class DepthConsistency(BaseModule):
 
 
 def depth_measures(depths: Tensor, reading: DepthReading) -> Tensor:
-    """(..., 3) the measures of depths (..., K) in metres against a reading (..., K), in the order of ``MEASURES``."""
+    """(..., 4) the measures of depths (..., K) in metres against a reading (..., K), in the order of ``MEASURES``."""
     difference = (depths - reading.depths).abs()
     weight = 1.0 / reading.errors
     return torch.stack(
@@ -158,6 +164,7 @@ def depth_measures(depths: Tensor, reading: DepthReading) -> Tensor:
             difference.mean(dim=-1),
             (weight * difference).sum(dim=-1) / weight.sum(dim=-1),
             (weight * difference + (2.0 * reading.errors).log()).mean(dim=-1),
+            (difference + reading.errors * (-weight * difference).exp()).mean(dim=-1),
         ],
         dim=-1,
     )

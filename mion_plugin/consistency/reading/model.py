@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mion_plugin.consistency.reading.consistency import DepthConsistency
 from mion_plugin.body.depths import body_depths
+from mion_plugin.consistency.reading.frozen_bodies import FrozenBodies
 from mion_plugin.consistency.reading.inputs import ReadingInputs, draw_grey, draw_keypoints
 from mion_plugin.consistency.reading.losses import laplace_loss, mean_over
 from mion_plugin.consistency.reading.network import DepthReader, DepthReading
@@ -36,11 +37,15 @@ class DepthReaderTraining(BaseModel):
     """Trains the ``mion.DepthReader`` of a ``mion.DepthConsistency`` on pictures of people whose SMPL body is known.
 
     The target is the depth of the true body's own keypoints relative to the middle of its hips. No other stage takes
-    part. The weights are named ``cen.*``, where ``mion.MION`` looks for its third stage's; calibrate them first.
+    part, unless the reader takes ``own_depths``: then it also learns from refined bodies how far the truth is from them.
+    The weights are named ``cen.*``, where ``mion.MION`` looks for its third stage's; calibrate them first.
 
     Args:
         cen: A ``mion.DepthConsistency``.
         inputs: Arguments of ``ReadingInputs``.
+        bodies: What the bodies come from, a ``mion.MION`` without stage 3, whose weights stay as they are; None for
+            none.
+        num_bodies: How many of an image's bodies are learned from, drawn at random.
         data_preprocessor: See mmengine's ``BaseModel``; it must leave normalised float images.
         init_cfg: See mmengine's ``BaseModule``.
 
@@ -52,12 +57,15 @@ class DepthReaderTraining(BaseModel):
         self,
         cen: Part,
         inputs: Mapping[str, Any] | None = None,
+        bodies: Mapping[str, Any] | None = None,
+        num_bodies: int = 2,
         data_preprocessor: Part | None = None,
         init_cfg: Any = None,
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.cen: DepthConsistency = build_part(cen, type="mion.DepthConsistency")
         self.inputs = ReadingInputs(**(inputs or {}))
+        self._bodies = None if bodies is None else FrozenBodies(bodies, num_bodies)
 
     @property
     def reader(self) -> DepthReader:
@@ -76,7 +84,8 @@ class DepthReaderTraining(BaseModel):
             inputs: (B, 3, H, W), or B images (3, H, W), normalised float.
             data_samples: B samples of ``PackBodyInputs``.
             mode: ``tensor``: the reading (B, K) at the keypoints that stage 1 sees. ``loss``: ``loss_depth``, and to
-                watch, in millimetres, ``depth_error`` and ``stated_error``, their means. ``predict``: copies of the
+                watch, in millimetres, ``depth_error`` and ``stated_error``, their means, and of bodies ``own_error`` and
+                ``corrected_error``, that of their own depths and of what is read for them. ``predict``: copies of the
                 samples with ``pred_depths``, what ``mion.DepthMetric`` reads.
 
         Raises:
@@ -92,7 +101,7 @@ class DepthReaderTraining(BaseModel):
         with torch.no_grad():
             true = body_depths(self.cen.body, targets.rotations, targets.betas, self.reader.convention)
         if mode == "loss":
-            return self._loss(image, self._draw(keypoints2d, targets), true, targets.has_smpl)
+            return self._loss(image, keypoints2d, targets, true)
         return self._predict(image, samples, keypoints2d, true, targets.has_smpl)
 
     def _draw(self, detected: Tensor, targets: Targets) -> Tensor:
@@ -102,16 +111,26 @@ class DepthReaderTraining(BaseModel):
             annotated = convert_keypoints(annotated, own, wanted)[0]
         return draw_keypoints(detected, annotated, self.cen.camera.image_size, self.inputs)
 
-    def _loss(self, image: Tensor, keypoints2d: Tensor, true: Tensor, labelled: Tensor) -> dict[str, Tensor]:
-        reading = self.reader(draw_grey(image, self.inputs), keypoints2d)
+    def _loss(self, image: Tensor, detected: Tensor, targets: Targets, true: Tensor) -> dict[str, Tensor]:
+        """What is read without a body, and with each of those drawn, counts alike."""
+        labelled = targets.has_smpl
+        keypoints2d, own = self._draw(detected, targets)[:, None], torch.full_like(true, torch.nan)[:, None]
+        if self._bodies is not None:
+            bodies = self._bodies(image, detected)
+            keypoints2d = torch.cat([keypoints2d, self.cen.project(bodies)], dim=1)
+            own = torch.cat([own, self.cen.depths(bodies)], dim=1)
+        reading = self.reader(draw_grey(image, self.inputs), keypoints2d, own)
+        readings = [DepthReading(reading.depths[:, body], reading.errors[:, body]) for body in range(own.shape[1])]
         with full_precision(image), torch.no_grad():
-            off = mean_over((reading.depths - true).abs(), labelled)
-            stated = mean_over(reading.errors, labelled)
-        return {
-            "loss_depth": laplace_loss(reading, true, labelled),
-            "depth_error": MILLIMETRES * off,
-            "stated_error": MILLIMETRES * stated,
-        }
+            watched = {
+                "depth_error": mean_over((readings[0].depths - true).abs(), labelled),
+                "stated_error": mean_over(readings[0].errors, labelled),
+            }
+            if self._bodies is not None:
+                watched["own_error"] = mean_over((own[:, 1] - true).abs(), labelled)
+                watched["corrected_error"] = mean_over((readings[1].depths - true).abs(), labelled)
+        loss = torch.stack([laplace_loss(each, true, labelled) for each in readings]).mean()
+        return {"loss_depth": loss, **{name: MILLIMETRES * value for name, value in watched.items()}}
 
     @torch.no_grad()
     def _predict(

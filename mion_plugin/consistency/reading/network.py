@@ -24,6 +24,8 @@ from mion_plugin.registry import MODELS
 SMALLEST_ERROR, LARGEST_ERROR = 0.01, 1.0  # metres, of what is stated; an untrained network states their middle, 0.1
 _RGB = 3
 _PER_KEYPOINT = 3  # x, y, confidence
+_PER_OWN_DEPTH = 2  # the depth, and whether there is one
+_DEPTH_SCALE = 4.0  # depths are a few tenths of a metre
 _FINE, _COARSE = 0, 1
 
 
@@ -76,6 +78,8 @@ class DepthReader(BaseModule):
         hidden: Widths of the MLP's layers.
         bfloat16_features: Run the backbone, and nothing else, in bfloat16: on CPUs with such instructions training of a
             ResNet is about twice as fast, that of an EfficientNet, whose convolutions are by channel, no faster.
+        own_depths: Also take what a body says of the depths, and read how far the truth is from that: the mean of what the
+            keypoints alone tell need not be learned again, the picture's part is what is left.
         convention: Which keypoints, with both hips.
         focal_length: Pixels of the crop.
         image_size: Side of the crop in pixels, the unit of the keypoints.
@@ -95,6 +99,7 @@ class DepthReader(BaseModule):
         coarse_channels: int = 96,
         hidden: Sequence[int] = (512, 256),
         bfloat16_features: bool = False,
+        own_depths: bool = False,
         convention: str = "coco",
         focal_length: float = FOCAL_LENGTH,
         image_size: int = IMAGE_SIZE,
@@ -103,7 +108,7 @@ class DepthReader(BaseModule):
         super().__init__(init_cfg=init_cfg)
         _check_options(map_indices, hidden, map_size=map_size, fine=fine_channels, coarse=coarse_channels)
         self.camera = CropCamera(focal_length, image_size)
-        self.convention, self.bfloat16_features = convention, bfloat16_features
+        self.convention, self.bfloat16_features, self.own_depths = convention, bfloat16_features, own_depths
         self.map_indices, self.map_size = tuple(map_indices), map_size
         self.num_keypoints = len(keypoint_names(convention))
         self.backbone: nn.Module = build_part(backbone)
@@ -111,20 +116,26 @@ class DepthReader(BaseModule):
         self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's annotations lack it
         self.feature_channels = _channels(self.backbone, feature_channels, self.map_indices)
         first, second = hidden
+        per_keypoint = _PER_KEYPOINT + (_PER_OWN_DEPTH if own_depths else 0)
         self.fine = nn.Conv2d(self.feature_channels[_FINE], fine_channels, kernel_size=1)
         self.coarse = nn.Conv2d(self.feature_channels[_COARSE], coarse_channels, kernel_size=1)
         self.from_image = nn.Linear(coarse_channels * map_size**2, first)
-        self.from_keypoints = nn.Linear(self.num_keypoints * (fine_channels + _PER_KEYPOINT), first, bias=False)
+        self.from_keypoints = nn.Linear(self.num_keypoints * (fine_channels + per_keypoint), first, bias=False)
         self.hidden = nn.Linear(first, second)
         self.out = nn.Linear(second, 2 * self.num_keypoints)
+        if own_depths:  # before it has learned anything it says what the body says
+            nn.init.zeros_(self.out.weight)
+            nn.init.zeros_(self.out.bias)
 
-    def forward(self, image: Tensor, keypoints2d: Tensor) -> DepthReading:
+    def forward(self, image: Tensor, keypoints2d: Tensor, own_depths: Tensor | None = None) -> DepthReading:
         """Read depths.
 
         Args:
             image: (B, 3, H, W) normalised float.
             keypoints2d: (B, K, 3), or (B, N, K, 3) for N guesses where the keypoints are: x, y in crop pixels and
                 confidence, 0 for absent ones, whose x and y may be anything. Depths are read of these, too.
+            own_depths: (B, K) or (B, N, K) metres, what bodies whose keypoints these are say of the depths; a row that
+                is NaN, or None for all, where no body does. Not looked at without the option ``own_depths``.
 
         Returns:
             (B, K) or (B, N, K), float32.
@@ -133,7 +144,7 @@ class DepthReader(BaseModule):
             ValueError: A shape is not one of these, or the backbone's maps have another shape than was said.
         """
         self._check(image, keypoints2d)
-        return self.read(self.look(image), keypoints2d)
+        return self.read(self.look(image), keypoints2d, own_depths)
 
     def look(self, image: Tensor) -> ImageEvidence:
         """What to keep of images (B, 3, H, W): the dear part, once an image."""
@@ -144,14 +155,20 @@ class DepthReader(BaseModule):
             flat = functional.relu(self.coarse(coarse)).flatten(1)
             return ImageEvidence(self.from_image(flat), functional.relu(self.fine(fine)))
 
-    def read(self, evidence: ImageEvidence, keypoints2d: Tensor) -> DepthReading:
+    def read(
+        self, evidence: ImageEvidence, keypoints2d: Tensor, own_depths: Tensor | None = None
+    ) -> DepthReading:
         """Depths by what ``look`` gave; arguments and result as ``forward``."""
         several = keypoints2d if keypoints2d.dim() == 4 else keypoints2d[:, None]
         with full_precision(evidence.context):
-            own = self.from_keypoints(self._describe(evidence.fine, several.float()).flatten(-2))
-            hidden = functional.relu(evidence.context[:, None] + own)
+            described = self._describe(evidence.fine, several.float())
+            start = torch.zeros_like(several[..., 0])
+            if self.own_depths:
+                start, known = _own_depths(own_depths, start)
+                described = torch.cat([described, _DEPTH_SCALE * start[..., None], known[..., None]], dim=-1)
+            hidden = functional.relu(evidence.context[:, None] + self.from_keypoints(described.flatten(-2)))
             out = self.out(functional.relu(self.hidden(hidden))).view(*several.shape[:2], 2, self.num_keypoints)
-            depths, errors = relative_depths(out[:, :, 0], self.convention), _stated_error(out[:, :, 1])
+            depths, errors = relative_depths(start + out[:, :, 0], self.convention), _stated_error(out[:, :, 1])
         return DepthReading(depths, errors) if keypoints2d.dim() == 4 else DepthReading(depths[:, 0], errors[:, 0])
 
     def _describe(self, fine: Tensor, keypoints2d: Tensor) -> Tensor:
@@ -192,6 +209,15 @@ class DepthReader(BaseModule):
                 f"the backbone's maps are {tuple(fine.shape[1:])} and {tuple(coarse.shape[1:])}, expected "
                 f"({self.feature_channels[_FINE]}, h, w) and {expected}; set feature_channels and map_size to these"
             )
+
+
+def _own_depths(given: Tensor | None, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Depths (B, N, K) that bodies state, 0 where none does, and 1 or 0 for whether one does."""
+    if given is None:
+        return torch.zeros_like(like), torch.zeros_like(like)
+    given = given.to(like).reshape(like.shape)
+    known = given.isfinite().all(dim=-1, keepdim=True).expand_as(given)
+    return torch.where(known, given, 0.0), known.to(like)
 
 
 def _stated_error(raw: Tensor) -> Tensor:

@@ -33,10 +33,12 @@ model = dict(
     # paper's form in this size ranked worse than chance (docs/real.md).
     cen=dict(
         type="mion.DepthConsistency",
+        measure="expected",
         reader=dict(
             type="mion.DepthReader",
             # maps of strides 8 and 16, 40 and 112 channels
             backbone=dict(type="mion.TimmBackbone", model_name="tf_efficientnet_lite0", out_indices=(2, 3)),
+            own_depths=True,
         ),
         **camera,
     ),
