@@ -26,7 +26,7 @@ model = dict(
         # searching 1 of 24 parts of the pool takes a tenth of the time that the whole takes
         selector=dict(stages.selector, type="mion.PartialSelector", parts=24, pool_split="train"),
         refiner=stages.refiner,
-        refiner_checkpoint="work_dirs/mrt_tiny_lifting/epoch_13.pth",
+        refiner_checkpoint="mion_plugin/models/mion_tiny/mrt.pth",  # or of a training of mrt_tiny_lifting.py
         fit=dict(stages.fit, prior=dict(type="mion.StartPrior", pool_split="train")),
         selection="fit",
     ),

@@ -30,7 +30,7 @@ class FrozenBodies:
     def __init__(self, model: Mapping[str, Any], count: int) -> None:
         if count < 1:
             raise ValueError(f"num_bodies is {count}, expected at least 1")
-        self.model = MODELS.build({**model, "cen": None})
+        self.model = MODELS.build({"selection": "first", **model, "cen": None})
         self.model.requires_grad_(False).eval()
         self.count = count
 

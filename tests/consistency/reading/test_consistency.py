@@ -21,20 +21,21 @@ from mion_plugin.weights import load_part
 
 
 def plain_measures(consistency, image, pose, betas, transl):
-    """(3,) of one body, from its skinned mesh."""
+    """(4,) of one body, from its skinned mesh."""
     body = consistency.body
     points = body.keypoints(body(pose, betas, transl), "coco")
     pixels = FOCAL_LENGTH * points[:, :2] / points[:, 2:] + IMAGE_SIZE / 2
     inside = ((pixels >= 0) & (pixels <= IMAGE_SIZE)).all(dim=1)
     with torch.no_grad():
         reading = consistency.reader(image[None], torch.cat([pixels, inside[:, None].float()], dim=1)[None])
-    sums = [0.0, 0.0, 0.0, 0.0]
+    sums = [0.0] * 5
     for keypoint in range(17):
         depth = float(points[keypoint, 2] - (points[11, 2] + points[12, 2]) / 2)
         off, stated = abs(depth - float(reading.depths[0, keypoint])), float(reading.errors[0, keypoint])
-        for index, term in enumerate((off / 17, off / stated, 1 / stated, (off / stated + np.log(2 * stated)) / 17)):
+        likelihood, expected = off / stated + np.log(2 * stated), off + stated * np.exp(-off / stated)
+        for index, term in enumerate((off / 17, off / stated, 1 / stated, likelihood / 17, expected / 17)):
             sums[index] += term
-    return torch.tensor([sums[0], sums[1] / sums[2], sums[3]], dtype=torch.float32)
+    return torch.tensor([sums[0], sums[1] / sums[2], *sums[3:]], dtype=torch.float32)
 
 
 class TestScores:
@@ -49,11 +50,19 @@ class TestScores:
                 expected = plain_measures(consistency, images[row], *own)
                 torch.testing.assert_close(measures[row, column], expected, atol=1e-4, rtol=1e-3)
 
+    def test_expect_the_mean_distance_of_a_laplace_distribution(self) -> None:
+        torch.manual_seed(0)
+        reading = DepthReading(torch.tensor([0.1, -0.2, 0.0]), torch.tensor([0.05, 0.2, 0.1]))
+        depths = torch.tensor([0.2, -0.2, -0.4])
+        drawn = torch.distributions.Laplace(reading.depths, reading.errors).sample((200000,))
+        expected = depth_measures(depths, reading)[MEASURES.index("expected")]
+        assert expected.item() == pytest.approx((drawn - depths).abs().mean().item(), rel=0.01)
+
     @pytest.mark.parametrize("measure", MEASURES)
     def test_are_the_expected_error_in_body_heights(self, make_consistency, images, bodies, measure) -> None:
         consistency = make_consistency(measure=measure)
-        consistency.calibration_slope.copy_(torch.tensor([0.5, 0.6, 0.7]))
-        consistency.calibration_offset.copy_(torch.tensor([0.01, 0.02, 0.03]))
+        consistency.calibration_slope.copy_(torch.tensor([0.5, 0.6, 0.7, 0.8]))
+        consistency.calibration_offset.copy_(torch.tensor([0.01, 0.02, 0.03, 0.04]))
         index = MEASURES.index(measure)
         metres = (0.5 + 0.1 * index) * consistency.measures(images, bodies)[..., index] + 0.01 * (1 + index)
         torch.testing.assert_close(consistency.expected_error(images, bodies), 1000 * metres)
@@ -136,7 +145,7 @@ class TestCalibration:
         measures = consistency.measures(images, bodies).flatten(0, 1).detach()
         errors = 50 + 200 * measures[:, 0] + 10 * torch.rand(8, generator=torch.Generator().manual_seed(0))
         before = consistency(images, bodies)
-        measures[:, 1:] = measures[:, :1] * torch.tensor([2.0, 3.0])  # the others have to grow with the errors, too
+        measures[:, 1:] = measures[:, :1] * torch.tensor([2.0, 3.0, 4.0])  # the others have to grow with the errors, too
         consistency.calibrate(measures, errors)
         after = consistency.expected_error(images, bodies)
         torch.testing.assert_close(after.mean(), errors.mean())
@@ -155,14 +164,14 @@ class TestCalibration:
 
     def test_refuses_a_measure_in_use_that_does_not_grow_with_the_errors(self, make_consistency) -> None:
         consistency = make_consistency(measure="weighted")
-        measures = torch.arange(5.0)[:, None] * torch.tensor([1.0, 2.0, -1.0])
+        measures = torch.arange(5.0)[:, None] * torch.tensor([1.0, 2.0, -1.0, 1.0])
         with pytest.raises(ValueError, match="the slope from the measure 'weighted' to errors is -500"):
             consistency.calibrate(measures, -1e6 * torch.arange(5.0))
         with pytest.raises(ValueError, match="is 0, expected a positive one"):
-            consistency.calibrate(torch.ones(5, 3), torch.rand(5))
+            consistency.calibrate(torch.ones(5, 4), torch.rand(5))
         consistency.calibrate(measures, 1000 * (torch.arange(5.0) + 2))
-        torch.testing.assert_close(consistency.calibration_slope, torch.tensor([1.0, 0.5, 1.0]))
-        torch.testing.assert_close(consistency.calibration_offset, torch.tensor([2.0, 2.0, 0.0]))
+        torch.testing.assert_close(consistency.calibration_slope, torch.tensor([1.0, 0.5, 1.0, 1.0]))
+        torch.testing.assert_close(consistency.calibration_offset, torch.tensor([2.0, 2.0, 0.0, 2.0]))
 
 
 def test_the_best_stated_error_is_the_expected_distance() -> None:

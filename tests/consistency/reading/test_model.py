@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import pytest
 import torch
-from support.tiny_mion import make_samples
+from support.tiny_mion import make_body_pool, make_mion, make_samples
 
+from mion_plugin.bodies import Bodies
+from mion_plugin.candidates import CandidateSelector
 from mion_plugin.consistency import DepthReaderTraining, DepthReading
 from mion_plugin.body.depths import body_depths
+from mion_plugin.consistency.reading.frozen_bodies import FrozenBodies
 from mion_plugin.consistency.reading.losses import laplace_loss
 from mion_plugin.evaluation import DepthMetric
 from mion_plugin.geometry.keypoints import convert_keypoints
-from mion_plugin.samples import collect_targets
+from mion_plugin.samples import collect_targets, input_keypoints
 
 PLAIN = {"detected": 1.0, "noise": 0.0, "drop": 0.0, "drop_all": 0.0, "grey": 0.0}
 
@@ -122,3 +125,55 @@ def test_the_model_is_what_mion_looks_for(make_training) -> None:
     names = set(make_training().state_dict())
     assert {"cen.calibration_slope", "cen.calibration_offset", "cen.reader.from_image.weight"} < names
     assert all(name.startswith("cen.") for name in names)
+
+
+class TestBodies:
+    """A reader that also learns from the bodies of stages 1 and 2."""
+
+    @pytest.fixture
+    def model(self, make_consistency, body) -> DepthReaderTraining:
+        model = DepthReaderTraining(make_consistency(reader={"own_depths": True}), inputs=PLAIN).eval()
+        model._bodies = _GivenBodies(body)
+        return model
+
+    def test_the_loss_is_the_mean_over_none_and_each(self, model, images, samples) -> None:
+        torch.nn.init.normal_(model.reader.out.weight, std=0.1)
+        losses = model(images, samples, "loss")
+        targets = collect_targets(samples, images.device)
+        true = body_depths(model.cen.body, targets.rotations, targets.betas, "coco")
+        bodies = model._bodies(images, None)
+        own, places = model.cen.depths(bodies), model.cen.project(bodies)
+        readings = [model(images, samples), *(model.reader(images, places[:, n], own[:, n]) for n in range(2))]
+        expected = [-torch.distributions.Laplace(each.depths, each.errors).log_prob(true).mean() for each in readings]
+        torch.testing.assert_close(losses["loss_depth"], sum(expected) / 3)
+        torch.testing.assert_close(losses["own_error"], 1000 * (own[:, 0] - true).abs().mean())
+        torch.testing.assert_close(losses["corrected_error"], 1000 * (readings[1].depths - true).abs().mean())
+
+    def test_a_model_gives_them_from_the_keypoints(self, body, images, samples) -> None:
+        whole = make_mion(body, selection="first", selector=CandidateSelector(pool=make_body_pool(body), num_candidates=4))
+        frozen = FrozenBodies({"type": "mion.MION", "refiner": whole.refiner, "selector": whole.selector}, 2)
+        keypoints2d = input_keypoints(samples, frozen.model.keypoints2d_convention, images.device)
+        torch.manual_seed(0)
+        bodies = frozen(images, keypoints2d)
+        every = whole.estimate(images, keypoints2d).bodies
+        assert bodies.transl.shape == (2, 2, 3)
+        apart = (bodies.pose[:, :, None] - every.pose[:, None]).abs().amax(dim=(3, 4, 5))
+        assert (apart.amin(dim=2) < 1e-5).all()  # each is one of all
+        assert not any(weight.requires_grad for weight in frozen.model.parameters())
+
+    def test_at_least_one(self) -> None:
+        with pytest.raises(ValueError, match="num_bodies is 0, expected at least 1"):
+            FrozenBodies({}, 0)
+
+
+class _GivenBodies:
+    """Two bodies of each image, whatever is asked."""
+
+    def __init__(self, body) -> None:
+        self.body = body
+
+    def __call__(self, image, keypoints2d) -> Bodies:
+        generator = torch.Generator().manual_seed(4)
+        pose = 0.2 * torch.randn(len(image), 2, 24, 3, generator=generator)
+        pose[..., 0, 0] += torch.pi
+        return Bodies.with_mean_shape(pose, torch.tensor([0.0, 0.2, 45.0]).repeat(len(image), 2, 1))

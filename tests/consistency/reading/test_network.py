@@ -166,3 +166,39 @@ class TestParts:
     def test_wrong_shapes(self, make_reader, image, points, message) -> None:
         with pytest.raises(ValueError, match=message):
             make_reader()(torch.zeros(image), torch.zeros(points))
+
+
+class TestOwnDepths:
+    @pytest.fixture
+    def own(self):
+        return 0.3 * torch.randn(2, 4, 17, generator=torch.Generator().manual_seed(7))
+
+    def make(self, make_reader, trained: bool = True):
+        reader = make_reader(own_depths=True)
+        if trained:
+            nn.init.normal_(reader.out.weight, std=0.1)
+        return reader
+
+    def test_an_untrained_reader_says_what_the_body_says(self, make_reader, images, keypoints2d, own) -> None:
+        reading = self.make(make_reader, trained=False)(images, keypoints2d, own)
+        torch.testing.assert_close(reading.depths, own - own[..., 11:13].mean(dim=-1, keepdim=True))
+        torch.testing.assert_close(reading.errors, torch.full_like(own, (SMALLEST_ERROR * LARGEST_ERROR) ** 0.5))
+
+    def test_rows_that_are_nan_are_as_no_depths(self, make_reader, images, keypoints2d, own) -> None:
+        reader = self.make(make_reader)
+        own[:, 1] = torch.nan
+        own[:, 2, 3] = torch.nan  # one of them spoils the body
+        reading, without = reader(images, keypoints2d, own), reader(images, keypoints2d)
+        for name in FIELDS:
+            torch.testing.assert_close(getattr(reading, name)[:, 1:3], getattr(without, name)[:, 1:3])
+            assert (getattr(reading, name)[:, 0] - getattr(without, name)[:, 0]).abs().max() > 1e-3
+
+    def test_of_one_body_do_not_reach_another(self, make_reader, images, keypoints2d, own) -> None:
+        reader = self.make(make_reader)
+        whole, alone = reader(images, keypoints2d, own), reader(images, keypoints2d[:, 2], own[:, 2])
+        for name in FIELDS:
+            torch.testing.assert_close(getattr(alone, name), getattr(whole, name)[:, 2], atol=1e-5, rtol=1e-4)
+
+    def test_a_reader_without_the_option_does_not_look(self, make_reader, images, keypoints2d, own) -> None:
+        reader = make_reader()
+        assert torch.equal(reader(images, keypoints2d, own).depths, reader(images, keypoints2d).depths)
