@@ -89,7 +89,7 @@ class MultiInitializationOptimizationNetwork(BaseModel):
       ``keypoints2d_convention`` if it reads keypoints; one with a true ``reads_depths`` is also given ``depths``, where
       there are any;
     - ``cen``: ``cen(image, bodies) -> scores (B, N)``, the lowest is best;
-    - ``fit``: ``fit(bodies, keypoints2d) -> FittedBodies``; not in the paper.
+    - ``fit``: ``fit(bodies, keypoints2d) -> FittedBodies``, with ``depths`` as the refiner; not in the paper.
 
     Args:
         refiner: Stage 2, a ``mion.RefinementNetwork``, or the ``mion.MRT`` around it.
@@ -180,8 +180,8 @@ class MultiInitializationOptimizationNetwork(BaseModel):
             candidates: (B, N) to start from, in place of stage 1's.
             labels: What the rules ``random`` and ``oracle`` need.
             depths: (B, K, 2) what is known of the keypoints' depths: metres behind the middle of the hips, camera
-                frame, and precision, 1 / metres, 0 for unknown; see ``read_depths``. For a stage 2 that reads them;
-                another goes without.
+                frame, and precision, 1 / metres, 0 for unknown; see ``read_depths``. For a stage 2, and a fit, that
+                read them; others go without.
 
         Raises:
             ValueError: Something that a stage cannot take, or that ``selection`` needs, is missing.
@@ -190,7 +190,7 @@ class MultiInitializationOptimizationNetwork(BaseModel):
             candidates = self.selector(keypoints2d)  # type: ignore[misc]
         bodies = self.refiner(image, candidates, keypoints2d, **known_depths(self.refiner, depths))
         if self.fit is not None:
-            bodies = self.fit(bodies, keypoints2d)
+            bodies = self.fit(bodies, keypoints2d, **known_depths(self.fit, depths))
         scores = None if self.cen is None else self.cen(image, bodies)
         return self.choose(candidates, bodies, scores, keypoints2d, labels)
 

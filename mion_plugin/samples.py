@@ -152,9 +152,9 @@ def read_depths(samples: Sequence[BaseDataElement], convention: str, device: tor
     return torch.stack([value.to(device, torch.float32) for value in depths])
 
 
-def known_depths(refiner: Any, depths: Tensor | None) -> dict[str, Tensor]:
-    """What a stage 2 is called with beside image, candidates and keypoints: ``depths``, if it reads any."""
-    return {"depths": depths} if depths is not None and getattr(refiner, "reads_depths", False) else {}
+def known_depths(part: Any, depths: Tensor | None) -> dict[str, Tensor]:
+    """What a stage 2, or a fit, is called with beside the rest: ``depths``, if there are any and it reads them."""
+    return {"depths": depths} if depths is not None and getattr(part, "reads_depths", False) else {}
 
 
 def known_keypoints(samples: Sequence[BaseDataElement], convention: str, device: torch.device) -> Tensor | None:

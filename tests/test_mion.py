@@ -180,6 +180,17 @@ class TestDepths:
         output = model.estimate(IMAGES, None, plain.candidates, depths=depths)
         assert output.bodies is plain.candidates
 
+    def test_a_fit_that_asks_for_them_reads_them(self, body, informed) -> None:
+        samples, _ = informed
+        prior = {"type": "mion.StartPrior", "pool_share": 0.0}
+        plain, told = (
+            make_mion(body, selection="fit", fit={"type": "mion.KeypointFit", "prior": prior, "use_depths": asked})
+            for asked in (False, True)
+        )
+        without = make_mion(body, selection="fit")(IMAGES, make_samples(body)).bodies
+        assert torch.equal(plain(IMAGES, samples).bodies.pose, without.pose)
+        assert not torch.allclose(told(IMAGES, samples).bodies.cost, without.cost)
+
     def test_another_shape_is_an_error(self, body, informed) -> None:
         model, (samples, depths) = make_mion(body, refiner=self.QUERIES), informed
         output = model(IMAGES, samples)
