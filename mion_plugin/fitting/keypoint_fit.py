@@ -66,7 +66,8 @@ class KeypointFit(nn.Module):
             The body model's own misfit counts too.
         cutoff: Standard deviations at which a keypoint has lost three quarters of its pull.
         use_depths: Fit to known depths of the keypoints, too. Each counts by itself, which makes too much of depths
-            whose errors have a common cause.
+            whose errors have a common cause: with MediaPipe's, bodies of a stage 2 that had read them became worse on
+            synthetic people.
 
     Raises:
         ValueError: A number out of range, or a convention that the body lacks, or, with depths, one without hips.
