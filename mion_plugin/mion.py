@@ -43,8 +43,10 @@ from mion_plugin.samples import (
     check_mode,
     check_samples,
     convention_read,
+    known_depths,
     pack_bodies,
     provided_candidates,
+    read_depths,
     read_keypoints,
     stack_images,
 )
@@ -84,9 +86,10 @@ class MultiInitializationOptimizationNetwork(BaseModel):
 
     - ``selector``: ``selector(keypoints2d) -> Bodies``;
     - ``refiner``: ``refiner(image, candidates, keypoints2d) -> Bodies``, with its ``body`` and ``camera``, and
-      ``keypoints2d_convention`` if it reads keypoints;
+      ``keypoints2d_convention`` if it reads keypoints; one with a true ``reads_depths`` is also given ``depths``, where
+      there are any;
     - ``cen``: ``cen(image, bodies) -> scores (B, N)``, the lowest is best;
-    - ``fit``: ``fit(bodies, keypoints2d) -> FittedBodies``; not in the paper.
+    - ``fit``: ``fit(bodies, keypoints2d) -> FittedBodies``, with ``depths`` as the refiner; not in the paper.
 
     Args:
         refiner: Stage 2, a ``mion.RefinementNetwork``, or the ``mion.MRT`` around it.
@@ -166,6 +169,7 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         keypoints2d: Tensor | None,
         candidates: Bodies | None = None,
         labels: Labels | None = None,
+        depths: Tensor | None = None,
     ) -> MIONOutput:
         """The method: tensors in, tensors out; no gradients.
 
@@ -175,15 +179,18 @@ class MultiInitializationOptimizationNetwork(BaseModel):
                 part reads them.
             candidates: (B, N) to start from, in place of stage 1's.
             labels: What the rules ``random`` and ``oracle`` need.
+            depths: (B, K, 2) what is known of the keypoints' depths: metres behind the middle of the hips, camera
+                frame, and precision, 1 / metres, 0 for unknown; see ``read_depths``. For a stage 2, and a fit, that
+                read them; others go without.
 
         Raises:
             ValueError: Something that a stage cannot take, or that ``selection`` needs, is missing.
         """
         if candidates is None:
             candidates = self.selector(keypoints2d)  # type: ignore[misc]
-        bodies = self.refiner(image, candidates, keypoints2d)
+        bodies = self.refiner(image, candidates, keypoints2d, **known_depths(self.refiner, depths))
         if self.fit is not None:
-            bodies = self.fit(bodies, keypoints2d)
+            bodies = self.fit(bodies, keypoints2d, **known_depths(self.fit, depths))
         scores = None if self.cen is None else self.cen(image, bodies)
         return self.choose(candidates, bodies, scores, keypoints2d, labels)
 
@@ -229,7 +236,8 @@ class MultiInitializationOptimizationNetwork(BaseModel):
 
         Args:
             inputs: (B, 3, H, W), or B images (3, H, W), normalised float.
-            data_samples: B samples of ``PackBodyInputs``.
+            data_samples: B samples of ``PackBodyInputs``; their ``depths_input``, if any, is what ``estimate`` takes as
+                ``depths``.
             mode: ``tensor``: see ``estimate``. ``predict``: copies of the samples with ``candidates`` and
                 ``pred_bodies`` (see ``pack_bodies``), in which the latter also hold ``scores`` (N,),
                 ``combined_scores`` (N,) and ``selection_scores`` (N,), those of them that ``MIONOutput`` has, and
@@ -249,7 +257,8 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         samples = check_samples(data_samples, len(image), self.camera.image_size)
         keypoints2d = read_keypoints(samples, self.selector, self.refiner, image.device)
         candidates = provided_candidates(samples, image.device) if self.selector is None else None
-        output = self.estimate(image, keypoints2d, candidates, Labels(samples, self.seed))
+        depths = read_depths(samples, self.keypoints2d_convention, image.device)
+        output = self.estimate(image, keypoints2d, candidates, Labels(samples, self.seed), depths)
         return output if mode == "tensor" else self._pack(samples, output)
 
     def rename_weights(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

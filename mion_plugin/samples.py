@@ -130,6 +130,33 @@ def read_keypoints(
     return input_keypoints(samples, convention, device)
 
 
+def read_depths(samples: Sequence[BaseDataElement], convention: str, device: torch.device) -> Tensor | None:
+    """(B, K, 2) what is known of the keypoints' depths, in ``convention``; None where no sample knows any.
+
+    ``gt_body.depths_input`` (K, 2) in the order of the sample's 2D keypoints: metres behind the middle of the hips, z
+    into the scene, and the precision of that, one over its mean error, 1 / metres. Precision 0 is unknown, as are
+    keypoints and samples that lack it. Like ``keypoints2d_input`` it is what the model may see, not the truth.
+
+    Raises:
+        ValueError: They have another shape than the sample's convention says.
+    """
+    if not any("depths_input" in sample.gt_body for sample in samples):
+        return None
+    depths = []
+    for sample in samples:
+        own = sample.get("keypoints2d_convention", DEFAULT_CONVENTIONS["keypoints2d"])
+        shape = (len(keypoint_names(own)), 2)
+        value = _read(sample, "depths_input", shape)
+        value = torch.zeros(shape) if value is None else value
+        depths.append(value if own == convention else convert_keypoints(value, own, convention)[0])
+    return torch.stack([value.to(device, torch.float32) for value in depths])
+
+
+def known_depths(part: Any, depths: Tensor | None) -> dict[str, Tensor]:
+    """What a stage 2, or a fit, is called with beside the rest: ``depths``, if there are any and it reads them."""
+    return {"depths": depths} if depths is not None and getattr(part, "reads_depths", False) else {}
+
+
 def known_keypoints(samples: Sequence[BaseDataElement], convention: str, device: torch.device) -> Tensor | None:
     """``input_keypoints``, or None where a sample has none."""
     if not all("keypoints2d" in sample.gt_body or "keypoints2d_input" in sample.gt_body for sample in samples):

@@ -120,6 +120,85 @@ class TestWithTheConsistencyNetwork:
             assert torch.equal(model.cen.state_dict()[name], value), name
 
 
+class TestDepths:
+    """Depths of keypoints, for a stage 2 that reads them."""
+
+    QUERIES = MappingProxyType({"queries": {"keypoints": "coco", "depths": True}})
+
+    @pytest.fixture
+    def informed(self, body):
+        """Samples with depths, and those."""
+        samples, generator = make_samples(body), torch.Generator().manual_seed(1)
+        depths = torch.stack([0.3 * torch.randn(2, 17, generator=generator), torch.full((2, 17), 8.0)], dim=-1)
+        depths[:, 3, 1] = 0.0
+        for sample, value in zip(samples, depths, strict=True):
+            sample.gt_body.depths_input = value
+        return samples, depths
+
+    def test_reach_stage_2_alone(self, body, informed) -> None:
+        model, (samples, depths) = make_mion(body, refiner=self.QUERIES), informed
+        output = model(IMAGES, samples)
+        keypoints2d = torch.stack([sample.gt_body.keypoints2d for sample in samples])
+        expected = model.refiner(IMAGES, output.candidates, keypoints2d, depths)
+        assert torch.equal(output.bodies.pose, expected.pose)
+        assert torch.equal(output.bodies.transl, expected.transl)
+        plain = model(IMAGES, make_samples(body))
+        assert torch.equal(plain.candidates.pose, output.candidates.pose)
+        assert not torch.allclose(plain.bodies.pose, output.bodies.pose)
+        direct = model.estimate(IMAGES, keypoints2d, output.candidates, depths=depths)
+        assert torch.equal(direct.bodies.pose, output.bodies.pose)
+
+    def test_stage_2_in_training_reads_them_too(self, body, informed) -> None:
+        model, (samples, _) = make_mion(body, refiner=self.QUERIES), informed
+        alone = MODELS.build({"type": "mion.MRT", "network": model.refiner, "selector": None}).eval()
+        assert torch.equal(alone(IMAGES, samples).pose, model(IMAGES, samples).bodies.pose)
+
+    def test_none_given_is_none_known_to_the_bit(self, body, informed) -> None:
+        model, (samples, _) = make_mion(body, refiner=self.QUERIES), informed
+        for sample in samples:
+            sample.gt_body.depths_input = torch.zeros(17, 2)
+        plain, unknown = model(IMAGES, make_samples(body)), model(IMAGES, samples)
+        for name in ("pose", "betas", "transl", "fit_loss"):
+            assert torch.equal(getattr(plain.bodies, name), getattr(unknown.bodies, name)), name
+        keypoints2d = torch.stack([sample.gt_body.keypoints2d for sample in samples])
+        assert torch.equal(plain.bodies.pose, model.refiner(IMAGES, plain.candidates, keypoints2d).pose)
+
+    def test_a_stage_2_that_knows_of_none_goes_without(self, body, informed) -> None:
+        class Plain(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.camera, self.body = CropCamera(5000.0, 224), body
+
+            def forward(self, image: Tensor, candidates: Bodies, keypoints2d: Tensor | None) -> Bodies:
+                return candidates
+
+        samples, depths = informed
+        unread, plain = make_mion(body)(IMAGES, samples), make_mion(body)(IMAGES, make_samples(body))
+        assert torch.equal(unread.bodies.pose, plain.bodies.pose)
+        model = make_mion(body)
+        model.refiner = Plain()
+        output = model.estimate(IMAGES, None, plain.candidates, depths=depths)
+        assert output.bodies is plain.candidates
+
+    def test_a_fit_that_asks_for_them_reads_them(self, body, informed) -> None:
+        samples, _ = informed
+        prior = {"type": "mion.StartPrior", "pool_share": 0.0}
+        plain, told = (
+            make_mion(body, selection="fit", fit={"type": "mion.KeypointFit", "prior": prior, "use_depths": asked})
+            for asked in (False, True)
+        )
+        without = make_mion(body, selection="fit")(IMAGES, make_samples(body)).bodies
+        assert torch.equal(plain(IMAGES, samples).bodies.pose, without.pose)
+        assert not torch.allclose(told(IMAGES, samples).bodies.cost, without.cost)
+
+    def test_another_shape_is_an_error(self, body, informed) -> None:
+        model, (samples, depths) = make_mion(body, refiner=self.QUERIES), informed
+        output = model(IMAGES, samples)
+        keypoints2d = torch.stack([sample.gt_body.keypoints2d for sample in samples])
+        with pytest.raises(ValueError, match=r"depths has shape \(2, 17\), expected \(2, 17, 2\)"):
+            model.estimate(IMAGES, keypoints2d, output.candidates, depths=depths[..., 0])
+
+
 class TestSelection:
     def test_first(self, body) -> None:
         output = make_mion(body, selection="first")(IMAGES, make_samples(body))

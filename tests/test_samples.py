@@ -21,6 +21,7 @@ from mion_plugin.samples import (
     known_keypoints,
     pack_bodies,
     provided_candidates,
+    read_depths,
     sample_name,
     stack_images,
 )
@@ -128,6 +129,33 @@ class TestInputKeypoints:
         assert known_keypoints(samples, "coco", CPU) is None
         samples[1].gt_body.keypoints2d_input = torch.ones(17, 3)
         assert torch.equal(known_keypoints(samples, "coco", CPU), input_keypoints(samples, "coco", CPU))
+
+
+class TestDepths:
+    def test_none_where_no_sample_knows_any(self, samples) -> None:
+        assert read_depths(samples, "coco", CPU) is None
+
+    def test_zeros_where_only_others_do(self, samples) -> None:
+        samples[1].gt_body.depths_input = torch.rand(17, 2, dtype=torch.float64)
+        found = read_depths(samples, "coco", CPU)
+        assert found.dtype == torch.float32
+        assert torch.equal(found[1], samples[1].gt_body.depths_input.float())
+        assert not found[[0, 2]].any()
+
+    def test_are_converted_by_name(self, samples) -> None:
+        depths = torch.rand(17, 2) + 0.5
+        samples[0].set_metainfo({"keypoints2d_convention": "smpl_54"})
+        samples[0].gt_body.depths_input = convert_keypoints(depths, "coco", "smpl_54")[0]
+        assert torch.equal(read_depths(samples, "coco", CPU)[0], depths)
+        lsp, known = convert_keypoints(depths, "coco", "lsp")
+        found = read_depths(samples, "lsp", CPU)[0]
+        assert torch.equal(found[known], lsp[known])
+        assert not found[known.logical_not()].any()  # precision 0: unknown
+
+    def test_another_shape_is_an_error_that_names_the_sample(self, samples) -> None:
+        samples[2].gt_body.depths_input = torch.rand(17)
+        with pytest.raises(ValueError, match=r"2\.jpg: depths_input has shape \(17,\), expected \(17, 2\)"):
+            read_depths(samples, "coco", CPU)
 
     def test_a_wrong_shape_names_sample_and_key(self, samples) -> None:
         samples[2].gt_body.keypoints2d_input = torch.zeros(14, 3)

@@ -24,10 +24,14 @@ class CocoPerson:
         keypoints2d: (17, 3) float64 x, y in pixels of the image (pixel centres at integer + 0.5) and confidence: 1
             where COCO's visibility flag is 1 or 2, else 0 with x = y = 0.
         bbox: (4,) x, y of the top left corner, width, height in pixels.
+        depths: (17, 2) what is known of the keypoints' depths: metres behind the middle of the hips, z into the scene
+            along the line of sight to the person, and the precision of that, one over its mean error, 1 / metres; 0
+            is unknown. None where nothing is: COCO's files know of none.
     """
 
     keypoints2d: np.ndarray
     bbox: np.ndarray
+    depths: np.ndarray | None = None
 
 
 def load_coco_people(path: str | os.PathLike[str], image_name: str) -> list[CocoPerson]:

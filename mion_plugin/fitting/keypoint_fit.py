@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from mion_plugin.bodies import Bodies
 from mion_plugin.body.arrays import NUM_BETAS, NUM_JOINTS
+from mion_plugin.body.depths import hip_indices
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.fitting.chain import KeypointChain
 from mion_plugin.fitting.priors import StartPrior
-from mion_plugin.fitting.problem import FitProblem, Observed, Start
+from mion_plugin.fitting.problem import FitProblem, Observed, ObservedDepths, Start
 from mion_plugin.fitting.solver import minimize, where_rows
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.geometry.crop_camera import CropCamera
@@ -49,6 +50,9 @@ class KeypointFit(nn.Module):
     al., 2016) brings priors of pose and shape and works in stages, the start counts as all that is known of pose, shape
     and place: a pull to the mean of the pool's poses beside it gained nothing on validation.
 
+    With ``use_depths`` and depths that are given, sum_k rho((d_k(z) - depth_k)^2 precision_k^2) / 2 comes in, d_k the
+    keypoint's depth behind the middle of the hips.
+
     Nothing here is trained. The defaults were chosen on the people of validation (docs/results.md).
 
     Args:
@@ -61,9 +65,12 @@ class KeypointFit(nn.Module):
         keypoint_noise: Standard deviation of a keypoint of confidence 1 in x and in y, as a share of the crop's side.
             The body model's own misfit counts too.
         cutoff: Standard deviations at which a keypoint has lost three quarters of its pull.
+        use_depths: Fit to known depths of the keypoints, too. Each counts by itself, which makes too much of depths
+            whose errors have a common cause: with MediaPipe's, bodies of a stage 2 that had read them became worse on
+            synthetic people.
 
     Raises:
-        ValueError: A number out of range, or a convention that the body lacks.
+        ValueError: A number out of range, or a convention that the body lacks, or, with depths, one without hips.
     """
 
     def __init__(
@@ -76,6 +83,7 @@ class KeypointFit(nn.Module):
         iterations: int = 4,
         keypoint_noise: float = 0.016,
         cutoff: float = 6.0,
+        use_depths: bool = False,
     ) -> None:
         super().__init__()
         if iterations < 1:
@@ -89,9 +97,15 @@ class KeypointFit(nn.Module):
         model: SMPLBody = build_part(body, type="mion.SMPLBody")
         self.chain = KeypointChain(model.arrays, convention)
         self.prior: StartPrior = build_part(prior, type="mion.StartPrior")
+        self._hips = hip_indices(convention) if use_depths else None
+
+    @property
+    def reads_depths(self) -> bool:
+        """Whether depths of the keypoints make a difference."""
+        return self._hips is not None
 
     @torch.no_grad()
-    def forward(self, bodies: Bodies, keypoints2d: Tensor) -> FittedBodies:
+    def forward(self, bodies: Bodies, keypoints2d: Tensor, depths: Tensor | None = None) -> FittedBodies:
         """Fit N bodies of each of B images, whatever method they are of.
 
         A body is left exactly as it was where no keypoint is present, or where it holds a number that is not finite or
@@ -101,6 +115,9 @@ class KeypointFit(nn.Module):
             bodies: (B, N), before the camera.
             keypoints2d: (B, K, 3) crop pixels and confidence. Those above 1 count as 1; a keypoint is absent where its
                 confidence is not above 0 or a number of it is not finite.
+            depths: (B, K, 2) what is known of the keypoints' depths: metres behind the middle of the hips, camera
+                frame, and precision, 1 / metres; unknown where that is not above 0 or a number not finite. Ignored
+                without ``use_depths``.
 
         Returns:
             Bodies of the same number, in the module's precision.
@@ -108,11 +125,12 @@ class KeypointFit(nn.Module):
         Raises:
             ValueError: A shape is not one of these.
         """
-        self._check(bodies, keypoints2d)
+        self._check(bodies, keypoints2d, depths)
         with full_precision(bodies.transl):
             lead, like = bodies.transl.shape[:2], self.chain.offset
             given = tuple(value.to(like).flatten(0, 1) for value in (bodies.rotations, bodies.betas, bodies.transl))
-            fitted = self._fit(given, self._observe(keypoints2d.to(like), paths=lead[1]))
+            observed = self._observe(keypoints2d.to(like), lead[1], None if depths is None else depths.to(like))
+            fitted = self._fit(given, observed)
             pose, betas, transl, cost = (value.unflatten(0, lead) for value in fitted)
             return FittedBodies(pose=pose, betas=betas, transl=transl, valid=bodies.valid, cost=cost)
 
@@ -138,16 +156,24 @@ class KeypointFit(nn.Module):
         values = ((rotations, upright), (betas, torch.zeros_like(betas)), (transl, middle), (pelvis, middle))
         return Start(*(where_rows(sound, own, other) for own, other in values)), sound
 
-    def _observe(self, keypoints2d: Tensor, paths: int) -> Observed:
-        """The keypoints (B, K, 3) of each of B x N bodies."""
+    def _observe(self, keypoints2d: Tensor, paths: int, depths: Tensor | None = None) -> Observed:
+        """The keypoints (B, K, 3) and their depths (B, K, 2), of each of B x N bodies."""
         confidence = keypoints2d[..., 2]
         present = keypoints2d.isfinite().all(-1) & (confidence > 0)
         points = self.camera.normalize(keypoints2d[..., :2]).clamp(-_FARTHEST, _FARTHEST)
         points = torch.where(present[..., None], points, 0.0)
         precision = torch.where(present, confidence.clamp(max=1.0) / (2.0 * self.keypoint_noise), 0.0)
-        return Observed(points.repeat_interleave(paths, dim=0), precision.repeat_interleave(paths, dim=0))
+        known = None if depths is None or self._hips is None else self._observe_depths(depths, paths)
+        return Observed(points.repeat_interleave(paths, dim=0), precision.repeat_interleave(paths, dim=0), known)
 
-    def _check(self, bodies: Bodies, keypoints2d: Tensor) -> None:
+    def _observe_depths(self, depths: Tensor, paths: int) -> ObservedDepths:
+        """The depths (B, K, 2) of each of B x N bodies' keypoints."""
+        assert self._hips is not None
+        known = depths.isfinite().all(-1, keepdim=True) & (depths[..., 1:] > 0)
+        depth, precision = torch.where(known, depths, 0.0).repeat_interleave(paths, dim=0).unbind(-1)
+        return ObservedDepths(depth, precision, self._hips)
+
+    def _check(self, bodies: Bodies, keypoints2d: Tensor, depths: Tensor | None) -> None:
         pose, betas, transl = bodies.pose, bodies.betas, bodies.transl
         lead = transl.shape[:2]
         expected = {
@@ -156,6 +182,8 @@ class KeypointFit(nn.Module):
             "betas": (betas, [(*lead, NUM_BETAS)]),
             "keypoints2d": (keypoints2d, [(*lead[:1], self.chain.num_keypoints, 3)]),
         }
+        if depths is not None:
+            expected["depths"] = (depths, [(*lead[:1], self.chain.num_keypoints, 2)])
         for name, (value, shapes) in expected.items():
             if tuple(value.shape) not in shapes or transl.ndim != 3:
                 raise ValueError(

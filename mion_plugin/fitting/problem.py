@@ -48,16 +48,37 @@ class Start:
 
 
 @dataclass(frozen=True)
+class ObservedDepths:
+    """What is known of the depths of M bodies' keypoints.
+
+    Attributes:
+        depths: (M, K) metres behind the middle of the hips, camera frame; any finite numbers where unknown.
+        precision: (M, K) 1 / metres; 0 where unknown.
+        hips: The hips' indices among the K.
+    """
+
+    depths: Tensor
+    precision: Tensor
+    hips: tuple[int, int]
+
+    def relative(self, depths: Tensor) -> Tensor:
+        """Depths (M, K, ...), or derivatives of them, less those of the middle of the hips."""
+        return depths - depths[:, list(self.hips)].mean(dim=1, keepdim=True)
+
+
+@dataclass(frozen=True)
 class Observed:
     """Keypoints of M bodies.
 
     Attributes:
         points: (M, K, 2) normalised coordinates; any finite numbers where absent.
         precision: (M, K) inverse standard deviation in normalised coordinates; 0 where absent.
+        depths: What is known of their depths; None for nothing.
     """
 
     points: Tensor
     precision: Tensor
+    depths: ObservedDepths | None = None
 
 
 class FitProblem:
@@ -104,12 +125,21 @@ class FitProblem:
         cost = ((weight * squared).sum(-1) + whitened.square().sum(-1)) / 2
         nearest = torch.minimum(points[..., 2].amin(-1), (posed.joints[..., 2] + transl[:, None, 2]).amin(-1))
         by_points = focal_length / depth * (weight * self.observed.precision)[..., None]  # (M, K, 1)
-        jacobian = _projected(self._by_parameters(posed, parameters), slopes) * by_points[..., None]
-        return Linearized(
-            torch.where(nearest > NEAREST, cost, torch.inf),
-            (error * weight[..., None]).flatten(1),
-            jacobian.flatten(1, 2) @ self.root,
-        )
+        by_parameters = self._by_parameters(posed, parameters)
+        jacobian = (_projected(by_parameters, slopes) * by_points[..., None]).flatten(1, 2)
+        residual = (error * weight[..., None]).flatten(1)
+        if self.observed.depths is not None:
+            own_cost, own_residual, own_jacobian = self._in_depth(self.observed.depths, points, by_parameters)
+            cost = cost + own_cost
+            residual, jacobian = torch.cat([residual, own_residual], 1), torch.cat([jacobian, own_jacobian], 1)
+        return Linearized(torch.where(nearest > NEAREST, cost, torch.inf), residual, jacobian @ self.root)
+
+    def _in_depth(self, known: ObservedDepths, points: Tensor, by_parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Cost (M,), residuals (M, K) and their derivatives (M, K, 85) by the parameters, of the known depths."""
+        error = (known.relative(points[..., 2]) - known.depths) * known.precision
+        weight = self.squared_cutoff / (self.squared_cutoff + error.square())
+        jacobian = known.relative(by_parameters[:, :, 2]) * (weight * known.precision)[..., None]
+        return (weight * error.square()).sum(-1) / 2, error * weight, jacobian
 
     def _by_parameters(self, posed: PosedKeypoints, parameters: Tensor) -> Tensor:
         """(M, K, 3, 85) derivatives of the keypoints in the camera's frame."""

@@ -55,6 +55,8 @@ class MIONInferencer(BaseInferencer):
         box: Crop by the ``keypoints``, as training does, or by the annotated ``bbox``; see ``place_crop``.
         box_scale: See ``place_crop``.
         image_focal_length: Of the image's camera in pixels; None for the image's diagonal.
+        use_depths: Let stage 2 read the depths of those who come with some, as a detector with 3D landmarks finds them
+            (``CocoPerson.depths``), if it was trained to; False to go by the 2D keypoints alone.
         amp: Run the networks in mixed precision: float16 on a GPU, bfloat16 on a CPU.
         show_progress: Show a bar over the batches.
 
@@ -78,8 +80,9 @@ class MIONInferencer(BaseInferencer):
         image_focal_length: float | None = None,
         amp: bool = False,
         show_progress: bool = False,
+        use_depths: bool = True,
     ) -> None:
-        self.amp = amp
+        self.amp, self.use_depths = amp, use_depths
         self.box, self.box_scale, self.image_focal_length = box, box_scale, image_focal_length
         check_box(box, box_scale)  # before the model is built
         _check_device(device)
@@ -277,10 +280,14 @@ class MIONInferencer(BaseInferencer):
             person, place, image = results["known"], results["place"], results["img"]
             keypoints2d = place.to_crop(person.keypoints2d, size)
             keypoints2d[person.keypoints2d[:, 2] == 0] = 0
+            known = {}
+            if self.use_depths and person.depths is not None:
+                known["depths_input"] = convert_keypoints(person.depths, _CONVENTION, convention)[0]
             packed = after_crop(
                 {
                     "img": place.cut(image, size),
                     "keypoints2d": convert_keypoints(keypoints2d, _CONVENTION, convention)[0],
+                    **known,
                     "keypoints2d_convention": convention,
                     "crop_size": size,
                     "ori_shape": image.shape[:2],

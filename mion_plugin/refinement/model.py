@@ -29,8 +29,10 @@ from mion_plugin.samples import (
     check_samples,
     collect_targets,
     convention_read,
+    known_depths,
     pack_bodies,
     provided_candidates,
+    read_depths,
     read_keypoints,
     stack_images,
 )
@@ -104,7 +106,8 @@ class MeshRefinementTransformer(BaseModel):
 
         Args:
             inputs: (B, 3, H, W), or B images (3, H, W), normalised float.
-            data_samples: B samples of ``PackBodyInputs``.
+            data_samples: B samples of ``PackBodyInputs``; ``depths_input`` of those that have it goes to a network that
+                reads depths (``read_depths``).
             mode: ``tensor``: the refined bodies of all candidates. ``loss``: see ``MeshLoss.forward``. ``predict``:
                 copies of the samples with ``pred_bodies``, and ``candidates``, where the paths started; see
                 ``pack_bodies``. ``pred_bodies.selected`` (), the chosen path, is the first, whose candidate had the
@@ -120,7 +123,8 @@ class MeshRefinementTransformer(BaseModel):
         candidates = self._candidates(samples, keypoints2d, image.device)
         if mode == "loss":
             candidates = draw_candidates(candidates, self.train_candidates)
-        bodies = self.network(image, candidates, keypoints2d)
+        depths = read_depths(samples, self.keypoints2d_convention, image.device)
+        bodies = self.network(image, candidates, keypoints2d, **known_depths(self.network, depths))
         if mode == "tensor":
             return bodies
         if mode == "loss":

@@ -97,6 +97,11 @@ class RefinementNetwork(BaseModule):
         return self.queries.keypoints
 
     @property
+    def reads_depths(self) -> bool:
+        """Whether the queries read depths of the keypoints."""
+        return self.queries.depths
+
+    @property
     def reads_image(self) -> bool:
         """Whether there is an image part."""
         return self.backbone is not None
@@ -196,6 +201,8 @@ class RefinementNetwork(BaseModule):
             depths = None
         elif depths is None:
             depths = keypoints2d.new_zeros(*keypoints2d.shape[:2], 2)
+        elif depths.shape != (*expected[:2], 2):
+            raise ValueError(f"depths has shape {tuple(depths.shape)}, expected {(*expected[:2], 2)}")
         return keypoint_evidence(keypoints2d, convention, candidates, self.body, self.camera, depths)
 
     def _features(self, image: Tensor) -> Tensor:

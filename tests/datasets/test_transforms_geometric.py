@@ -142,6 +142,11 @@ class TestBodyProjectsOntoKeypoints:
             if isinstance(value, np.ndarray):
                 np.testing.assert_allclose(sample[key], value, atol=1e-4, err_msg=key)
 
+    def test_depths_go_with_their_keypoints(self, body):
+        depths = np.random.default_rng(8).normal(size=(17, 2)).astype(np.float32)
+        sample = MeshAffine()(flip({**make_sample(body, 8, angle=30.0), "depths_input": depths}))
+        np.testing.assert_array_equal(sample["depths_input"], depths[list(flip_permutation("coco"))])
+
     def test_translation_is_given_up_without_the_pelvis(self, body):
         sample = make_sample(body, 6, angle=30.0)
         del sample["smpl_pelvis"]

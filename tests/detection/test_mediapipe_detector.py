@@ -1,12 +1,19 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import torch
 
+from mion_plugin.body import SMPLBody
+from mion_plugin.body.depths import body_depths
 from mion_plugin.datasets.coco import load_coco_people
 from mion_plugin.datasets.transforms.loading import read_image
 from mion_plugin.demo_data import KEYPOINTS, PHOTO
 from mion_plugin.detection import mediapipe_detector
 from mion_plugin.detection.keypoint_similarity import object_keypoint_similarity
-from mion_plugin.detection.mediapipe_detector import MediaPipeDetector
+from mion_plugin.detection.mediapipe_detector import DEPTH_ERROR, MediaPipeDetector, landmark_depths
+from mion_plugin.geometry.keypoints import keypoint_names
+from mion_plugin.synthesis import SURREALSynthesisDataset
 
 SKIER_AREA = 27789.0  # square pixels, as annotated
 
@@ -51,6 +58,46 @@ def test_a_lying_person_is_found(detector, image, skier):
     turned = skier.keypoints2d.copy()  # (x, y) -> (y, W - x)
     turned[:, 0], turned[:, 1] = skier.keypoints2d[:, 1], image.shape[1] - skier.keypoints2d[:, 0]
     assert object_keypoint_similarity(found.keypoints2d, turned, SKIER_AREA) > 0.7
+
+
+def test_depths_by_hand():
+    points = [SimpleNamespace(x=0.0, y=0.0, z=0.01 * index, visibility=0.9) for index in range(33)]
+    points[16].visibility = 0.05
+    depths = landmark_depths(SimpleNamespace(landmark=points))
+    names = keypoint_names("coco")
+    assert depths.shape == (17, 2)
+    nose, left_ankle, right_wrist = (depths[names.index(name)] for name in ("nose", "left_ankle", "right_wrist"))
+    middle = 0.235  # of landmarks 23 and 24, the hips
+    assert nose == pytest.approx([-middle, 1 / DEPTH_ERROR])
+    assert left_ankle == pytest.approx([0.27 - middle, 1 / DEPTH_ERROR])
+    assert right_wrist.tolist() == [0, 0]  # hardly seen at all
+    assert landmark_depths(None) is None
+
+
+def test_depths_grow_into_the_scene():
+    """Of synthetic people: metres, positive away from the camera, from the middle of the hips."""
+    pytest.importorskip("mediapipe")
+    detector, body = MediaPipeDetector(windows=False), SMPLBody()
+    people, found, true = SURREALSynthesisDataset(num_samples=12, seed=77, image_size=320), [], []
+    for sample in map(people.get_data_info, range(len(people))):
+        pose = np.concatenate([sample["smpl_global_orient"][None], sample["smpl_body_pose"]])
+        pose, betas = (torch.from_numpy(value).float() for value in (pose, sample["smpl_betas"]))
+        for person in detector(sample["img"])[:1]:
+            found.append(person.depths)
+            true.append(body_depths(body, pose, betas, "coco").numpy())
+    depths, precision = np.stack(found).transpose(2, 0, 1)
+    known = precision > 0
+    assert known.mean() > 0.8
+    slope, offset = np.polyfit(depths[known], np.stack(true)[known], 1)
+    assert 0.7 < slope < 1.3
+    assert abs(offset) < 0.05
+    assert abs(depths - np.stack(true))[known].mean() < 1.3 * DEPTH_ERROR
+
+
+def test_a_turn_about_the_line_of_sight_leaves_depths_alone(detector, image):
+    (upright,), (lying,) = detector(image), detector(np.rot90(image).copy())
+    assert abs(upright.depths[:, 0] - lying.depths[:, 0]).mean() < 0.05
+    assert abs(upright.depths[:, 0]).max() > 0.15
 
 
 def test_nobody(detector):

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mion_plugin.bodies import Bodies
+from mion_plugin.body.depths import body_depths
 from mion_plugin.evaluation.errors import evaluation_joints, mpjpe
 from mion_plugin.fitting import FittedBodies, KeypointFit
 from mion_plugin.geometry.crop_camera import NEAREST
@@ -50,6 +51,39 @@ def test_keypoints_are_met_and_the_body_comes_nearer(body, make_fit, make_people
 
     # half of the error is depth, which keypoints do not tell
     assert error(fitted.pose, fitted.betas) < 0.8 * error(people.pose, people.betas)
+
+
+class TestDepths:
+    def test_known_ones_bring_the_body_nearer(self, body, make_fit, make_people):
+        people = make_people(images=8, paths=3, wrong_by=0.15)
+        true = body_depths(body, people.true_pose, people.true_betas, "coco")
+        depths = torch.stack([true, torch.full_like(true, 1 / 0.01)], dim=-1)
+        plain = make_fit(iterations=10)(*people.inputs)
+        told = make_fit(iterations=10, use_depths=True)(*people.inputs, depths)
+
+        def off(bodies):
+            return (body_depths(body, bodies.pose, bodies.betas, "coco") - true[:, None]).abs().mean()
+
+        assert off(told) < 0.2 * off(plain)
+
+    def test_those_that_are_unknown_or_not_asked_for_change_nothing(self, make_fit, make_people, fit):
+        people = make_people()
+        plain = fit(*people.inputs)
+        assert not fit.reads_depths
+        unasked = fit(*people.inputs, torch.full((3, 17, 2), 5.0))
+        for name in NAMES:
+            assert torch.equal(getattr(unasked, name), getattr(plain, name))
+        depths = torch.zeros(3, 17, 2)
+        depths[:, :5] = torch.tensor([torch.nan, 8.0])
+        depths[:, 5:9, 0] = 0.7
+        told = make_fit(use_depths=True)
+        assert told.reads_depths
+        assert_same(told(*people.inputs, depths), plain)
+        assert_same(told(*people.inputs), plain)
+
+    def test_bad_ones(self, make_fit, make_people):
+        with pytest.raises(ValueError, match=r"depths has shape \(3, 17\), expected \(3, 17, 2\)"):
+            make_fit(use_depths=True)(*make_people().inputs, torch.zeros(3, 17))
 
 
 def test_what_the_picture_shows_alone_is_recovered(body, make_fit, make_people):

@@ -160,6 +160,43 @@ class TestInputs:
             inferencer(PHOTO, **{"keypoints2d": KEYPOINTS, **arguments})
 
 
+class TestDepths:
+    @pytest.fixture
+    def skier(self):
+        depths = np.column_stack([np.linspace(-0.3, 0.3, 17), np.full(17, 10.0)])
+        return dataclasses.replace(load_coco_people(KEYPOINTS, PHOTO.name)[0], depths=depths)
+
+    @pytest.fixture
+    def config(self, body, parts, selector):
+        queries = {"candidate": True, "keypoints": "coco", "depths": True}
+        refiner = refiner_config(body, queries=queries, **parts)
+        return {"model": {"type": "mion.MION", "selector": selector, "refiner": refiner, "selection": "reprojection"}}
+
+    def make(self, config, **options):
+        torch.manual_seed(0)
+        inferencer = MIONInferencer(config, device="cpu", **options)
+        torch.nn.init.normal_(inferencer.model.refiner.head.rotation_mlp[-1].weight, std=0.02)
+        return inferencer
+
+    def poses(self, inferencer, person):
+        return inferencer(PHOTO, keypoints2d=[person])["predictions"][0][0].pose
+
+    def test_those_of_a_person_reach_the_model(self, config, skier) -> None:
+        inferencer = self.make(config)
+        (sample,) = inferencer(PHOTO, keypoints2d=[skier], return_datasamples=True)["predictions"][0]
+        np.testing.assert_allclose(sample.gt_body.depths_input, skier.depths, rtol=1e-6)
+        plain = self.poses(inferencer, dataclasses.replace(skier, depths=None))
+        assert abs(self.poses(inferencer, skier) - plain).max() > 1e-3
+
+    def test_unless_told_otherwise(self, config, skier) -> None:
+        plain = self.poses(self.make(config), dataclasses.replace(skier, depths=None))
+        np.testing.assert_array_equal(self.poses(self.make(config, use_depths=False), skier), plain)
+
+    def test_another_shape_is_an_error(self, config, skier) -> None:
+        with pytest.raises(ValueError, match=r"depths_input has shape \(17, 1\), expected \(17, 2\)"):
+            self.poses(self.make(config), dataclasses.replace(skier, depths=skier.depths[:, :1]))
+
+
 class TestOutputs:
     def test_axis_angle_parameters_are_what_smplx_takes(self, person, body, tmp_path) -> None:
         """The vertices, from the file, by smplx's own class."""

@@ -1,5 +1,6 @@
 """tools/benchmark.py real: the clip, its calibration, blocks, errors, kept results, and what is said offline."""
 
+import dataclasses
 import subprocess
 import zipfile
 
@@ -191,6 +192,7 @@ class Counting:
 
 def test_answers_are_kept_until_something_changes(tmp_path):
     method, views = Counting(), one_view()
+    views.people[0] = dataclasses.replace(views.people[0], depths=np.zeros((17, 2)))
     first = kept_answers(method, views, "image", list, tmp_path)
     again = kept_answers(method, views, "image", list, tmp_path)
     assert method.asked == 1
@@ -202,6 +204,9 @@ def test_answers_are_kept_until_something_changes(tmp_path):
     views.people[0].keypoints2d[0, 0] += 1
     kept_answers(method, views, "image", list, tmp_path)
     assert method.asked == 3
+    views.people[0].depths[0] += 1
+    kept_answers(method, views, "image", list, tmp_path)
+    assert method.asked == 4
 
 
 def test_cameras_that_were_looked_at_are_not_looked_at_again(tmp_path, monkeypatch):
@@ -214,7 +219,7 @@ def test_cameras_that_were_looked_at_are_not_looked_at_again(tmp_path, monkeypat
         looks.append(frames)
         if len(looks) == 3:
             raise KeyboardInterrupt
-        return detection.Detections(*(np.full(2, float(len(looks))) for _ in range(4)))
+        return detection.Detections(*(np.full(2, float(len(looks))) for _ in range(5)))
 
     monkeypatch.setattr(detection, "read_frames", lambda folder, camera: camera)
     monkeypatch.setattr(detection, "detect", look)

@@ -164,7 +164,12 @@ def detect_perfectly(camera, points):
         for middle, in_camera in zip(middles, camera.to_camera(points), strict=True)
     ]
     masks, crops = np.zeros((FRAMES, 4, 4), bool), np.zeros((FRAMES, 3))
-    return Detections(keypoints2d, np.stack(turned).transpose(0, 2, 1), masks, crops)
+    depths = np.full((FRAMES, 17, 2), 0.5)
+    return Detections(keypoints2d, depths, np.stack(turned).transpose(0, 2, 1), masks, crops)
+
+
+def rules_of(views, paths):
+    return {"first": np.tile(np.arange(float(paths)), (len(views.people), 1))}
 
 
 def test_from_detections_to_the_page():
@@ -176,15 +181,22 @@ def test_from_detections_to_the_page():
     assert max(scene.floor) < 1
     views = make_views(scene.truth, detections, every=10)
     assert len(views[DETECTED].people) == 4 * 6 - 1
-    errors = {}
+    assert all(person.depths.shape == (17, 2) for one in views.values() for person in one.people)
+    errors, with_depths = {}, {}
     for source, one in views.items():
         paths = one.truth[:, None] + np.array([0.01, 0.02, 0.03])[:, None, None] * np.array([0.0, 0.0, 1.0])
-        rules = {"first": np.tile(np.arange(3.0), (len(paths), 1))}
+        rules = rules_of(one, 3)
+        with_depths[source] = row_errors([Answers(paths[:, 1:], rules_of(one, 2), compared=True)], one.truth)
         answers = [Answers(paths, rules, compared=True), *MediaPipe().answer(one, []), *MeanBody().answer(one, [])]
         errors[source] = dict.fromkeys(PICTURES, row_errors(answers, one.truth))
         assert errors[source]["image"]["MediaPipe's world landmarks"]["MPJPE"].max() < 10  # what smoothing costs
-    text = report(Findings(errors, views[DETECTED].frames // 10, 10, 1, scene, "a model"))
+    told = {"blocks": views[DETECTED].frames // 10, "frames_per_block": 10, "left_out": 1, "scene": scene}
+    told |= {"errors": errors, "selection": "first", "model": "a model"}
+    text = report(Findings(with_depths=with_depths, **told))
     assert "over 6 blocks" in text
     assert "| `first` | 10.0 [10.0, 10.0] | 0.0 [0.0, 0.0] | 0.0 [0.0, 0.0] | 10.0 [10.0, 10.0] |" in text
     assert "| `oracle` | 10.0" in text
     assert "| `random` | 20.0" in text
+    assert "| `first`, with depths | 20.0 [20.0, 20.0] |" in text
+    assert "| `first`, with depths - without | +10.0 [+10.0, +10.0] | " in text
+    assert "with depths" not in report(Findings(with_depths={}, **told))

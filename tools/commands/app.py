@@ -46,7 +46,9 @@ def serve(args: argparse.Namespace, folder: Path) -> None:
         raise ImportError(f"the web page needs gradio ({error}): pip install 'mion-plugin[app]'") from error
     find = choose_finder(args)
     config = make_config(args, max(2, last_stage(args)))
-    inferencer = MIONInferencer(config, args.checkpoint, device=args.device, amp=args.amp)
+    inferencer = MIONInferencer(
+        config, args.checkpoint, device=args.device, amp=args.amp, use_depths=not args.no_depths
+    )
     blocks = page.build_page(inferencer, find, folder)
     blocks.launch(
         server_name=args.host,

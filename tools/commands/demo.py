@@ -82,7 +82,9 @@ def run_candidates(args: argparse.Namespace, source: FrameSource) -> list[Path]:
 def run_bodies(args: argparse.Namespace, source: FrameSource, stage: int) -> list[Path]:
     """Stages 1 to 2 or 3; the files written."""
     find = choose_finder(args)
-    inferencer = MIONInferencer(make_config(args, stage), args.checkpoint, device=args.device, amp=args.amp)
+    inferencer = MIONInferencer(
+        make_config(args, stage), args.checkpoint, device=args.device, amp=args.amp, use_depths=not args.no_depths
+    )
     smooth = BodySmoother(inferencer.model.body, args.smooth)
     results = infer_frames(
         inferencer,

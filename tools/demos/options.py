@@ -11,6 +11,11 @@ def add_people_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--keypoints", type=Path, help="COCO keypoint annotations that name the images")
     group.add_argument("--pose-config", help="mmpose: config of a top-down network, or its name in mmpose")
     group.add_argument("--pose-checkpoint", help="mmpose: weights of that network, path or URL")
+    group.add_argument(
+        "--no-depths",
+        action="store_true",
+        help="go by 2D keypoints alone; default: also by the depths that the light detector gives",
+    )
 
 
 def add_model_arguments(group: argparse._ArgumentGroup) -> None:

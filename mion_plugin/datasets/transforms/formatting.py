@@ -15,6 +15,7 @@ IMAGENET_STD = (58.395, 57.12, 57.375)
 GT_KEYS = (
     "keypoints2d",
     "keypoints2d_input",
+    "depths_input",
     "keypoints3d",
     "smpl_body_pose",
     "smpl_global_orient",

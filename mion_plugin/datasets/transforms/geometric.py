@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from mion_plugin.datasets.randomness import results_generator
-from mion_plugin.datasets.transforms.geometry import KEYPOINTS2D_KEYS, MIRROR, apply_maps
+from mion_plugin.datasets.transforms.geometry import DEPTHS_KEY, KEYPOINTS2D_KEYS, MIRROR, apply_maps
 from mion_plugin.geometry.keypoints import flip_permutation
 from mion_plugin.registry import TRANSFORMS
 
@@ -41,7 +41,7 @@ def flip(results: dict) -> dict:
         results["center"] = np.array([width - results["center"][0], results["center"][1]], dtype=np.float32)
     image_map = np.array([[-1.0, 0.0, width], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
     apply_maps(results, image_map, MIRROR)
-    for key in (*KEYPOINTS2D_KEYS, "keypoints3d"):
+    for key in (*KEYPOINTS2D_KEYS, DEPTHS_KEY, "keypoints3d"):
         if key in results:
             convention = results["keypoints3d_convention" if key == "keypoints3d" else "keypoints2d_convention"]
             results[key] = results[key][list(flip_permutation(convention))]

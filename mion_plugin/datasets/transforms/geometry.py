@@ -14,6 +14,7 @@ from mion_plugin.geometry.keypoints import flip_permutation
 from mion_plugin.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat
 
 KEYPOINTS2D_KEYS = ("keypoints2d", "keypoints2d_input")
+DEPTHS_KEY = "depths_input"  # of the 2D keypoints: no turn or mirror image of the picture changes a depth
 MIRROR = np.diag([-1.0, 1.0, 1.0])  # x to -x
 # SMPL's body joints 1..23, each replaced by the joint on the other side; index 0 is joint 1
 MIRRORED_BODY_POSE = np.array(flip_permutation("smpl"))[1:] - 1

@@ -13,7 +13,7 @@ from benchmarks.real.calibration import read_calibration
 from benchmarks.real.clip import CALIBRATION, find_clip
 from benchmarks.real.detection import Detections, detect_all
 from benchmarks.real.kept_answers import kept_answers
-from benchmarks.real.methods import Method, build_methods
+from benchmarks.real.methods import Method, Mion, build_methods
 from benchmarks.real.pictures import PICTURES, REAL, show
 from benchmarks.real.report import Findings, report
 from benchmarks.real.scene import reconstruct
@@ -37,17 +37,24 @@ def run(args: argparse.Namespace) -> None:
         raise SystemExit(2) from None
     scene = reconstruct(cameras, detections)
     views = make_views(scene.truth, detections, args.every)
-    methods = build_methods(args.model, args.device)
+    model = Mion(args.model, args.device)
+    methods = build_methods(model)
     errors = {
         source: {kind: measure(methods, one, kind, clip, detections, args.work_dir) for kind in PICTURES}
         for source, one in views.items()
     }
-    draw(methods[0], views, clip, detections, args.work_dir)
+    with_depths: dict[str, Errors] = {}
+    if model.reads_depths:
+        told = [Mion(args.model, args.device, use_depths=True)]
+        with_depths = {name: measure(told, one, REAL, clip, detections, args.work_dir) for name, one in views.items()}
+    draw(model, views, clip, detections, args.work_dir)
     frames = views[DETECTED].frames
     asked = sum(len(range(0, len(one.keypoints2d), args.every)) for one in detections)
     text = report(
         Findings(
             errors=errors,
+            with_depths=with_depths,
+            selection=model.selection,
             blocks=frames // args.block,
             frames_per_block=args.block,
             left_out=asked - len(frames),

@@ -15,7 +15,7 @@ from benchmarks.real.clip import CAMERA_NAMES, VIDEOS, read_frames
 
 from mion_plugin.datasets.coco import CocoPerson
 from mion_plugin.datasets.transforms.geometric import warp
-from mion_plugin.detection.mediapipe_detector import MediaPipeDetector
+from mion_plugin.detection.mediapipe_detector import DEPTH_ERROR, MediaPipeDetector
 from mion_plugin.files.npz import read_npz, write_npz
 from mion_plugin.inference.cropping import place_crop
 
@@ -34,12 +34,14 @@ class Detections:
     Attributes:
         keypoints2d: (F, 17, 3) pixels (first pixel's centre at 0.5) and confidence, zeros where absent; the largest
             person of the picture, which the man is.
+        depths: (F, 17, 2) those that come with the keypoints, see ``CocoPerson``; zeros where absent.
         landmarks3d: (F, 17, 3) MediaPipe's world landmarks, metres, axes of the crop's camera; NaN where it saw nobody.
         masks: (F, 256, 256) bool, True on the man; of the crop below.
         crops: (F, 3) middle x, y and side of the crop in pixels.
     """
 
     keypoints2d: np.ndarray
+    depths: np.ndarray
     landmarks3d: np.ndarray
     masks: np.ndarray
     crops: np.ndarray
@@ -77,18 +79,20 @@ def _look_at(network: Any, frame: np.ndarray, person: CocoPerson) -> tuple[np.nd
     place = place_crop(person, scale=_CROP_SCALE)
     side = round(place.side)
     seen = network.process(warp(frame, place.matrix(side), side))
-    _, landmarks3d, mask, _ = _nobody()
+    _, depths, landmarks3d, mask, _ = _nobody()
     if seen.pose_world_landmarks is not None:
         points = [seen.pose_world_landmarks.landmark[index] for index in _LANDMARKS]
         landmarks3d = np.array([(point.x, point.y, point.z) for point in points])
         rows = (np.arange(MASK_SIZE) + 0.5) * side / MASK_SIZE  # nearest pixels are good enough for an outline
         mask = (seen.segmentation_mask > _IS_PERSON)[np.ix_(rows.astype(int), rows.astype(int))]
-    return person.keypoints2d, landmarks3d, mask, np.append(place.center, place.side)
+    depths = depths if person.depths is None else person.depths
+    return person.keypoints2d, depths, landmarks3d, mask, np.append(place.center, place.side)
 
 
 def _nobody() -> tuple[np.ndarray, ...]:
     shape = (NUM_KEYPOINTS, 3)
-    return np.zeros(shape), np.full(shape, np.nan), np.zeros((MASK_SIZE, MASK_SIZE), bool), np.zeros(3)
+    mask = np.zeros((MASK_SIZE, MASK_SIZE), bool)
+    return np.zeros(shape), np.zeros((NUM_KEYPOINTS, 2)), np.full(shape, np.nan), mask, np.zeros(3)
 
 
 def _landmark_network() -> Any:
@@ -102,7 +106,8 @@ def _landmark_network() -> Any:
 def _settings(video: Path) -> str:
     """What decides the result."""
     digest = hashlib.sha256(video.read_bytes()).hexdigest()[:16]
-    return f"mediapipe {metadata.version('mediapipe')}, {video.name} {digest}, crop {_CROP_SCALE}"
+    version = metadata.version("mediapipe")
+    return f"mediapipe {version}, {video.name} {digest}, crop {_CROP_SCALE}, depth error {DEPTH_ERROR}"
 
 
 def _read(path: Path, settings: str) -> Detections | None:

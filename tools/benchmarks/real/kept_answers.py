@@ -56,8 +56,9 @@ def _unpack(arrays: dict[str, np.ndarray]) -> list[Answers]:
 def _digest(method: Method, views: Views, kind: str) -> str:
     """What decides the answers, as far as it can differ between two runs in one environment."""
     told = hashlib.sha256(f"{method.identity} {kind} {_sources()}".encode())
-    for array in (views.cameras, views.frames, *(person.keypoints2d for person in views.people), views.landmarks3d):
-        told.update(np.ascontiguousarray(array).tobytes())
+    keypoints2d, depths = ([getattr(person, name) for person in views.people] for name in ("keypoints2d", "depths"))
+    for array in (views.cameras, views.frames, *keypoints2d, *depths, views.landmarks3d):
+        told.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
     return told.hexdigest()[:16]
 
 

@@ -63,19 +63,36 @@ class Method(Protocol):
         ...
 
 
-def build_methods(model: str | None, device: str) -> list[Method]:
-    """All methods; ``model`` as for ``MIONInferencer``."""
-    return [Mion(model, device), MediaPipe(), MeanBody()]
+def build_methods(model: Mion) -> list[Method]:
+    """All methods that go by picture and 2D keypoints."""
+    return [model, MediaPipe(), MeanBody()]
 
 
 class Mion:
-    """The package's model: the candidates of stage 1 and the refined bodies, by every rule of choice."""
+    """The package's model: the candidates of stage 1 and the refined bodies, by every rule of choice.
+
+    Args:
+        model: See ``MIONInferencer``.
+        device: Where it runs.
+        use_depths: Let stage 2 read the depths that come with the people.
+    """
 
     uses_picture = True
 
-    def __init__(self, model: str | None, device: str) -> None:
-        self._inferencer = MIONInferencer(model, device=device)
-        self.identity = f"Mion {_digest(self._inferencer.model)}"
+    def __init__(self, model: str | None, device: str, use_depths: bool = False) -> None:
+        self._inferencer = MIONInferencer(model, device=device, use_depths=use_depths)
+        told = " with depths" if use_depths else ""
+        self.identity = f"Mion{told} {_digest(self._inferencer.model)}"
+
+    @property
+    def selection(self) -> str:
+        """The rule that the model chooses by."""
+        return getattr(self._inferencer.model, "selection", FIRST)
+
+    @property
+    def reads_depths(self) -> bool:
+        """Whether depths that come with the people make a difference to it."""
+        return getattr(getattr(self._inferencer.model, "refiner", None), "reads_depths", False)
 
     def answer(self, views: Views, pictures: Iterable[np.ndarray]) -> list[Answers]:
         """See ``Method``."""

@@ -17,6 +17,8 @@ from benchmarks.real.triangulation import MAX_ERROR
 from benchmarks.real.truth import CUT_OFF, Truth
 from benchmarks.real.views import DETECTED, EXACT
 
+from mion_plugin.detection.mediapipe_detector import DEPTH_ERROR
+
 ERRORS = ("MPJPE", "PA-MPJPE", "in the plane", "in depth")
 SOURCES = (DETECTED, EXACT)
 METHODS = f"""## Errors
@@ -30,6 +32,12 @@ METHODS = f"""## Errors
 - *{GREY}*: ImageNet's mean colour, of which normalisation leaves nothing. *{NO_BACKGROUND}*: the same outside the man,
   as MediaPipe's segmentation of the image has him, a little widened. Where a crop reaches beyond the frame it is black
   in all three."""
+DEPTHS = f"""## With MediaPipe's depths
+
+Stage 2 is also told how deep each keypoint lies behind the middle of the hips, as MediaPipe's world landmarks have it,
+with a mean error of {DEPTH_ERROR:.1f} m, a number from synthetic pictures, not chosen here. The landmarks are those
+of the detector that the demo uses, which looks for people in the whole frame; with exact 2D they are the same. With the
+image."""
 CAN_SAY = """## What this can say, and what not
 
 - It is one man, in one balancing exercise of 1.7 s, before four cameras of about his height that look down by 18 to 25
@@ -52,6 +60,9 @@ class Findings:
 
     Attributes:
         errors: Source of the keypoints -> kind of picture -> errors; rows that look at no picture only with the image.
+        with_depths: Source of the keypoints -> errors with the image where stage 2 is told MediaPipe's depths, too;
+            empty for a model that reads none.
+        selection: The rule that the model chooses by.
         blocks: (S,) of the bootstrap; the same views for all.
         frames_per_block: Of one camera.
         left_out: Frames in which MediaPipe found no man.
@@ -60,6 +71,8 @@ class Findings:
     """
 
     errors: dict[str, dict[str, Errors]]
+    with_depths: dict[str, Errors]
+    selection: str
     blocks: np.ndarray
     frames_per_block: int
     left_out: int
@@ -83,6 +96,7 @@ def report(found: Findings) -> str:
         *tables,
         f"## Against {LANDMARKS}\n\nDifferences on the same frames, with the image: above zero, worse than what comes "
         f"with the 2D keypoints.\n\n{margins_table(found)}",
+        *depths_section(found),
         "## Choosing among the paths\n\nShare of the way that each rule goes from the MPJPE of "
         f"`{RANDOM}` to that of `{ORACLE}`.\n\n{gap_table(found)}",
         "## What the picture is worth\n\nMPJPE / PA-MPJPE, and differences on the same frames: above zero, the bodies "
@@ -140,6 +154,52 @@ def margins_table(found: Findings) -> str:
             differences = [rows[row][name] - rows[LANDMARKS][name] for rows, name in pairs]
             body.append([_name(row), *(_interval(values, found.blocks, sign="+") for values in differences)])
     return table(["method or rule", *(f"{source}, {name}" for source in SOURCES for name in ERRORS[:2])], body)
+
+
+def depths_section(found: Findings) -> list[str]:
+    """What depths as evidence are worth; nothing of a model that reads none."""
+    if not found.with_depths:
+        return []
+    tables = [f"### {source}, with MediaPipe's depths\n\n{depths_table(found, source)}" for source in SOURCES]
+    differences = (
+        "### Differences on the same frames\n\nBelow zero, better with depths than without, or than MediaPipe's "
+        f"landmarks themselves.\n\n{depth_margins_table(found)}"
+    )
+    return [f"{DEPTHS} The model chooses by `{found.selection}`.", *tables, differences]
+
+
+def depths_table(found: Findings, source: str) -> str:
+    """Without and with depths, and MediaPipe's landmarks."""
+    plain, informed = found.errors[source][REAL], found.with_depths[source]
+    rows: Errors = {}
+    for rule in _told_rules(found):
+        rows |= {_name(rule): plain[rule], f"{_name(rule)}, with depths": informed[rule]}
+    return main_table({**rows, LANDMARKS: plain[LANDMARKS]}, found.blocks)
+
+
+def depth_margins_table(found: Findings) -> str:
+    """How far each rule with depths is from itself without, and from MediaPipe's landmarks."""
+    body = []
+    for rule in _told_rules(found):
+        for label, other in (("without", rule), (LANDMARKS, LANDMARKS)):
+            differences = [
+                found.with_depths[source][rule][name] - found.errors[source][REAL][other][name]
+                for source in SOURCES
+                for name in ERRORS[:2]
+            ]
+            body.append(
+                [
+                    f"{_name(rule)}, with depths - {label}",
+                    *(_interval(values, found.blocks, sign="+") for values in differences),
+                ]
+            )
+    return table(["difference", *(f"{source}, {name}" for source in SOURCES for name in ERRORS[:2])], body)
+
+
+def _told_rules(found: Findings) -> list[str]:
+    """The first path, the model's own choice, and the best path."""
+    rules = dict.fromkeys((FIRST, found.selection, ORACLE))
+    return [rule for rule in rules if all(rule in errors for errors in found.with_depths.values())]
 
 
 def gap_table(found: Findings) -> str:

@@ -25,7 +25,7 @@ class Views:
     Attributes:
         cameras: (S,) indices.
         frames: (S,) numbers.
-        people: S, the keypoints (17, 3) in pixels of the frame and their box.
+        people: S, the keypoints (17, 3) in pixels of the frame, their box, and MediaPipe's depths, whatever the source.
         truth: (S, 12, 3) root-aligned joints in metres; axes of a camera that looks at the middle of the crop, which
             is how every method sees the man.
         landmarks3d: (S, 17, 3) MediaPipe's, in the same axes.
@@ -50,7 +50,11 @@ def make_views(truth: Truth, detections: Sequence[Detections], every: int) -> di
         kept = _found(found.keypoints2d[frames], exact) & np.isfinite(found.landmarks3d[frames]).all(axis=(1, 2))
         frames, exact = frames[kept], exact[kept]
         for source, keypoints2d in ((DETECTED, found.keypoints2d[frames]), (EXACT, exact)):
-            parts[source].append(_views_of(truth, view, frames, keypoints2d, found.landmarks3d[frames]))
+            people = [
+                CocoPerson(points, visible_box(points), depths)
+                for points, depths in zip(keypoints2d, found.depths[frames], strict=True)
+            ]
+            parts[source].append(_views_of(truth, view, frames, people, found.landmarks3d[frames]))
     return {source: _join(views) for source, views in parts.items()}
 
 
@@ -64,9 +68,8 @@ def _found(detected: np.ndarray, exact: np.ndarray) -> np.ndarray:
     return enough & (distance < _SAME_MAN * size)
 
 
-def _views_of(truth: Truth, view: int, frames: np.ndarray, keypoints2d: np.ndarray, landmarks3d: np.ndarray) -> Views:
+def _views_of(truth: Truth, view: int, frames: np.ndarray, people: list[CocoPerson], landmarks3d: np.ndarray) -> Views:
     camera = truth.cameras[view]
-    people = [CocoPerson(points, visible_box(points)) for points in keypoints2d]
     turns = np.stack([camera.looking_at(place_crop(person).center) for person in people])
     in_camera = camera.to_camera(truth.seen_by(view, frames))
     return Views(
