@@ -2,9 +2,9 @@
 #   python tools/synthesize.py --out data/synthetic_112 --num-images 36000 --image-size 112 \
 #       --detected-noise 1.5 --exchange-prob 0.2
 #   python tools/train.py configs/mion/reader_tiny_synthetic.py
-#   python tools/test.py configs/mion/reader_tiny_synthetic.py work_dirs/reader_tiny_synthetic/epoch_6.pth
+#   python tools/test.py configs/mion/reader_tiny_synthetic.py work_dirs/reader_tiny_synthetic/epoch_3.pth
 # Then it is calibrated on validation people:
-#   python tools/calibrate.py configs/mion/mion_tiny_synthetic.py work_dirs/reader_tiny_synthetic/epoch_6.pth cen.pth
+#   python tools/calibrate.py configs/mion/mion_tiny_synthetic.py work_dirs/reader_tiny_synthetic/epoch_3.pth cen.pth
 # With a ResNet-18 from random weights, whose only map, of stride 16, stands for both:
 #   --cfg-options model.cen.reader.backbone._delete_=True model.cen.reader.backbone.type=mion.TorchvisionResNet \
 #       model.cen.reader.backbone.depth=18 model.cen.reader.backbone.num_stages=3
@@ -60,7 +60,7 @@ optim_wrapper = dict(
     paramwise_cfg=dict(custom_keys={"cen.reader.backbone": dict(lr_mult=0.3)}),  # it has been trained before
     clip_grad=dict(max_norm=50.0),  # of Laplace distributions with a small error the gradients are steep
 )
-max_epochs = 6
+max_epochs = 3
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.02, by_epoch=False, begin=0, end=200),
     dict(type="CosineAnnealingLR", T_max=max_epochs, eta_min_ratio=0.01, by_epoch=True, convert_to_iter_based=True),
