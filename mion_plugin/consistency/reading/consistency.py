@@ -10,9 +10,9 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 from mion_plugin.bodies import Bodies
+from mion_plugin.body.depths import body_depths
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.consistency.distance import template_height
-from mion_plugin.body.depths import body_depths
 from mion_plugin.consistency.reading.network import DepthReader, DepthReading
 from mion_plugin.evaluation.errors import MILLIMETRES
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE

@@ -11,9 +11,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mion_plugin.bodies import Bodies
 from mion_plugin.body import SMPLBody
+from mion_plugin.body.depths import body_depths, hip_indices
 from mion_plugin.consistency import DepthReading
 from mion_plugin.consistency.reading.consistency import MEASURES, depth_measures, fit_calibration
-from mion_plugin.body.depths import body_depths, hip_indices
 from mion_plugin.datasets.transforms.geometric import flip
 from mion_plugin.geometry.conventions import CONVENTIONS
 from mion_plugin.geometry.keypoints import flip_permutation, keypoint_names

@@ -4,8 +4,8 @@ import pytest
 import torch
 from support.tiny_mion import make_samples
 
-from mion_plugin.consistency import DepthReaderTraining, DepthReading
 from mion_plugin.body.depths import body_depths
+from mion_plugin.consistency import DepthReaderTraining, DepthReading
 from mion_plugin.consistency.reading.losses import laplace_loss
 from mion_plugin.evaluation import DepthMetric
 from mion_plugin.geometry.keypoints import convert_keypoints
