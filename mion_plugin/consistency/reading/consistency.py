@@ -78,6 +78,12 @@ class DepthConsistency(BaseModule):
         self.register_buffer("calibration_slope", torch.ones(len(MEASURES)))
         self.register_buffer("calibration_offset", torch.zeros(len(MEASURES)))
 
+    @property
+    def calibrated(self) -> bool:
+        """Whether the size of scores means something: whether the measure in use has been calibrated."""
+        index = MEASURES.index(self.measure)
+        return not bool(self.calibration_slope[index] == 1.0 and self.calibration_offset[index] == 0.0)
+
     def forward(self, image: Tensor, bodies: Bodies) -> Tensor:
         """Scores (B, N) in body heights, as ``mion.CEN`` gives, the lowest is best; arguments as ``measures``.
 
