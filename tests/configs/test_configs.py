@@ -52,9 +52,8 @@ def cut_down(cfg: Config) -> list[str]:
                 options["model.selector.num_candidates"] = 2
     if "train_candidates" in cfg.model:
         options["model.train_candidates"] = min(cfg.model.train_candidates, 2)
-    if cfg.model.type == "mion.MION":
-        if cfg.model.cen.type == "mion.CEN":  # the depth reader is small as it is
-            options |= {f"model.cen.backbone.{key}": value for key, value in CEN_BACKBONE.items()}
+    if cfg.model.type == "mion.MION" and cfg.model.cen.type == "mion.CEN":  # the depth reader is small as it is
+        options |= {f"model.cen.backbone.{key}": value for key, value in CEN_BACKBONE.items()}
     for loader in LOADERS:
         if cfg.get(loader):
             options |= {

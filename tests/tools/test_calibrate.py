@@ -74,7 +74,10 @@ def test_it_writes_the_least_squares_line_of_every_measure(checkpoint, tmp_path,
             [CONFIG, "{checkpoint}", "{folder}/out.pth", "--cfg-options", "val_dataloader=None"],
             "expected a mion.MION and a val_data",
         ),
-        ([CONFIG, "{checkpoint}", "{folder}/out.pth", "--cfg-options", "model.cen.reader.fine_channels=16"], "another shape"),
+        (
+            [CONFIG, "{checkpoint}", "{folder}/out.pth", "--cfg-options", "model.cen.reader.fine_channels=16"],
+            "another shape",
+        ),
     ],
 )
 def test_wrong_input_is_one_line(checkpoint, arguments, message, capsys, tmp_path) -> None:
