@@ -136,8 +136,10 @@ class TestCalibration:
         measures = consistency.measures(images, bodies).flatten(0, 1).detach()
         errors = 50 + 200 * measures[:, 0] + 10 * torch.rand(8, generator=torch.Generator().manual_seed(0))
         before = consistency(images, bodies)
+        assert not consistency.calibrated
         measures[:, 1:] = measures[:, :1] * torch.tensor([2.0, 3.0])  # the others have to grow with the errors, too
         consistency.calibrate(measures, errors)
+        assert consistency.calibrated
         after = consistency.expected_error(images, bodies)
         torch.testing.assert_close(after.mean(), errors.mean())
         assert torch.equal(after.argsort(dim=1), before.argsort(dim=1))
