@@ -1,6 +1,6 @@
 # Stage 2 of the small model on keypoints alone: bodies drawn and projected on the fly, nothing rendered.
 #   python tools/train.py configs/mion/mrt_tiny_lifting.py
-#   python tools/test.py configs/mion/mrt_tiny_lifting.py work_dirs/mrt_tiny_lifting/epoch_20.pth
+#   python tools/test.py configs/mion/mrt_tiny_lifting.py work_dirs/mrt_tiny_lifting/epoch_13.pth
 _base_ = [
     "../_base_/default_runtime.py",
     "../_base_/synthetic_112.py",

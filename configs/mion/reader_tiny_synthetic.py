@@ -5,8 +5,7 @@
 #   python tools/test.py configs/mion/reader_tiny_synthetic.py work_dirs/reader_tiny_synthetic/epoch_8.pth
 # Then it is calibrated on validation people:
 #   python tools/calibrate.py configs/mion/mion_tiny_synthetic.py work_dirs/reader_tiny_synthetic/epoch_8.pth cen.pth
-# With a ResNet-18 from random weights, whose only map, of
-# stride 16, stands for both:
+# With a ResNet-18 from random weights, whose only map, of stride 16, stands for both:
 #   --cfg-options model.cen.reader.backbone._delete_=True model.cen.reader.backbone.type=mion.TorchvisionResNet \
 #       model.cen.reader.backbone.depth=18 model.cen.reader.backbone.num_stages=3
 _base_ = [
