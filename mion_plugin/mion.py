@@ -64,7 +64,7 @@ class MIONOutput:
         candidates: (B, N) of stage 1.
         bodies: (B, N) of stage 2, fitted if there is a fit; poses as matrices; with ``fit_loss`` where keypoints are
             given.
-        scores: (B, N) of the consistency estimation network, or None without one.
+        scores: (B, N) of stage 3, in body heights, or None without one.
         combined_scores: (B, N) those combined with the reprojection error, or None without network or keypoints.
         selection_scores: (B, N) what ``selection`` goes by; the lowest wins, the first of equals.
         selected: (B,) the path that wins.
@@ -95,7 +95,8 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         refiner: Stage 2, a ``mion.RefinementNetwork``, or the ``mion.MRT`` around it.
         selector: Stage 1, a ``mion.CandidateSelector``, whose camera defaults to the refiner's; None where the data
             provide candidates (``provided_candidates``).
-        cen: Stage 3, a ``mion.CEN``, whose camera and body default to the refiner's; None for none.
+        cen: Stage 3, a ``mion.CEN`` or ``mion.DepthConsistency``, whose camera and body default to the refiner's; None
+            for none.
         fit: A ``mion.KeypointFit`` that pulls the refined bodies onto the 2D keypoints before they are scored; camera
             and body are the refiner's. None (the paper) for none.
         num_candidates: N, in place of the selector's.
@@ -249,8 +250,9 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         """
         if mode == "loss":
             raise ValueError(
-                "mion.MION is for testing; train its stages on their own with tools/train.py: stage 2 as mion.MRT, "
-                "stage 3 as mion.ConsistencyModel (stage 1 has nothing to train)"
+                "mion.MION is for testing; train its stages on their own with tools/train.py: stage 2 as mion.MRT or "
+                "mion.KeypointLifting, stage 3 as mion.ConsistencyModel or mion.DepthReaderTraining (stage 1 has "
+                "nothing to train)"
             )
         check_mode(mode)
         image = stack_images(inputs)

@@ -135,7 +135,8 @@ def test_benchmarks_are_described_as_they_describe_themselves():
 def test_every_component_is_found_by_the_first_lookup(first):
     """Whichever is imported first. Each registry in a process of its own: one's lookup would fill the others."""
     names = registered_names()
-    assert names.keys() == {"DATASETS", "DATA_SAMPLERS", "HOOKS", "INFERENCERS", "METRICS", "MODELS", "TRANSFORMS"}
+    kinds = {"DATASETS", "DATA_SAMPLERS", "FUNCTIONS", "HOOKS", "INFERENCERS", "METRICS", "MODELS", "TRANSFORMS"}
+    assert names.keys() == kinds
     run_python(f"""
         import os, sys
         import {first}

@@ -3,8 +3,9 @@
     python tools/export.py --out exported                        # the small model of the package
     python tools/export.py --config CONFIG --checkpoint FILE --out exported --formats onnx
 
-It writes mrt.onnx, mrt.pt2, cen.onnx, cen.pt2 and export.json, which tells inputs, outputs and the largest difference.
-Stage 1 and rendering are steps before the networks; see mion_plugin/export/networks.py.
+It writes mrt.onnx, mrt.pt2, reader.onnx, reader.pt2 (of a mion.CEN: cen.onnx, cen.pt2) and export.json, which tells
+inputs, outputs, the largest difference, and how a score follows from the depths that are read. Stage 1, projection and
+rendering are steps before the networks; see mion_plugin/export/networks.py.
 """
 
 from __future__ import annotations

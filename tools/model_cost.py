@@ -20,7 +20,7 @@ from cli import OneLineParser, report_errors, run_command
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = OneLineParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("configs", nargs="+", type=Path, metavar="CONFIG", help="configs of MRT, CEN or both")
+    parser.add_argument("configs", nargs="+", type=Path, metavar="CONFIG", help="configs of stages 2 and 3")
     return parser.parse_args(arguments)
 
 

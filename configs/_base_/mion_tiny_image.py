@@ -1,6 +1,6 @@
-# The small model in the paper's form, on 112 px crops: stage 2 attends to the image's features with PNCC-PE, stage 3 sees
-# image and PNCC in six channels. For its trainings, mrt_tiny_synthetic.py and cen_tiny_synthetic.py, and the ablations;
-# the package's own model (mion_plugin/models/mion_tiny) has other stages 2 and 3, which did better.
+# The small model in the paper's form, on 112 px crops: stage 2 attends to the image's features with PNCC-PE, stage 3
+# sees image and PNCC in six channels. For its trainings, mrt_tiny_synthetic.py and cen_tiny_synthetic.py, and the
+# ablations; the package's own model (mion_plugin/models/mion_tiny) has other stages 2 and 3, which did better.
 camera = dict(image_size=112, focal_length=2500.0)  # the camera of 5000 px at 224
 
 model = dict(

@@ -2,8 +2,8 @@
 #   python tools/train.py configs/mmhuman3d/mion_tiny_synthetic.py --work-dir work_dirs/mion_tiny --device cpu
 #   python tools/test.py configs/mmhuman3d/mion_tiny_synthetic.py work_dirs/mion_tiny/latest.pth \
 #       --work-dir work_dirs/mion_tiny --device cpu --metrics mpjpe pa-mpjpe pve
-# Stage 3 is the package's, with its weights. Stage 2 has no image part, so there is no backbone and no neck. Networks, cameras and
-# the rule of choice are the package's own.
+# Stage 3 is the package's, with its weights. Stage 2 has no image part, so there is no backbone and no neck. Networks,
+# cameras and the rule of choice are the package's own.
 import mion_plugin.models
 
 _base_ = ["./_base_/default_runtime.py"]

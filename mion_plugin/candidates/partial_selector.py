@@ -67,7 +67,7 @@ class PartialSelector(nn.Module):
         self._first.check_body(body, owner)
 
     def forward(self, keypoints2d: Tensor) -> Candidates:
-        """Candidates of a part, drawn by torch's generator; ``index`` is within that part. See ``CandidateSelector``."""
+        """As ``CandidateSelector``, of a part drawn by torch's generator; ``index`` is within that part."""
         return self.parts[int(torch.randint(len(self.parts), ()))](keypoints2d)
 
     @property

@@ -3,8 +3,10 @@
 from mion_plugin.export.files import FORMATS, ExportError, write_network
 from mion_plugin.export.networks import (
     ConsistencyExport,
+    ReaderExport,
     RefinementExport,
     consistency_inputs,
+    reader_inputs,
     refinement_inputs,
 )
 
@@ -12,8 +14,10 @@ __all__ = [
     "FORMATS",
     "ConsistencyExport",
     "ExportError",
+    "ReaderExport",
     "RefinementExport",
     "consistency_inputs",
+    "reader_inputs",
     "refinement_inputs",
     "write_network",
 ]

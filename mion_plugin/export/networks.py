@@ -1,11 +1,13 @@
 """The two networks as functions of tensors alone, and the steps before them that stay in Python.
 
 What stays: stage 1 (``CandidateSelector``: a search in a pool), encoding the candidates, and rendering PNCC images
-(a z-buffer), none of which is a network. ``refinement_inputs`` and ``consistency_inputs`` take these steps; whoever
-runs the exported networks elsewhere calls them, or makes the same numbers in another way:
+(a z-buffer) or projecting keypoints, none of which is a network. ``refinement_inputs``, ``consistency_inputs`` and
+``reader_inputs`` take these steps; whoever runs the exported networks elsewhere calls them, or makes the same numbers
+in another way:
 
     image, 2D keypoints -> CandidateSelector -> refinement_inputs -> [MRT] -> pose, betas, transl
     image, vertices of those bodies -> consistency_inputs -> [CEN] -> score
+    image, those bodies -> reader_inputs -> [depth reader] -> depths, errors -> depth_measures
 
 Batch B and candidates N are free in the exported networks; the image's size is fixed.
 """
@@ -19,8 +21,11 @@ from torch import Tensor, nn
 from mion_plugin.bodies import Bodies
 from mion_plugin.consistency.encoding import EncodedBodies
 from mion_plugin.consistency.network import ConsistencyEstimationNetwork
+from mion_plugin.consistency.reading import DepthConsistency
 from mion_plugin.refinement.encoding import EncodedCandidates
 from mion_plugin.refinement.network import RefinementNetwork
+
+_OF_THE_IMAGE_PART = ("image", "joints2d", "pncc")  # nothing else reads these
 
 
 class RefinementExport(nn.Module):
@@ -39,23 +44,36 @@ class RefinementExport(nn.Module):
     def __init__(self, refiner: RefinementNetwork) -> None:
         super().__init__()
         self.network = copy.deepcopy(refiner).float().eval()
-        self.network.bfloat16_features = self.network.transformer.in_bfloat16 = False
+        self.network.bfloat16_features = False
+        for part in self.network.modules():
+            if hasattr(part, "in_bfloat16"):
+                part.in_bfloat16 = False
 
     def forward(
         self,
-        image: Tensor,
+        *,
+        image: Tensor | None = None,
         rotations: Tensor,
         transl: Tensor,
         pelvis: Tensor,
-        joints2d: Tensor,
-        pncc: Tensor,
+        joints2d: Tensor | None = None,
+        pncc: Tensor | None = None,
         evidence: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Refined pose (B, N, 24, 3, 3), betas (B, N, 10) and translation (B, N, 3) in metres.
 
         Arguments as ``refinement_inputs`` gives them.
         """
-        refined = self.network.decode(image, EncodedCandidates(rotations, transl, pelvis, joints2d, pncc, evidence))
+        unread = transl.new_zeros(0)
+        candidates = EncodedCandidates(
+            rotations,
+            transl,
+            pelvis,
+            joints2d=unread if joints2d is None else joints2d,
+            pncc=unread if pncc is None else pncc,
+            evidence=evidence,
+        )
+        refined = self.network.decode(image, candidates)
         return refined.pose, refined.betas, refined.transl
 
 
@@ -76,7 +94,7 @@ class ConsistencyExport(nn.Module):
     def __init__(self, cen: ConsistencyEstimationNetwork) -> None:
         super().__init__()
         if not isinstance(cen, ConsistencyEstimationNetwork):
-            raise ValueError(f"the third stage is a {type(cen).__name__}, expected a mion.CEN: no other is exported")
+            raise ValueError(f"the third stage is a {type(cen).__name__}, expected a mion.CEN")
         copied = copy.deepcopy(cen).float().eval()
         copied.bfloat16_features = False
         self.backbone, self.head = copied.backbone, copied.head
@@ -94,6 +112,37 @@ class ConsistencyExport(nn.Module):
         return distances.mean(dim=-1), distances
 
 
+class ReaderExport(nn.Module):
+    """The ``mion.DepthReader`` of a ``mion.DepthConsistency``, in float32.
+
+    How its depths become a score is a line of arithmetic without weights: ``DepthConsistency``, ``depth_measures``.
+
+    Args:
+        cen: Its reader is copied; an option that runs parts in bfloat16 is off in the copy.
+
+    Raises:
+        ValueError: Another third stage.
+    """
+
+    input_dims = {"image": ("batch",), "keypoints2d": ("batch", "candidates")}  # noqa: RUF012  as RefinementExport's
+    output_names = ("depths", "errors")
+
+    def __init__(self, cen: DepthConsistency) -> None:
+        super().__init__()
+        if not isinstance(cen, DepthConsistency):
+            raise ValueError(f"the third stage is a {type(cen).__name__}, expected a mion.DepthConsistency")
+        self.reader = copy.deepcopy(cen.reader).float().eval()
+        self.reader.bfloat16_features = False
+
+    def forward(self, image: Tensor, keypoints2d: Tensor) -> tuple[Tensor, Tensor]:
+        """Depths (B, N, K) in metres relative to the middle of the hips, and stated errors (B, N, K) in metres.
+
+        Arguments as ``reader_inputs`` gives them.
+        """
+        reading = self.reader(image, keypoints2d)
+        return reading.depths, reading.errors
+
+
 def refinement_inputs(
     refiner: RefinementNetwork, image: Tensor, candidates: Bodies, keypoints2d: Tensor
 ) -> dict[str, Tensor]:
@@ -108,10 +157,12 @@ def refinement_inputs(
     Returns:
         image, and the fields of ``EncodedCandidates``: rotations (B, N, 24, 3, 3), transl (B, N, 3), pelvis (B, N, 3)
         in metres, joints2d (B, N, 24, 2), pncc (B, N, 3, h, w); and, if the network reads keypoints, evidence
-        (B, N, K, 5).
+        (B, N, K, 5), or (B, N, K, 7) with depths, none of which are known. Without an image part: no image, joints2d
+        and pncc.
     """
-    encoded = vars(refiner.encode(candidates, keypoints2d))
-    return {"image": image, **{name: value for name, value in encoded.items() if value is not None}}
+    encoded = {"image": image, **vars(refiner.encode(candidates, keypoints2d))}
+    unread = () if refiner.reads_image else _OF_THE_IMAGE_PART
+    return {name: value for name, value in encoded.items() if value is not None and name not in unread}
 
 
 def consistency_inputs(cen: ConsistencyEstimationNetwork, image: Tensor, bodies: Bodies | Tensor) -> dict[str, Tensor]:
@@ -131,3 +182,17 @@ def consistency_inputs(cen: ConsistencyEstimationNetwork, image: Tensor, bodies:
     if encoded.places is not None and encoded.offsets is not None:
         inputs |= {"places": encoded.places, "offsets": encoded.offsets}
     return inputs
+
+
+def reader_inputs(cen: DepthConsistency, image: Tensor, bodies: Bodies) -> dict[str, Tensor]:
+    """What ``ReaderExport`` takes, for N bodies of each of B images.
+
+    Args:
+        cen: The model whose reader was exported.
+        image: (B, 3, H, W) normalised float.
+        bodies: (B, N).
+
+    Returns:
+        image, and keypoints2d (B, N, K, 3), the bodies' own: crop pixels, and confidence 1 inside the crop, 0 outside.
+    """
+    return {"image": image, "keypoints2d": cen.project(bodies)}

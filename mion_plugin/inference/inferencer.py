@@ -15,7 +15,9 @@ from mmengine.infer import BaseInferencer
 from mmengine.structures import BaseDataElement
 from torch import nn
 
+from mion_plugin.consistency import DepthConsistency
 from mion_plugin.datasets.coco import CocoPerson
+from mion_plugin.evaluation.errors import MILLIMETRES
 from mion_plugin.files.configs import read_config
 from mion_plugin.geometry.keypoints import convert_keypoints
 from mion_plugin.inference.cropping import CropPlace, check_box, place_crop
@@ -232,7 +234,15 @@ class MIONInferencer(BaseInferencer):
             image_transl=_array(image_transl),
             image_error=_array(image_error),
             **{name: _array(found.get(name)) for name in optional if name in found},
+            expected_error=self._expected_error(found),
         )
+
+    def _expected_error(self, found: BaseDataElement) -> np.ndarray | None:
+        """(N,) millimetres, where a calibrated stage 3 tells them: its scores in another unit."""
+        cen = getattr(self.model, "cen", None)
+        if not isinstance(cen, DepthConsistency) or not cen.calibrated or "scores" not in found:
+            return None
+        return _array(found.scores) * (MILLIMETRES * cen.body_height)
 
     def _vertices(self, found: BaseDataElement) -> torch.Tensor:
         """(N, V, 3) in the crop camera's frame; stage 3 has skinned them already, if there is one."""

@@ -22,7 +22,7 @@ from mion_plugin.inference.meshes import save_mesh
 
 _ARRAYS = (
     *("pose", "betas", "transl", "vertices", "image_transl"),
-    *("fit_loss", "fit_cost", "scores", "selection_scores"),
+    *("fit_loss", "fit_cost", "scores", "selection_scores", "expected_error"),
 )
 
 
@@ -58,8 +58,9 @@ class PersonBodies:
         fit_loss: (N,) squared pixels of the crop, weighted by confidence and summed, infinite if not ``valid``; or None
             from a model that gives none.
         fit_cost: (N,) of the fit onto the keypoints, lowest is best; or None without one.
-        scores: (N,) of the consistency network, lowest is best; or None without one.
+        scores: (N,) of stage 3 in body heights, lowest is best; or None without one.
         selection_scores: (N,) what the choice went by, lowest won; or None from a model that has but one rule.
+        expected_error: (N,) MPJPE in millimetres that a calibrated ``mion.DepthConsistency`` expects; or None.
     """
 
     image_name: str
@@ -82,6 +83,7 @@ class PersonBodies:
     fit_cost: np.ndarray | None = None
     scores: np.ndarray | None = None
     selection_scores: np.ndarray | None = None
+    expected_error: np.ndarray | None = None
 
     @property
     def reprojection_rms(self) -> np.ndarray | None:
@@ -106,6 +108,7 @@ class PersonBodies:
                 {
                     "score": _number(self.scores, n, 5),
                     "selection_score": _number(self.selection_scores, n, 5),
+                    "expected_error_mm": _number(self.expected_error, n, 1),
                     "fit_loss": _number(self.fit_loss, n, 2),
                     "reprojection_rms_px": _number(self.reprojection_rms, n, 2),
                     "distance_to_selected_mm": round(1000.0 * float(apart), 1),
@@ -160,6 +163,7 @@ class PersonBodies:
             "person": self.person,
             "valid": self.valid,
             "score": _number(self.scores, n, 5),
+            "expected_error_mm": _number(self.expected_error, n, 1),
             "reprojection_rms_px": _number(self.reprojection_rms, n, 2),
             "global_orient": _rounded(pose[0]),
             "body_pose": _rounded(pose[1:].ravel()),

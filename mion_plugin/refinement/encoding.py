@@ -64,14 +64,15 @@ def keypoint_evidence(
             precision of that, one over its mean error, 1 / metres; 0 is unknown.
 
     Returns:
-        (B, N, K, 5): x, y of the keypoint minus the candidate's, x, y of the keypoint, confidence; normalised crop
-        coordinates; zeros where a keypoint is absent. With depths (B, N, K, 7): also the depth, and how certain it is,
-        1 for an error of 0, 0.5 for one of 0.1 m, 0 for none that is known.
+        (B, N, K, 5): x, y of the keypoint minus the candidate's, x, y of the keypoint, confidence, at most 1;
+        normalised crop coordinates; zeros where a keypoint is absent. With depths (B, N, K, 7): also the depth, and how
+        certain it is, 1 for an error of 0, 0.5 for one of 0.1 m, 0 for none that is known.
     """
     with full_precision(keypoints2d):
         rotations, transl = candidates.rotations.float(), candidates.transl.float()
         points = body.pose_keypoints(rotations, transl=transl, convention=convention)
-        confidence = keypoints2d[:, None, :, 2:].float().expand(*points.shape[:-1], 1)
+        # some detectors give more than 1, of which training has seen nothing
+        confidence = keypoints2d[:, None, :, 2:].float().clamp(max=1.0).expand(*points.shape[:-1], 1)
         place = camera.normalize(keypoints2d[:, None, :, :2].float()).expand(*points.shape[:-1], 2)
         evidence = torch.cat([place - camera.project_normalized(points), place, confidence], dim=-1)
         evidence = torch.where(confidence > 0, evidence, 0.0)  # absent ones may be NaN

@@ -19,8 +19,8 @@ from mion_plugin.samples import DEFAULT_CONVENTIONS, Targets
 class KeypointLifting(MeshRefinementTransformer):
     """``mion.MRT`` that is trained on the batches of ``mion.LiftingDataset``; it is tested on pictures like any other.
 
-    Not in the paper. A body that is drawn, oriented and projected costs a hundredth of one that is rendered, and most of
-    what a picture's 2D keypoints tell can be learned so. The weights go into a network with an image part by
+    Not in the paper. A body that is drawn, oriented and projected costs a hundredth of one that is rendered, and most
+    of what a picture's 2D keypoints tell can be learned so. The weights go into a network with an image part by
     ``load_from``.
 
     Args:

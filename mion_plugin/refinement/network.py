@@ -206,7 +206,8 @@ class RefinementNetwork(BaseModule):
         return keypoint_evidence(keypoints2d, convention, candidates, self.body, self.camera, depths)
 
     def _features(self, image: Tensor) -> Tensor:
-        assert self.backbone is not None and self.neck is not None  # for the type checker; see reads_image
+        assert self.backbone is not None  # for the type checker; see reads_image
+        assert self.neck is not None
         if not self.bfloat16_features:
             return self.neck(self.backbone(image))
         with torch.autocast(image.device.type, torch.bfloat16):

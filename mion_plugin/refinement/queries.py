@@ -70,8 +70,9 @@ class JointQueries(nn.Module):
         inputs, outputs = self.num_keypoints * len(scale) + NUM_JOINTS * 6 + 3, NUM_JOINTS * width
         self.from_keypoints: nn.Module | None = None
         if keypoints is not None:
-            plain = lifting is None
-            self.from_keypoints = _plain_mlp(inputs, outputs) if plain else LiftingNetwork(inputs, outputs, **lifting)
+            self.from_keypoints = (
+                _plain_mlp(inputs, outputs) if lifting is None else LiftingNetwork(inputs, outputs, **lifting)
+            )
 
     @property
     def num_keypoints(self) -> int:

@@ -144,7 +144,10 @@ class Transformer(nn.Module):
     ) -> None:
         super().__init__()
         if num_encoder_layers and not tokens:
-            raise ValueError(f"num_encoder_layers is {num_encoder_layers}, but there are no image tokens to encode")
+            raise ValueError(
+                f"num_encoder_layers is {num_encoder_layers}, but there are no image tokens to encode: give 0, or give "
+                "the network a backbone and a neck"
+            )
         if min(width, num_heads) < 1 or width % num_heads:
             raise ValueError(f"width {width} must be a positive multiple of num_heads, {num_heads}")
         if num_encoder_layers < 0 or num_decoder_layers < 1:

@@ -12,8 +12,10 @@ from mion_plugin.synthesis.detections import HIDDEN_FACTOR
 
 _TAIL_FACTOR = 5.0  # of the noise of a keypoint that is badly off
 _MISSED = 0.25  # share of the keypoints that a detector which misses some does not give
-_UPPER = ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder")
-_UPPER += ("left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip_extra", "right_hip_extra")
+_UPPER = (
+    *("nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder"),
+    *("left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip_extra", "right_hip_extra"),
+)
 # Limbs of the coco convention that hide keypoints behind them: two ends and a radius in metres.
 _CAPSULES = (
     (("left_shoulder", "right_hip_extra"), 0.13),

@@ -26,7 +26,7 @@ def path_captions(
     """What to write beside each path: the numbers of the rules of choice, each by its rule's name, lowest best.
 
     Args:
-        scores: (N,) of the consistency network (``cen``), or None.
+        scores: (N,) of stage 3 (``cen``), or None.
         reprojection_rms: (N,) distance from the 2D keypoints in pixels of the crop (``reprojection``), or None.
         fit_cost: (N,) of the fit onto the keypoints (``fit``), or None.
     """

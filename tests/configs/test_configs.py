@@ -25,6 +25,7 @@ PAPER = CONFIGS / "mion" / "mrt_r50_56x56_mixed.py"
 OTHER_TESTS = {"_base_", "mmhuman3d", "mmpose", "baselines"}  # tests/hosts, tests/mmcv2 and tests/baselines
 RUNNABLE = sorted(path for path in CONFIGS.rglob("*.py") if not OTHER_TESTS & set(path.parts))
 WITHOUT_BODIES = {"reader_tiny_synthetic"}  # tests/consistency/reading/test_training.py
+CEN_BACKBONE = {"type": "mion.TorchvisionResNet", "depth": 18, "num_stages": 1}
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
 
@@ -51,11 +52,8 @@ def cut_down(cfg: Config) -> list[str]:
                 options["model.selector.num_candidates"] = 2
     if "train_candidates" in cfg.model:
         options["model.train_candidates"] = min(cfg.model.train_candidates, 2)
-    if cfg.model.type == "mion.MION":
-        reads = cfg.model.cen.type == "mion.DepthConsistency"
-        backbone = {"type": "mion.TorchvisionResNet", "depth": 18, "num_stages": 3 if reads else 1, "_delete_": True}
-        name = "model.cen.reader.backbone" if reads else "model.cen.backbone"
-        options |= {f"{name}.{key}": value for key, value in backbone.items()}
+    if cfg.model.type == "mion.MION" and cfg.model.cen.type == "mion.CEN":  # the depth reader is small as it is
+        options |= {f"model.cen.backbone.{key}": value for key, value in CEN_BACKBONE.items()}
     for loader in LOADERS:
         if cfg.get(loader):
             options |= {
@@ -65,6 +63,9 @@ def cut_down(cfg: Config) -> list[str]:
             }
             if cfg[loader].dataset.type == "mion.CandidatePairDataset":
                 options[f"{loader}.dataset.dataset.num_samples"] = 4
+            elif cfg[loader].dataset.type == "mion.LiftingDataset":
+                options |= {f"{loader}.batch_size": 1, f"{loader}.dataset.num_batches": 2}
+                options[f"{loader}.dataset.bodies_per_batch"] = 4
             elif cfg[loader].dataset.type != "mion.HumanDataset":
                 options[f"{loader}.dataset.num_samples"] = 4
     if cfg.get("train_cfg"):
@@ -75,16 +76,23 @@ def cut_down(cfg: Config) -> list[str]:
 
 
 def cut_down_network(model: ConfigDict) -> dict:
+    options = {
+        "transformer.width": 24,
+        "transformer.num_heads": 2,
+        "transformer.num_decoder_layers": 1,
+        "transformer.feedforward": 32,
+    }
+    if model.get("queries", {}).get("lifting"):
+        options |= {"queries.lifting.width": 32, "queries.lifting.depth": 1}
+    if model.get("backbone") is None:
+        return options
     return {
+        **options,
+        "transformer.num_encoder_layers": 1,
         "backbone.depth": 18,
         "backbone.weights": None,
         "neck.in_channels": 64 << (model.backbone.get("num_stages", 4) - 1),
         "neck.channels": 24,
-        "transformer.width": 24,
-        "transformer.num_heads": 2,
-        "transformer.num_encoder_layers": 1,
-        "transformer.num_decoder_layers": 1,
-        "transformer.feedforward": 32,
     }
 
 

@@ -148,8 +148,9 @@ def test_every_public_component_of_the_stages_has_a_place_in_the_api():
 
 def test_the_computed_costs_are_those_of_the_tool():
     table = (DOCS / "training.md").read_text()
-    for name in ("mrt_tiny_synthetic", "cen_tiny_synthetic"):
-        kind = "mion.RefinementNetwork" if name.startswith("mrt") else "mion.CEN"
+    kinds = {"mrt": "mion.RefinementNetwork", "cen": "mion.CEN", "reader": "mion.DepthConsistency"}
+    for name in ("mrt_tiny_synthetic", "cen_tiny_synthetic", "mrt_tiny_lifting", "reader_tiny_synthetic"):
+        kind = kinds[name.partition("_")[0]]
         network = cost_of_models.build_networks(ROOT / "configs" / "mion" / f"{name}.py")[kind]
         cost = cost_of_models.measure(network)
         row = f"| {cost.parameters / 1e6:.2f} | {cost.image_flops / 1e9:.2f} + {cost.path_flops / 1e9:.2f} |"

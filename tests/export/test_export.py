@@ -10,9 +10,11 @@ from mion_plugin.body import SMPLBody
 from mion_plugin.export import (
     ConsistencyExport,
     ExportError,
+    ReaderExport,
     RefinementExport,
     consistency_inputs,
     files,
+    reader_inputs,
     refinement_inputs,
     write_network,
 )
@@ -75,6 +77,28 @@ def local_cen(refiner):
     return make_cen(refiner.body, "body", output="local")
 
 
+@pytest.fixture(scope="module")
+def lifting_refiner(refiner):
+    """Without an image part, in training's precision."""
+    options = {
+        "transformer": {"width": 24, "num_heads": 2, "num_encoder_layers": 0, "num_decoder_layers": 1},
+        "queries": {"keypoints": "coco", "depths": True, "lifting": {"width": 16, "depth": 1, "bfloat16": True}},
+        "position_encoding": {"type": "mion.SinePositionEncoding2D"},
+        "body": refiner.body,
+    }
+    torch.manual_seed(0)
+    return MODELS.build({"type": "mion.RefinementNetwork", **options, **CAMERA}).eval()
+
+
+@pytest.fixture(scope="module")
+def depth_cen(refiner):
+    backbone = {"type": "mion.TimmBackbone", "model_name": "tf_efficientnet_lite0", "out_indices": (1, 2)}
+    reader = {"backbone": backbone, "map_size": 4, "hidden": (16, 8), "bfloat16_features": True}
+    torch.manual_seed(0)
+    options = {"reader": reader, "body": refiner.body, **CAMERA}
+    return MODELS.build({"type": "mion.DepthConsistency", **options}).eval()
+
+
 class TestNetworks:
     def test_the_refinement_is_the_models(self, refiner, given):
         with torch.no_grad():
@@ -105,6 +129,30 @@ class TestNetworks:
             assert refiner.transformer.in_bfloat16
         finally:
             refiner.bfloat16_features = refiner.transformer.in_bfloat16 = False
+
+    def test_without_an_image_part_its_inputs_are_left_out(self, lifting_refiner, given):
+        _, candidates, keypoints2d = given
+        network, inputs = RefinementExport(lifting_refiner), refinement_inputs(lifting_refiner, *given)
+        assert list(inputs) == ["rotations", "transl", "pelvis", "evidence"]
+        assert inputs["evidence"].shape == (2, 3, 17, 7)
+        lifting = network.network.queries.from_keypoints
+        assert not lifting.in_bfloat16
+        assert lifting_refiner.queries.from_keypoints.in_bfloat16
+        with torch.no_grad():
+            expected = network.network(None, candidates, keypoints2d)
+            for a, b in zip(network(**inputs), (expected.pose, expected.betas, expected.transl), strict=True):
+                torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+    def test_the_depths_are_the_readers(self, depth_cen, given):
+        image, candidates, _ = given
+        network, inputs = ReaderExport(depth_cen), reader_inputs(depth_cen, image, candidates)
+        assert not network.reader.bfloat16_features
+        assert depth_cen.reader.bfloat16_features
+        with torch.no_grad():
+            depths, errors = network(**inputs)
+            reading = depth_cen.reader(image, depth_cen.project(candidates))  # in bfloat16
+        assert depths.shape == errors.shape == (2, 3, 17)
+        torch.testing.assert_close(depths, reading.depths, rtol=0.05, atol=0.01)
 
     def test_a_refiner_that_reads_no_keypoints_has_no_evidence(self, given):
         plain = make_mion(SMPLBody(), refiner=CAMERA).refiner
@@ -149,6 +197,30 @@ class TestFiles:
             expected = cen(image, candidates)
         np.testing.assert_allclose(score, expected.flatten()[1:4], atol=1e-5)
 
+    def test_a_file_without_an_image_part(self, lifting_refiner, given, tmp_path, kind):
+        self.skip_without(kind)
+        network, inputs = RefinementExport(lifting_refiner), refinement_inputs(lifting_refiner, *given)
+        path = tmp_path / f"mrt{files.FORMATS[kind]}"
+        assert write_network(network, inputs, path, kind) < 1e-4
+        more = refinement_inputs(lifting_refiner, *of_images(given, [0, 1, 0]))
+        with torch.no_grad():
+            expected = network(**more)
+        for a, b in zip(expected, run_exported(path, more, kind), strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-4)
+
+    def test_a_depth_readers_file(self, depth_cen, given, tmp_path, kind):
+        self.skip_without(kind)
+        image, candidates, _ = given
+        network, path = ReaderExport(depth_cen), tmp_path / f"reader{files.FORMATS[kind]}"
+        assert write_network(network, reader_inputs(depth_cen, image, candidates), path, kind) < 1e-4
+        rows, paths = [1, 0, 1], torch.tensor([[2, 0, 1, 1]] * 3)
+        image, candidates, _ = of_images(given, rows)
+        more = reader_inputs(depth_cen, image, candidates.take(paths))
+        with torch.no_grad():
+            expected = network(**more)
+        for a, b in zip(expected, run_exported(path, more, kind), strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-4)
+
 
 class TestBadInput:
     def test_a_file_that_differs_is_not_left(self, plain_cen, tmp_path, monkeypatch):
@@ -176,8 +248,8 @@ class TestBadInput:
         assert not list(tmp_path.iterdir())
 
 
-def test_another_third_stage_is_refused(refiner):
-    reader = {"backbone": {"type": "mion.TinyBackbone"}, "map_size": 4}
-    cen = MODELS.build({"type": "mion.DepthConsistency", "reader": reader, "body": refiner.body})
+def test_another_third_stage_is_refused(cen, depth_cen):
     with pytest.raises(ValueError, match=r"the third stage is a DepthConsistency, expected a mion\.CEN"):
-        ConsistencyExport(cen)
+        ConsistencyExport(depth_cen)
+    with pytest.raises(ValueError, match=r"third stage is a ConsistencyEst.*, expected a mion\.DepthConsistency"):
+        ReaderExport(cen)

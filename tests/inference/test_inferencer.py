@@ -107,6 +107,33 @@ class TestResult:
         assert person.image_camera.focal_length == pytest.approx(np.hypot(height, width))
 
 
+class TestExpectedError:
+    @pytest.fixture
+    def reading(self, tiny_model):
+        """The small model with a depth reader as its third stage."""
+        reader = {"backbone": {"type": "mion.TinyBackbone"}, "map_size": 4, "coarse_channels": 5, "hidden": (24, 16)}
+        model = {**tiny_model["model"], "cen": {"type": "mion.DepthConsistency", "reader": reader}}
+        inferencer = MIONInferencer({"model": model}, device="cpu")
+        inferencer.model.cen.calibration_slope.fill_(0.5)
+        return inferencer
+
+    def test_it_is_the_score_in_millimetres(self, reading) -> None:
+        person = reading(PHOTO, keypoints2d=KEYPOINTS)["predictions"][0][0]
+        np.testing.assert_allclose(person.expected_error, 1000 * person.scores * reading.model.cen.body_height)
+        path = person.describe()["paths"][person.selected]
+        assert path["expected_error_mm"] == person.describe_selected()["expected_error_mm"]
+        assert path["expected_error_mm"] == pytest.approx(person.expected_error[person.selected], abs=0.06)
+        assert "expected_error" in person.arrays()
+
+    def test_none_without_a_calibration_or_from_another_stage(self, reading, person) -> None:
+        reading.model.cen.calibration_slope.fill_(1.0)
+        for found in (reading(PHOTO, keypoints2d=KEYPOINTS)["predictions"][0][0], person):
+            assert found.scores is not None
+            assert found.expected_error is None
+            assert found.describe()["paths"][0]["expected_error_mm"] is None
+            assert "expected_error" not in found.arrays()
+
+
 class TestInputs:
     def test_people_of_a_batch_are_people_alone(self, inferencer) -> None:
         people, image = three_people(), read_image(PHOTO)

@@ -236,6 +236,12 @@ class TestKeypointQueries:
     def keypoints2d(self) -> torch.Tensor:
         return torch.rand(2, 17, 3, generator=torch.Generator().manual_seed(3)) * torch.tensor([224.0, 224.0, 1.0])
 
+    def test_a_confidence_above_one_is_one(self, inputs, keypoints2d, body) -> None:
+        _, candidates = inputs
+        sure, surer = (keypoints2d.index_fill(-1, torch.tensor([2]), value) for value in (1.0, 1e30))
+        found, expected = (keypoint_evidence(one, "coco", candidates, body, CropCamera()) for one in (surer, sure))
+        assert torch.equal(found, expected)
+
     def test_evidence_is_zero_offset_for_the_candidates_own_keypoints(self, inputs, body) -> None:
         first = inputs[1].take(slice(1))
         own = project(body.keypoints(body(first.pose[:, 0], transl=first.transl[:, 0]), "lsp"), 5000.0, (112.0, 112.0))

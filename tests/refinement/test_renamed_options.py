@@ -327,7 +327,7 @@ class TestErrors:
             build(**sizes, rotation="relative")
 
     def test_no_network_at_all(self) -> None:
-        with pytest.raises(TypeError, match="missing 2 required positional arguments: 'backbone' and 'neck'"):
+        with pytest.raises(ValueError, match="no image tokens to encode: give 0, or give the network a backbone"):
             MeshRefinementTransformer(selector=None)
 
 

@@ -16,24 +16,25 @@ from mion_plugin.datasets import HumanDataset
 from mion_plugin.evaluation import MeshMetric
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "mmhuman3d"
-SMALL_TRANSFORMER = {"width": 24, "num_heads": 2, "num_encoder_layers": 1, "num_decoder_layers": 1, "feedforward": 32}
+SMALL_TRANSFORMER = {"width": 24, "num_heads": 2, "num_decoder_layers": 1, "feedforward": 32}
 
 
 def small_config(name: str = "mion_r50_56x56_mixed", **options) -> Config:
     """A config of the folder with 7 x 7 tokens, two candidates, two samples a batch, one epoch."""
     cfg = Config.fromfile(str(CONFIGS / f"{name}.py"))
     small = {f"model.head.network.transformer.{key}": value for key, value in SMALL_TRANSFORMER.items()}
-    small |= {"model.selector.num_candidates": 2, "model.head.train_candidates": 1, "model.neck.channels": 24}
+    small |= {"model.selector.num_candidates": 2, "model.head.train_candidates": 1}
     small |= {"data.samples_per_gpu": 2, "data.workers_per_gpu": 1, "runner.max_epochs": 1, "log_config.interval": 1}
     small |= {"evaluation.interval": 1}
+    if cfg.model.get("neck"):
+        small |= {"model.neck.channels": 24, "model.head.network.transformer.num_encoder_layers": 1}
     if "tiny" not in name:
         small |= {"model.backbone.depth": 18, "model.backbone.init_cfg": None, "model.neck.in_channels": 512}
         small |= {"model.neck.num_layers": 0, "model.head.network.renderer.size": 7}
     if cfg.model.get("cen"):
-        small |= {
-            "model.cen.backbone": {"type": "mion.TorchvisionResNet", "depth": 18, "num_stages": 1},
-            "model.cen_checkpoint": None,
-        }
+        small |= {"model.cen_checkpoint": None}
+        if cfg.model.cen.type == "CEN":  # the depth reader is small as it is
+            small |= {"model.cen.backbone": {"type": "mion.TorchvisionResNet", "depth": 18, "num_stages": 1}}
     cfg.merge_from_dict({**small, **options})
     return cfg
 

@@ -2,15 +2,19 @@
 
 import benchmark
 import numpy as np
+import pytest
 from benchmarks import tables
 from mmengine.config import Config
 
+from mion_plugin.models import load_model_config
 from mion_plugin.registry import MODELS
 from mion_plugin.weights import save_weights
 
 # Two samples with six paths; CEN chooses rightly among the first five in the first sample, the worst in the second.
 ERRORS = np.array([[60.0, 50.0, 40.0, 70.0, 80.0, 10.0], [40.0, 50.0, 60.0, 20.0, 80.0, 90.0]])
 CEN = np.array([[5.0, 4.0, 1.0, 6.0, 7.0, 0.0], [9.0, 8.0, 7.0, 6.0, 5.0, 4.0]])
+
+POSING = "posing the refined bodies"
 
 
 def made_up():
@@ -93,5 +97,39 @@ def test_a_run_writes_every_table(tmp_path):
         "## What the picture is worth",
         "## Running time",
     ]
-    # an untrained residual model returns its candidates
+    times = text.partition("## Running time")[2]
+    assert cells(times, "backbone alone")[2] == "1.0"  # the depth reader's
+    assert float(cells(times, "stage 3, depths read and compared")[1]) > 0
+    assert "PNCC" not in times
+    # an untrained model
     assert all(float(cells(text, str(count))[5].split(" / ")[0]) > 60 for count in range(1, 7))
+
+
+@pytest.mark.parametrize(
+    ("options", "rows"),
+    [
+        ({}, ["backbone alone", "PNCC of the candidates", "stage 3, PNCC and CEN"]),
+        ({"cen": None, "selection": "first"}, ["backbone alone", "PNCC of the candidates"]),
+    ],
+)
+def test_running_times_of_the_form_of_the_paper(options, rows):
+    model = Config.fromfile("configs/_base_/mion_tiny_image.py").model
+    model.update(options)
+    assert timed(model) == [rows[0], "stage 1, candidates", rows[1], "stages 1 and 2", POSING, *rows[2:]]
+
+
+def test_running_times_without_an_image_part():
+    cfg = Config.fromfile("configs/_base_/mion_tiny_image.py").model
+    packaged = load_model_config().model
+    cfg.refiner = packaged.refiner
+    assert timed(cfg) == ["backbone alone", "stage 1, candidates", "stages 1 and 2", POSING, "stage 3, PNCC and CEN"]
+    cfg.update(cen=None, selection="first")
+    assert timed(cfg) == ["stage 1, candidates", "stages 1 and 2", POSING]
+
+
+def timed(model):
+    """The rows of the table of running times."""
+    cfg = Config.fromfile("configs/mion/mion_tiny_synthetic.py")
+    cfg.test_dataloader.update(batch_size=2, num_workers=0, persistent_workers=False)
+    text = tables.speed(MODELS.build(model).eval(), cfg, repeats=1)
+    return [line.strip("| ").split(" | ")[0] for line in text.splitlines() if line.startswith("| ")][2:]

@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mion_plugin.registry import MODELS
 from mion_plugin.weights import load_weights
 
-CONFIG = Path(calibrate.__file__).parents[1] / "configs" / "mion" / "mion_reader_tiny_synthetic.py"
+CONFIG = Path(calibrate.__file__).parents[1] / "configs" / "mion" / "mion_tiny_synthetic.py"
 OPTIONS = [
     "--cfg-options",
     "val_dataloader.batch_size=3",
@@ -63,18 +63,25 @@ def test_it_writes_the_least_squares_line_of_every_measure(checkpoint, tmp_path,
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([CONFIG, "{checkpoint}", "out.txt"], "expected a name that ends in .pth"),
-        (["nothing.py", "{checkpoint}", "out.pth"], "nothing.py"),
-        ([CONFIG, "nothing.pth", "out.pth"], "nothing.pth"),
+        ([CONFIG, "{checkpoint}", "{folder}/out.txt"], "expected a name that ends in .pth"),
+        (["nothing.py", "{checkpoint}", "{folder}/out.pth"], "nothing.py"),
+        ([CONFIG, "nothing.pth", "{folder}/out.pth"], "nothing.pth"),
         (
-            [CONFIG.with_name("mion_tiny_synthetic.py"), "{checkpoint}", "out.pth"],
+            [CONFIG.with_name("mrt_tiny_lifting.py"), "{checkpoint}", "{folder}/out.pth"],
             "expected a mion.MION and a val_data",
         ),
-        ([CONFIG, "{checkpoint}", "out.pth", "--cfg-options", "model.cen.reader.fine_channels=16"], "another shape"),
+        (
+            [CONFIG, "{checkpoint}", "{folder}/out.pth", "--cfg-options", "val_dataloader=None"],
+            "expected a mion.MION and a val_data",
+        ),
+        (
+            [CONFIG, "{checkpoint}", "{folder}/out.pth", "--cfg-options", "model.cen.reader.fine_channels=16"],
+            "another shape",
+        ),
     ],
 )
-def test_wrong_input_is_one_line(checkpoint, arguments, message, capsys) -> None:
-    given = [str(argument).format(checkpoint=checkpoint) for argument in arguments]
+def test_wrong_input_is_one_line(checkpoint, arguments, message, capsys, tmp_path) -> None:
+    given = [str(argument).format(checkpoint=checkpoint, folder=tmp_path) for argument in arguments]
     assert calibrate.main(given) == 2
     assert message in capsys.readouterr().err.strip().splitlines()[-1]
-    assert not Path("out.pth").exists()
+    assert not list(tmp_path.iterdir())

@@ -7,6 +7,7 @@ from pathlib import Path
 import demo as tool
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 from PIL import Image
 from support.untrained_mion import use_model, write_untrained_model
@@ -87,7 +88,21 @@ class TestAllStages:
             str(numbers["selected"] + 1)
         ]
         assert "no trained" not in printed
+        assert "expected error" not in printed  # of a stage 3 that is not calibrated
         assert np.asarray(Image.open(f"{stem}.png")).shape[1] > 3 * 448
+
+    def test_the_error_that_a_calibrated_reader_expects(self, untrained, tmp_path, monkeypatch, capsys):
+        folder = shutil.copytree(untrained, tmp_path / "mion_tiny")
+        weights = torch.load(folder / "cen.pth", weights_only=True)
+        (weights.get("state_dict", weights))["calibration_offset"].fill_(0.05)
+        torch.save(weights, folder / "cen.pth")
+        use_model(folder, monkeypatch)
+        assert tool.main(["--out", str(tmp_path)]) == 0
+        heading, *rows = capsys.readouterr().out.splitlines()[:6]
+        assert "expected error" in heading
+        paths = json.loads((tmp_path / "000000000785_person0.json").read_text())["paths"]
+        for row, path in zip(rows, paths, strict=True):
+            assert f" {path['expected_error_mm']:.0f} mm " in row
 
     @pytest.mark.parametrize(
         ("missing", "ending", "line"),

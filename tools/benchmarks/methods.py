@@ -64,7 +64,8 @@ METHODS = {
     "mion-shipped": Method(
         "configs/mion/mion_tiny_synthetic.py",
         {"MION as shipped, cen": "cen", "MION as shipped, fit": "fit"},
-        budget="4,000 (stage 2), 1,600 (stage 3)",
+        labels="SMPL of all bodies and images",
+        budget="6,500 of 512 bodies (stage 2), 4,496 of 64 images (stage 3)",
     ),
 }
 HUMAN36M, PW3D = "Human3.6M, MPJPE / PA-MPJPE", "3DPW, MPJPE / PA-MPJPE"

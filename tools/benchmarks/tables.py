@@ -13,6 +13,7 @@ from benchmarks.markdown import table, write_page
 from benchmarks.measuring import load_test_images, mean_interval, median_ms, relative_change
 from mmengine.config import Config
 
+from mion_plugin.consistency import DepthConsistency
 from mion_plugin.evaluation import MeshMetric
 from mion_plugin.evaluation.choice.fields import RULE_FIELDS
 from mion_plugin.evaluation.choice.quality import chosen_errors, selection_statistics
@@ -209,32 +210,48 @@ def grey_table(measured: Measured, grey: Measured, seed: int) -> str:
 
 @torch.no_grad()
 def speed(model: MultiInitializationOptimizationNetwork, cfg: Config, repeats: int = 7) -> str:
-    """Milliseconds per image of each stage, and their ratios to the refinement's backbone."""
+    """Milliseconds per image of each stage, and their ratios to an image backbone, where a stage has one."""
     batch = next(iter(load_test_images(cfg, 0, cfg.test_dataloader.batch_size)))
     image, selector, refiner = torch.stack(batch["inputs"]), model.selector, model.refiner
     cen, fit = model.cen, model.fit
     keypoints2d = input_keypoints(batch["data_samples"], model.keypoints2d_convention, image.device)
     candidates = selector(keypoints2d)
     bodies = refiner(image, candidates, keypoints2d)
-    vertices = bodies.placed_vertices(model.body)
-    stages: dict[str, Callable[[], object]] = {
-        "backbone alone": lambda: refiner.backbone(image),
-        "stage 1, candidates": lambda: selector(keypoints2d),
-        "PNCC of the candidates": lambda: refiner.render_pncc(candidates),
-        "stages 1 and 2": lambda: refiner(image, selector(keypoints2d), keypoints2d),
-        "posing the refined bodies": lambda: model.body(bodies.pose, bodies.betas, bodies.transl).vertices,
-    }
-    if cen is not None:
-        stages["stage 3, PNCC and CEN"] = lambda: cen(image, vertices)
+    bodies.posed(model.body)  # a part of its own below
+    backbone = reference_backbone(model, image)
+    stages: dict[str, Callable[[], object]] = {} if backbone is None else {"backbone alone": backbone}
+    stages["stage 1, candidates"] = lambda: selector(keypoints2d)
+    if refiner.uses_pncc:
+        stages["PNCC of the candidates"] = lambda: refiner.render_pncc(candidates)
+    stages["stages 1 and 2"] = lambda: refiner(image, selector(keypoints2d), keypoints2d)
+    stages["posing the refined bodies"] = lambda: model.body(bodies.pose, bodies.betas, bodies.transl).vertices
     if fit is not None:
         stages["fit onto the keypoints"] = lambda: fit(bodies, keypoints2d)
+    if cen is not None:
+        what = "depths read and compared" if isinstance(cen, DepthConsistency) else "PNCC and CEN"
+        stages[f"stage 3, {what}"] = lambda: cen(image, bodies)
     times = {name: median_ms(call, repeats) / len(image) for name, call in stages.items()}
-    base = times["backbone alone"]
-    rows = [[name, f"{value:.2f}", f"{value / base:.1f}"] for name, value in times.items()]
+    base = times.get("backbone alone")
+    rows = [[name, f"{value:.2f}", "" if base is None else f"{value / base:.1f}"] for name, value in times.items()]
     title = (
         f"## Running time\n\nBatch of {len(image)}, {NUM_PATHS} paths, {torch.get_num_threads()} CPU threads, median."
     )
     return f"{title}\n\n{table(['part', 'ms per image', 'ratio to the backbone'], rows)}"
+
+
+def reference_backbone(
+    model: MultiInitializationOptimizationNetwork, image: torch.Tensor
+) -> Callable[[], object] | None:
+    """A run of the image backbone of the first stage that has one, on images (B, 3, H, W); None if none has."""
+    refiner, cen = model.refiner, model.cen
+    if refiner.backbone is not None:
+        return lambda: refiner.backbone(image)
+    if isinstance(cen, DepthConsistency):
+        return lambda: cen.reader.backbone(image)
+    if cen is None:
+        return None
+    picture = torch.cat([image, image], dim=1)  # a mion.CEN's, of image and PNCC
+    return lambda: cen.backbone(picture)
 
 
 def _joined(parts: Sequence[Measured]) -> Measured:

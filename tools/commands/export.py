@@ -11,12 +11,16 @@ import torch
 from torch import Tensor
 
 from mion_plugin.bodies import Bodies
+from mion_plugin.consistency import DepthConsistency
+from mion_plugin.consistency.reading.consistency import MEASURES
 from mion_plugin.demo_data import KEYPOINTS, PHOTO
 from mion_plugin.export import (
     FORMATS,
     ConsistencyExport,
+    ReaderExport,
     RefinementExport,
     consistency_inputs,
+    reader_inputs,
     refinement_inputs,
     write_network,
 )
@@ -44,8 +48,10 @@ def run(args: argparse.Namespace) -> int:
             differences[kind] = write_network(network, inputs, path, kind, args.tolerance)
             print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, differs by at most {differences[kind]:.1e}")
         described[name] = describe(network, inputs, differences)
-    camera = inferencer.model.camera
+    camera, cen = inferencer.model.camera, inferencer.model.cen
     described["camera"] = {"image_size": camera.image_size, "focal_length": camera.focal_length}
+    if isinstance(cen, DepthConsistency):
+        described["score"] = describe_score(cen)
     with atomic_path(args.out / "export.json") as temporary:
         temporary.write_text(json.dumps(described, indent=1))
     return 0
@@ -66,9 +72,13 @@ def networks(inferencer: MIONInferencer) -> dict[str, tuple[Exportable, dict[str
     refinement: Any = RefinementExport(model.refiner)
     inputs = refinement_inputs(model.refiner, image, model.selector(keypoints2d), keypoints2d)
     found = {"mrt": (refinement, inputs)}
-    if model.cen is not None:
+    bodies = Bodies(*refinement(**inputs))
+    if isinstance(model.cen, DepthConsistency):
+        reader: Any = ReaderExport(model.cen)
+        found["reader"] = (reader, reader_inputs(model.cen, image, bodies))
+    elif model.cen is not None:
         consistency: Any = ConsistencyExport(model.cen)
-        found["cen"] = (consistency, consistency_inputs(model.cen, image, Bodies(*refinement(**inputs))))
+        found["cen"] = (consistency, consistency_inputs(model.cen, image, bodies))
     return found
 
 
@@ -79,3 +89,10 @@ def describe(network: Exportable, inputs: dict[str, Tensor], differences: dict[s
         free = network.input_dims[name]
         shapes[name] = [*free, *value.shape[len(free) :]]
     return {"inputs": shapes, "outputs": list(network.output_names), "largest_difference": differences}
+
+
+def describe_score(cen: DepthConsistency) -> dict[str, Any]:
+    """What turns depths that were read into a score, ready for JSON; see ``DepthConsistency``."""
+    index = MEASURES.index(cen.measure)
+    slope, offset = (float(numbers[index]) for numbers in (cen.calibration_slope, cen.calibration_offset))
+    return {"measure": cen.measure, "slope": slope, "offset_m": offset, "body_height_m": float(cen.body_height)}

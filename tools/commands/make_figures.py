@@ -12,6 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from mion_plugin.bodies import Bodies
+from mion_plugin.body.depths import body_depths
 from mion_plugin.datasets.transforms import Normalize
 from mion_plugin.demo_data import KEYPOINTS, PHOTO
 from mion_plugin.files import atomic_path
@@ -24,7 +26,8 @@ from mion_plugin.rendering import PNCCRenderer
 from mion_plugin.visualization import draw_candidate_sheet, overlay_body
 
 STAGE2_SIZE = 56  # pixels of the PNCC image that the paper's stage 2 reads
-HEAT_RANGE = 0.15  # body heights at the hot end of the colour scale
+HEAT_RANGE = 0.2  # metres at the hot end of the colour scale
+SPREAD = 0.08  # metres of the surface over which a keypoint's difference is painted
 _HEAT = ((0.00, 0.00, 0.20), (0.35, 0.00, 0.55), (0.80, 0.20, 0.35), (0.98, 0.60, 0.10), (1.00, 1.00, 0.60))
 _GAP, _CAPTION, _PAPER, _INK = 8, 28, (255, 255, 255), (30, 30, 30)
 _FONT, _QUALITY = 16, 85
@@ -49,8 +52,9 @@ class Case:
         place: Where the crop lies in the photograph.
         keypoints2d: (17, 3) in pixels of the photograph, and confidence.
         candidates: (N, V, 3) metres before the crop's camera, stage 1's bodies.
-        refined: (N, V, 3) likewise, stage 2's.
-        scores: (N,) stage 3's.
+        bodies: (1, N) stage 2's.
+        refined: (N, V, 3) their vertices, likewise.
+        errors: (N,) millimetres that stage 3 expects.
     """
 
     def __init__(self) -> None:
@@ -61,23 +65,39 @@ class Case:
         sample: BaseDataElement = result["predictions"][0][0]
         self.model: MultiInitializationOptimizationNetwork = inferencer.model
         self.place: CropPlace = sample.place
+        self._photograph = np.asarray(Image.open(PHOTO).convert("RGB"))
         self.keypoints2d: np.ndarray = sample.known.keypoints2d
         started, paths = sample.candidates, sample.pred_bodies
         self.candidates = self.model.body(started.pose, transl=started.transl).vertices
-        self.refined = self.model.body(paths.pose, paths.betas, paths.transl).vertices
-        self.scores: Tensor = paths.scores
-        self._photograph = np.asarray(Image.open(PHOTO).convert("RGB"))
+        self.bodies = Bodies(paths.pose[None], paths.betas[None], paths.transl[None])
+        self.refined = self.bodies.placed_vertices(self.model.body)[0]
+        self.errors: Tensor = self._expected_errors()
 
     def crop(self, size: int) -> np.ndarray:
         """The crop (size, size, 3) uint8."""
         return self.place.cut(self._photograph, size)
 
     @torch.no_grad()
-    def vertex_distances(self) -> Tensor:
-        """What stage 3 estimates for each vertex of the refined bodies: (N, V), 1 is a body's height."""
-        cen = self.model.cen
-        image = Normalize()({"img": self.crop(cen.camera.image_size)})["img"]
-        return cen.distances(torch.from_numpy(image).permute(2, 0, 1)[None], self.refined[None])[0]
+    def vertex_differences(self) -> Tensor:
+        """How far the refined bodies' depths are from those that stage 3 reads: (N, V) metres.
+
+        Read and compared are keypoints; each vertex gets the mean of those near it.
+        """
+        cen, body, bodies = self.model.cen, self.model.body, self.bodies
+        read = cen.reader(self._image(), cen.project(bodies)).depths
+        own = body_depths(body, bodies.pose, bodies.betas, cen.reader.convention)
+        points = body.pose_keypoints(bodies.pose, bodies.betas, bodies.transl, cen.reader.convention)
+        near = torch.softmax(-torch.cdist(self.refined, points[0]) / SPREAD, dim=-1)
+        return (near @ (own - read).abs()[0, ..., None])[..., 0]
+
+    @torch.no_grad()
+    def _expected_errors(self) -> Tensor:
+        return self.model.cen.expected_error(self._image(), self.bodies)[0]
+
+    def _image(self) -> Tensor:
+        """(1, 3, H, W) what the networks see."""
+        image = Normalize()({"img": self.crop(self.model.cen.camera.image_size)})["img"]
+        return torch.from_numpy(image).permute(2, 0, 1)[None]
 
 
 def draw_candidates(case: Case) -> np.ndarray:
@@ -113,23 +133,24 @@ def draw_refined(case: Case) -> np.ndarray:
 
 
 def draw_scores(case: Case) -> np.ndarray:
-    """Stage 3: each refined body in the colours of the distance that the network expects of its vertices."""
+    """Stage 3: each refined body in the colours of its distance in depth from what the network reads."""
     size, faces, focal = IMAGE_SIZE, case.model.body.faces, _focal_length(case)
     plain = np.full((size, size, 3), 248, np.uint8)
     crop, pictures, sides = case.crop(size), [], []
-    for body, distances in zip(case.refined, case.vertex_distances(), strict=True):
+    for body, distances in zip(case.refined, case.vertex_differences(), strict=True):
         colors = heat_colors(distances)
         pictures.append(overlay_body(crop, body, faces, colors, focal, opacity=1.0))
         sides.append(overlay_body(plain, _turned(body), faces, colors, focal, opacity=1.0))
-    lowest = int(case.scores.argmin())
+    lowest = int(case.errors.argmin())
     names = [
-        f"cen {score:.3f}{', the lowest' if path == lowest else ''}" for path, score in enumerate(case.scores.tolist())
+        f"{error:.0f} mm expected{', the lowest' if path == lowest else ''}"
+        for path, error in enumerate(case.errors.tolist())
     ]
     return _with_scale(_grid([pictures, sides], names, ["front", "side"]))
 
 
 def heat_colors(distances: Tensor) -> Tensor:
-    """Colours (V, 3) in 0..1 of distances (V,) in body heights, dark for 0 and light from ``HEAT_RANGE`` on."""
+    """Colours (V, 3) in 0..1 of distances (V,) in metres, dark for 0 and light from ``HEAT_RANGE`` on."""
     table = torch.tensor(_HEAT)
     place = (distances / HEAT_RANGE).clamp(0, 1) * (len(table) - 1)
     low = place.floor().long().clamp(max=len(table) - 2)
@@ -190,6 +211,6 @@ def _with_scale(sheet: np.ndarray) -> np.ndarray:
     paper.paste(Image.fromarray(row), (_GAP, height))
     draw, font = ImageDraw.Draw(paper), ImageFont.load_default(size=_FONT)
     draw.text((_GAP, height + bar + 3), "0", fill=_INK, font=font)
-    told = f"estimated distance of the surface from its true place: {HEAT_RANGE} body heights and more"
+    told = f"distance of the body's depth from the one that is read: {1000 * HEAT_RANGE:.0f} mm and more"
     draw.text((width - _GAP, height + bar + 3), told, fill=_INK, font=font, anchor="ra")
     return np.asarray(paper)

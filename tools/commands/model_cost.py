@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from mion_plugin.bodies import Bodies
 from mion_plugin.refinement.network import RefinementNetwork
 from mion_plugin.registry import MODELS
 
-KINDS = {"mion.RefinementNetwork": "path", "mion.CEN": "body"}  # what the part of the cost that grows belongs to
+KINDS = ("mion.RefinementNetwork", "mion.CEN", "mion.DepthConsistency")
 _CPU_ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 
 
@@ -59,7 +60,7 @@ def build_networks(path: Path) -> dict[str, nn.Module]:
 
     Raises:
         FileNotFoundError: No such config.
-        ValueError: Its model holds neither a ``mion.RefinementNetwork`` nor a ``mion.CEN``.
+        ValueError: Its model holds none of ``KINDS``.
     """
     if not path.is_file():
         raise FileNotFoundError(f"config {path} does not exist")
@@ -73,7 +74,7 @@ def build_networks(path: Path) -> dict[str, nn.Module]:
 
 
 def measure(network: nn.Module) -> Cost:
-    """The cost of a ``mion.RefinementNetwork`` or ``mion.CEN``, from runs with one path and with two."""
+    """The cost of one of ``KINDS``, from runs with one path and with two."""
     network.train()
     (flops, kept), (flops_of_two, kept_of_two) = (_run(network, paths) for paths in (1, 2))
     return Cost(
@@ -90,11 +91,18 @@ def _find_parts(model: Any) -> dict[str, dict[str, Any]]:
     if not isinstance(model, dict):
         return {}
     if model.get("type") in KINDS:
-        part = {**model, "body": None}
-        if part.get("backbone") is not None:
-            part["backbone"] = {**part["backbone"], "weights": None}
-        return {part["type"]: part}
+        return {model["type"]: {**_without_weights(model), "body": None}}
     return {kind: part for value in model.values() for kind, part in _find_parts(value).items()}
+
+
+def _without_weights(part: Mapping[str, Any]) -> dict[str, Any]:
+    """A network's config whose backbone, its own or that of its reader, names no weights."""
+    part = dict(part)
+    if part.get("backbone") is not None:
+        part["backbone"] = {**part["backbone"], "weights": None}
+    if part.get("reader") is not None:
+        part["reader"] = _without_weights(part["reader"])
+    return part
 
 
 def _switch_off_dropout(network: nn.Module) -> None:

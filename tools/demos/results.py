@@ -119,12 +119,15 @@ def write_one(result: FramePeople, inferencer: MIONInferencer, wishes: Wishes) -
 def report_paths(person: PersonBodies) -> None:
     """Print one person's bodies as a table, by the names of the rules of choice; the lowest of what it goes by wins."""
     numbers: dict[str, Any] = person.describe()
-    print(f"{'path':>6}  {'chosen by':>9}  {'cen':>7}  {'reprojection':>12}  {'from the chosen':>15}")
+    told = person.expected_error is not None
+    expected = f"  {'expected error':>14}" if told else ""
+    print(f"{'path':>6}  {'chosen by':>9}  {'cen':>7}{expected}  {'reprojection':>12}  {'from the chosen':>15}")
     for n, path in enumerate(numbers["paths"]):
         by, cen = (_number(path[key], digits) for key, digits in (("selection_score", 3), ("score", 4)))
         chosen = "  chosen" if n == numbers["selected"] else ""
+        expected = f"  {path['expected_error_mm']:>11.0f} mm" if told else ""
         print(
-            f"{n + 1:>6}  {by:>9}  {cen:>7}  {path['reprojection_rms_px']:>9.1f} px"
+            f"{n + 1:>6}  {by:>9}  {cen:>7}{expected}  {path['reprojection_rms_px']:>9.1f} px"
             f"  {path['distance_to_selected_mm']:>12.0f} mm{chosen}"
         )
 

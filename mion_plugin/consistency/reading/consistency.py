@@ -10,9 +10,9 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 from mion_plugin.bodies import Bodies
+from mion_plugin.body.depths import body_depths
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.consistency.distance import template_height
-from mion_plugin.body.depths import body_depths
 from mion_plugin.consistency.reading.network import DepthReader, DepthReading
 from mion_plugin.evaluation.errors import MILLIMETRES
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
@@ -79,6 +79,12 @@ class DepthConsistency(BaseModule):
             raise ValueError(f"the reader's camera is {self.reader.camera}, expected {self.camera}")
         self.register_buffer("calibration_slope", torch.ones(len(MEASURES)))
         self.register_buffer("calibration_offset", torch.zeros(len(MEASURES)))
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether the size of scores means something: whether the measure in use has been calibrated."""
+        index = MEASURES.index(self.measure)
+        return not bool(self.calibration_slope[index] == 1.0 and self.calibration_offset[index] == 0.0)
 
     def forward(self, image: Tensor, bodies: Bodies) -> Tensor:
         """Scores (B, N) in body heights, as ``mion.CEN`` gives, the lowest is best; arguments as ``measures``.

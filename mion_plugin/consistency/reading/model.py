@@ -10,8 +10,8 @@ from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from mion_plugin.consistency.reading.consistency import DepthConsistency
 from mion_plugin.body.depths import body_depths
+from mion_plugin.consistency.reading.consistency import DepthConsistency
 from mion_plugin.consistency.reading.frozen_bodies import FrozenBodies
 from mion_plugin.consistency.reading.inputs import ReadingInputs, draw_grey, draw_keypoints
 from mion_plugin.consistency.reading.losses import laplace_loss, mean_over

@@ -155,9 +155,7 @@ class DepthReader(BaseModule):
             flat = functional.relu(self.coarse(coarse)).flatten(1)
             return ImageEvidence(self.from_image(flat), functional.relu(self.fine(fine)))
 
-    def read(
-        self, evidence: ImageEvidence, keypoints2d: Tensor, own_depths: Tensor | None = None
-    ) -> DepthReading:
+    def read(self, evidence: ImageEvidence, keypoints2d: Tensor, own_depths: Tensor | None = None) -> DepthReading:
         """Depths by what ``look`` gave; arguments and result as ``forward``."""
         several = keypoints2d if keypoints2d.dim() == 4 else keypoints2d[:, None]
         with full_precision(evidence.context):
@@ -196,10 +194,11 @@ class DepthReader(BaseModule):
                 "mion.Normalize in the pipeline"
             )
         per_body = (self.num_keypoints, _PER_KEYPOINT)
-        if keypoints2d.dim() not in (3, 4) or len(keypoints2d) != len(image) or keypoints2d.shape[-2:] != per_body:
+        shape, batch = keypoints2d.shape, image.shape[0]  # not len(image), which torch.export takes for a constant
+        if len(shape) not in (3, 4) or shape[0] != batch or shape[-2:] != per_body:
             raise ValueError(
-                f"keypoints2d has shape {tuple(keypoints2d.shape)}, expected ({len(image)}, {per_body[0]}, 3) or "
-                f"({len(image)}, N, {per_body[0]}, 3) for {self.convention}"
+                f"keypoints2d has shape {tuple(shape)}, expected ({batch}, {per_body[0]}, 3) or "
+                f"({batch}, N, {per_body[0]}, 3) for {self.convention}"
             )
 
     def _check_maps(self, fine: Tensor, coarse: Tensor) -> None:

@@ -30,15 +30,15 @@ class MIONEstimator(BaseArchitecture):
     ``refiner_checkpoint``). Stage 3 is trained by this package's tools; here its weights stay fixed.
 
     Args:
-        head: Of mmhuman3d's HEADS: ``MRT`` with the arguments of ``mion.MRT`` but for the selector and the network's backbone
-            and neck. The parts inside are this package's and carry its prefix:
+        head: Of mmhuman3d's HEADS: ``MRT`` with the arguments of ``mion.MRT`` but for the selector and the network's
+            backbone and neck. The parts inside are this package's and carry its prefix:
             ``network=dict(body=dict(type='mion.SMPLBody', ...))``.
         selector: Of its HEADS: ``CandidateSelector``; camera as the head's.
         backbone: Of its BACKBONES, giving one feature map, or several of which the neck takes one. None, with no
             neck, for a stage 2 without an image part.
         neck: Of its NECKS: ``DeconvNeck``.
         fit: ``dict(type='mion.KeypointFit')``, or None to leave refined bodies as they are.
-        cen: Of its HEADS: ``CEN``; camera and body as the head's. None to choose without it.
+        cen: Of its HEADS: ``CEN`` or ``DepthConsistency``; camera and body as the head's. None to choose without it.
         num_candidates, selection, reprojection_weight, seed, refiner_checkpoint, cen_checkpoint: See ``mion.MION``.
         convention: Keypoint convention that the data sets are configured with. mmhuman3d evaluates Human3.6M in
             ``human_data`` only, its default.

@@ -10,8 +10,8 @@ model = dict(
     type="mion.MION",
     # 500 px^2 at 112 are 2000 px^2 at 224 (paper, 3.4)
     selector=dict(type="mion.CandidateSelector", max_fit_loss=500.0),
-    # No image part: trained on pictures it made bodies worse on a real clip than none (docs/results.md). What is left of
-    # the paper's stage 2 are the queries and the decoder.
+    # No image part: trained on pictures it made bodies worse on a real clip than none (docs/results.md). What is left
+    # of the paper's stage 2 are the queries and the decoder.
     refiner=dict(
         type="mion.RefinementNetwork",
         # one layer: most of the lifting is the residual network's, and a layer costs twice what that does

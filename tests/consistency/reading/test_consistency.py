@@ -11,9 +11,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mion_plugin.bodies import Bodies
 from mion_plugin.body import SMPLBody
+from mion_plugin.body.depths import body_depths, hip_indices
 from mion_plugin.consistency import DepthReading
 from mion_plugin.consistency.reading.consistency import MEASURES, depth_measures, fit_calibration
-from mion_plugin.body.depths import body_depths, hip_indices
 from mion_plugin.datasets.transforms.geometric import flip
 from mion_plugin.geometry.conventions import CONVENTIONS
 from mion_plugin.geometry.keypoints import flip_permutation, keypoint_names
@@ -145,8 +145,12 @@ class TestCalibration:
         measures = consistency.measures(images, bodies).flatten(0, 1).detach()
         errors = 50 + 200 * measures[:, 0] + 10 * torch.rand(8, generator=torch.Generator().manual_seed(0))
         before = consistency(images, bodies)
-        measures[:, 1:] = measures[:, :1] * torch.tensor([2.0, 3.0, 4.0])  # the others have to grow with the errors, too
+        assert not consistency.calibrated
+        measures[:, 1:] = measures[:, :1] * torch.tensor(
+            [2.0, 3.0, 4.0]
+        )  # the others have to grow with the errors, too
         consistency.calibrate(measures, errors)
+        assert consistency.calibrated
         after = consistency.expected_error(images, bodies)
         torch.testing.assert_close(after.mean(), errors.mean())
         assert torch.equal(after.argsort(dim=1), before.argsort(dim=1))

@@ -5,9 +5,9 @@ import torch
 from support.tiny_mion import make_body_pool, make_mion, make_samples
 
 from mion_plugin.bodies import Bodies
+from mion_plugin.body.depths import body_depths
 from mion_plugin.candidates import CandidateSelector
 from mion_plugin.consistency import DepthReaderTraining, DepthReading
-from mion_plugin.body.depths import body_depths
 from mion_plugin.consistency.reading.frozen_bodies import FrozenBodies
 from mion_plugin.consistency.reading.losses import laplace_loss
 from mion_plugin.evaluation import DepthMetric
@@ -150,7 +150,9 @@ class TestBodies:
         torch.testing.assert_close(losses["corrected_error"], 1000 * (readings[1].depths - true).abs().mean())
 
     def test_a_model_gives_them_from_the_keypoints(self, body, images, samples) -> None:
-        whole = make_mion(body, selection="first", selector=CandidateSelector(pool=make_body_pool(body), num_candidates=4))
+        whole = make_mion(
+            body, selection="first", selector=CandidateSelector(pool=make_body_pool(body), num_candidates=4)
+        )
         frozen = FrozenBodies({"type": "mion.MION", "refiner": whole.refiner, "selector": whole.selector}, 2)
         keypoints2d = input_keypoints(samples, frozen.model.keypoints2d_convention, images.device)
         torch.manual_seed(0)

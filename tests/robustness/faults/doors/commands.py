@@ -10,7 +10,7 @@ from robustness.faults.case import REFUSED, Case
 from robustness.faults.doors.files import tool
 from robustness.faults.seeds import Seeds
 
-_READER = Path(__file__).resolve().parents[4] / "configs" / "mion" / "mion_reader_tiny_synthetic.py"
+_CALIBRATED = Path(__file__).resolve().parents[4] / "configs" / "mion" / "mion_tiny_synthetic.py"
 # what messages call an option, where it is not its name
 _CALLED = {"--smooth": "strength", "--box-scale": "box scale"}
 _NUMBERS = ("-1", "0", "nan", "inf", "1e400", "a", "", "9" * 400, "0x10", "--")
@@ -68,8 +68,8 @@ def cases(seeds: Seeds) -> Iterator[Case]:
         ("publish_model", [*publish, "{out}/a.pth", "--part", "nothing"], "nothing"),
         ("publish_model", ["nothing.pth", "{out}/a.pth"], "nothing.pth"),
         ("calibrate", ["nothing.py", *publish, "{out}/a.pth"], "nothing.py"),
-        ("calibrate", [str(_READER), *publish, "{out}/model.exe"], ".pth"),
-        ("calibrate", [str(_READER), "nothing.pth", "{out}/a.pth"], "nothing.pth"),
+        ("calibrate", [str(_CALIBRATED), *publish, "{out}/model.exe"], ".pth"),
+        ("calibrate", [str(_CALIBRATED), "nothing.pth", "{out}/a.pth"], "nothing.pth"),
         ("convert_dataset", [*convert, "--split", "nothing"], "nothing"),
         ("convert_dataset", [*convert, "--frame-step", "3"], "frame_step"),
         ("convert_dataset", [*convert, "--archive", "nothing"], "nothing"),
