@@ -34,8 +34,8 @@ class DepthConsistency(BaseModule):
     - ``mean``: the mean of d, metres;
     - ``weighted``: the mean of d weighted by 1 / b, metres;
     - ``likelihood``: the mean of d / b + log(2 b), the negative logarithm of the Laplace density;
-    - ``expected``: the mean of d + b exp(-d / b), metres: how far the body's depth is from the true one on average, if the
-      true one is distributed as the reader states.
+    - ``expected``: the mean of d + b exp(-d / b), metres: how far the body's depth is from the true one on average,
+      if the true one is distributed as the reader states.
 
     The expected error of a body is an increasing affine function of the measure, which ``calibrate`` sets: two numbers
     for each measure, the buffers ``calibration_slope`` and ``calibration_offset``, which a checkpoint holds. Before,

@@ -37,7 +37,8 @@ class DepthReaderTraining(BaseModel):
     """Trains the ``mion.DepthReader`` of a ``mion.DepthConsistency`` on pictures of people whose SMPL body is known.
 
     The target is the depth of the true body's own keypoints relative to the middle of its hips. No other stage takes
-    part, unless the reader takes ``own_depths``: then it also learns from refined bodies how far the truth is from them.
+    part, unless the reader takes ``own_depths``: then it also learns from refined bodies how far the truth is from
+    them.
     The weights are named ``cen.*``, where ``mion.MION`` looks for its third stage's; calibrate them first.
 
     Args:
@@ -84,9 +85,9 @@ class DepthReaderTraining(BaseModel):
             inputs: (B, 3, H, W), or B images (3, H, W), normalised float.
             data_samples: B samples of ``PackBodyInputs``.
             mode: ``tensor``: the reading (B, K) at the keypoints that stage 1 sees. ``loss``: ``loss_depth``, and to
-                watch, in millimetres, ``depth_error`` and ``stated_error``, their means, and of bodies ``own_error`` and
-                ``corrected_error``, that of their own depths and of what is read for them. ``predict``: copies of the
-                samples with ``pred_depths``, what ``mion.DepthMetric`` reads.
+                watch, in millimetres, ``depth_error`` and ``stated_error``, their means, and of bodies ``own_error``
+                and ``corrected_error``, that of their own depths and of what is read for them. ``predict``: copies of
+                the samples with ``pred_depths``, what ``mion.DepthMetric`` reads.
 
         Raises:
             ValueError: Images or samples that the model cannot take, or an unknown mode.

@@ -78,7 +78,7 @@ class DepthReader(BaseModule):
         hidden: Widths of the MLP's layers.
         bfloat16_features: Run the backbone, and nothing else, in bfloat16: on CPUs with such instructions training of a
             ResNet is about twice as fast, that of an EfficientNet, whose convolutions are by channel, no faster.
-        own_depths: Also take what a body says of the depths, and read how far the truth is from that: the mean of what the
+        own_depths: Also take what a body says of the depths, and read how far the truth is from that: what the
             keypoints alone tell need not be learned again, the picture's part is what is left.
         convention: Which keypoints, with both hips.
         focal_length: Pixels of the crop.

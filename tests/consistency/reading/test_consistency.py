@@ -148,7 +148,7 @@ class TestCalibration:
         assert not consistency.calibrated
         measures[:, 1:] = measures[:, :1] * torch.tensor(
             [2.0, 3.0, 4.0]
-        )  # the others have to grow with the errors, too
+        )  # all have to grow with the errors
         consistency.calibrate(measures, errors)
         assert consistency.calibrated
         after = consistency.expected_error(images, bodies)
