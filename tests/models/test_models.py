@@ -62,7 +62,7 @@ def test_stages_by_the_weights_that_are_there(folder):
         save_weights(getattr(whole, part).state_dict(), folder / file, half=True)
         assert shipped_stage() == stage
         model = MODELS.build(load_model_config(stage=stage).model)
-        assert (model.cen is None, model.selection) == ((True, "first") if stage == 2 else (False, "fit"))
+        assert (model.cen is None, model.selection) == ((True, "first") if stage == 2 else (False, "cen+reprojection"))
         name = "head.camera_mlp.0.weight" if stage == 2 else "reader.fine.weight"
         loaded = getattr(model, part).state_dict()[name]
         torch.testing.assert_close(loaded, getattr(whole, part).state_dict()[name], rtol=1e-3, atol=1e-6)
