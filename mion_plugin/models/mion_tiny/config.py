@@ -1,6 +1,6 @@
 """The small model on 112 px crops that comes with the package; for a laptop without a GPU.
 
-The only place where it is written: its trainings (configs/mion/mrt_tiny_lifting.py, reader_tiny_synthetic.py), its test
+The only place where it is written: its trainings (configs/mion/mrt_tiny_lifting*.py, reader_tiny_synthetic.py), its test
 and the config for mmhuman3d take the parts from here.
 """
 
@@ -29,8 +29,8 @@ model = dict(
         queries=dict(keypoints="coco", depths=True, lifting=dict(width=1024, depth=3)),
         **camera,
     ),
-    # Not in the paper: depths read from the picture and compared with the bodies'. It carries to a real clip, where the
-    # paper's form in this size ranked worse than chance (docs/real.md).
+    # Not in the paper: depths read from the picture and compared with the bodies'. On synthetic people it chooses better
+    # than the lowest 2D error, on a real clip not yet (docs/results.md).
     cen=dict(
         type="mion.DepthConsistency",
         reader=dict(

@@ -146,9 +146,7 @@ class TestCalibration:
         errors = 50 + 200 * measures[:, 0] + 10 * torch.rand(8, generator=torch.Generator().manual_seed(0))
         before = consistency(images, bodies)
         assert not consistency.calibrated
-        measures[:, 1:] = measures[:, :1] * torch.tensor(
-            [2.0, 3.0, 4.0]
-        )  # all have to grow with the errors
+        measures[:, 1:] = measures[:, :1] * torch.tensor([2.0, 3.0, 4.0])  # all have to grow with the errors
         consistency.calibrate(measures, errors)
         assert consistency.calibrated
         after = consistency.expected_error(images, bodies)
