@@ -27,6 +27,7 @@ def checkpoint(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "reader.pth"
     torch.manual_seed(0)
     cen = MODELS.build(Config.fromfile(CONFIG).model.cen)
+    torch.nn.init.normal_(cen.reader.out.weight, std=0.1)  # an untrained one says what each body says
     torch.save({"state_dict": {f"cen.{name}": value for name, value in cen.state_dict().items()}}, path)
     return path
 
@@ -45,10 +46,10 @@ def test_it_writes_the_least_squares_line_of_every_measure(checkpoint, tmp_path,
     monkeypatch.setattr("commands.calibrate.collect", collect_sound)
     assert calibrate.main([str(CONFIG), str(checkpoint), str(tmp_path / "out.pth"), *OPTIONS]) == 0
     measures, errors = (value.double().flatten(0, 1).numpy() for value in found[0])
-    assert measures.shape == (30, 3)  # five bodies each
+    assert measures.shape == (30, 4)  # five bodies each
     before, after = load_weights(checkpoint, "cen"), load_weights(tmp_path / "out.pth")
     assert set(before) == set(after)
-    for index in range(3):
+    for index in range(4):
         design = np.column_stack([measures[:, index], np.ones(30)])
         slope, offset = np.linalg.lstsq(design, errors / 1000, rcond=None)[0]
         assert float(after["calibration_slope"][index]) == pytest.approx(slope, rel=1e-4)
@@ -57,7 +58,7 @@ def test_it_writes_the_least_squares_line_of_every_measure(checkpoint, tmp_path,
         assert name.startswith("calibration") or torch.equal(after[name], value)
     printed = capsys.readouterr().out
     assert "30 bodies of 6 people" in printed
-    assert all(f"| {measure} |" in printed for measure in ("mean", "weighted", "likelihood"))
+    assert all(f"| {measure} |" in printed for measure in ("mean", "weighted", "likelihood", "expected"))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The small model on 112 px crops that comes with the package; for a laptop without a GPU.
 
-The only place where it is written: its trainings (configs/mion/mrt_tiny_lifting*.py, reader_tiny_synthetic.py), its test
-and the config for mmhuman3d take the parts from here.
+The only place where it is written: its trainings (configs/mion/mrt_tiny_lifting*.py, reader_tiny_synthetic.py), its
+test and the config for mmhuman3d take the parts from here.
 """
 
 camera = dict(image_size=112, focal_length=2500.0)  # the camera of 5000 px at 224
@@ -29,8 +29,8 @@ model = dict(
         queries=dict(keypoints="coco", depths=True, lifting=dict(width=1024, depth=3)),
         **camera,
     ),
-    # Not in the paper: depths read from the picture and compared with the bodies'. On synthetic people it chooses better
-    # than the lowest 2D error, on a real clip not yet (docs/results.md).
+    # Not in the paper: depths read from the picture and compared with the bodies'. On synthetic people it chooses
+    # better than the lowest 2D error, on a real clip not yet (docs/results.md).
     cen=dict(
         type="mion.DepthConsistency",
         reader=dict(
@@ -41,8 +41,8 @@ model = dict(
         ),
         **camera,
     ),
-    # Not in the paper: the refined bodies miss the keypoints that are given. The prior is narrower than the default's, since
-    # these bodies are nearer to the truth: chosen on validation people, as is the rule (docs/results.md).
+    # Not in the paper: the refined bodies miss the keypoints that are given. The prior is narrower than the default's,
+    # since these bodies are nearer to the truth: chosen on validation people, as is the rule (docs/results.md).
     fit=dict(type="mion.KeypointFit", prior=dict(type="mion.StartPrior", joints=0.15)),
     selection="cen+reprojection",
 )
