@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor, nn
 
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.candidates.selector import Candidates, CandidateSelector
-from mion_plugin.candidates.splits import open_pool
+from mion_plugin.candidates.splits import open_pool, take_poses
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.registry import MODELS
 
@@ -36,15 +35,7 @@ class PartialSelector(nn.Module):
         whole = open_pool(pool, pool_split)
         if not 1 <= parts <= len(whole.body_pose):
             raise ValueError(f"parts is {parts}, expected 1 to {len(whole.body_pose)}, the poses of the pool")
-        dealt = [
-            replace(
-                whole,
-                body_pose=whole.body_pose[part::parts],
-                keypoints3d=whole.keypoints3d[part::parts],
-                clip_index=None if whole.clip_index is None else whole.clip_index[part::parts],
-            )
-            for part in range(parts)
-        ]
+        dealt = (take_poses(whole, slice(part, None, parts)) for part in range(parts))
         self.parts = nn.ModuleList(CandidateSelector(pool=part, **options) for part in dealt)
 
     @property

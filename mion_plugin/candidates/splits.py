@@ -127,15 +127,19 @@ def pool_without_clips(pool: CandidatePool, test_clips: Iterable[str] | None = N
     return split_pool(pool, test_clips)[0]
 
 
-def _part(pool: CandidatePool, rows: np.ndarray, name: str, test_clips: tuple[str, ...]) -> CandidatePool:
-    assert pool.clip_index is not None  # for the type checker; split_pool has checked
+def take_poses(pool: CandidatePool, rows: np.ndarray | slice) -> CandidatePool:
+    """The pool with some of its poses alone."""
     return replace(
         pool,
         body_pose=pool.body_pose[rows],
         keypoints3d=pool.keypoints3d[rows],
-        clip_index=pool.clip_index[rows],
-        metadata={**pool.metadata, "split": name, "test_clips": list(test_clips)},
+        clip_index=None if pool.clip_index is None else pool.clip_index[rows],
     )
+
+
+def _part(pool: CandidatePool, rows: np.ndarray, name: str, test_clips: tuple[str, ...]) -> CandidatePool:
+    metadata = {**pool.metadata, "split": name, "test_clips": list(test_clips)}
+    return replace(take_poses(pool, rows), metadata=metadata)
 
 
 def check_pool_split(pool_split: str) -> None:

@@ -9,11 +9,13 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mion_plugin.backbones import RGB
 from mion_plugin.bodies import Bodies
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.consistency.distance import template_height
 from mion_plugin.consistency.encoding import EncodedBodies
 from mion_plugin.consistency.heads import OUTPUTS, AnchorHead, LocalHead, VertexHead
+from mion_plugin.consistency.images import check_images
 from mion_plugin.consistency.zoom import BodyBoxes, body_boxes
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.geometry.crop_camera import CropCamera
@@ -23,8 +25,7 @@ from mion_plugin.registry import MODELS
 from mion_plugin.rendering.pncc import PNCCRenderer
 
 POOLINGS = ("all", "body")
-_RGB = 3
-_CHANNELS = 2 * _RGB  # image and PNCC
+_CHANNELS = 2 * RGB  # image and PNCC
 
 
 @MODELS.register_module(name=["ConsistencyEstimationNetwork", "CEN"])
@@ -122,7 +123,7 @@ class ConsistencyEstimationNetwork(BaseModule):
         features = self._features(bodies.picture)
         with full_precision(bodies.picture):
             features = features.float()
-            pooled = self._pool(features, bodies.picture[:, _RGB:])
+            pooled = self._pool(features, bodies.picture[:, RGB:])
             if bodies.places is None or bodies.offsets is None:
                 return self.head(pooled)
             return self.head(pooled, features, bodies.places, bodies.offsets)
@@ -184,11 +185,7 @@ class ConsistencyEstimationNetwork(BaseModule):
             if not isinstance(value, Tensor) or value.is_complex():
                 raise TypeError(f"{name} is {getattr(value, 'dtype', type(value).__name__)}, expected a real tensor")
         size = (self.renderer.height, self.renderer.width)
-        if image.dim() != 4 or image.shape[1] != _RGB or not image.is_floating_point():
-            raise ValueError(
-                f"images are {image.dtype} {tuple(image.shape)}, expected normalised floats (B, 3, H, W): use "
-                "mion.Normalize in the pipeline"
-            )
+        check_images(image)
         if image.shape[2:] != size:
             raise ValueError(
                 f"images are {image.shape[2]} x {image.shape[3]}, but the renderer makes {size[0]} x {size[1]}; set "

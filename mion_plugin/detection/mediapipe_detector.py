@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from mion_plugin.body.depths import hip_indices
 from mion_plugin.datasets.coco import CocoPerson
 from mion_plugin.detection.keypoint_similarity import object_keypoint_similarity
 
@@ -34,7 +35,6 @@ node {
   output_stream: "LANDMARKS:landmarks" output_stream: "WORLD_LANDMARKS:world_landmarks"
 }
 """
-_HIPS = (11, 12)  # among COCO's 17
 # Metres: mean error of a depth, for which MediaPipe states none. Measured on 300 synthetic people of the training
 # recordings at 320 px (mion.SURREALSynthesisDataset): 0.105 with plain looks, 0.114 with those of training.
 DEPTH_ERROR = 0.1
@@ -224,6 +224,6 @@ def landmark_depths(world_landmarks: Any) -> np.ndarray | None:
         return None
     points = [world_landmarks.landmark[index] for index in _COCO_LANDMARKS]
     depths = np.array([point.z for point in points])
-    depths -= depths[list(_HIPS)].mean()  # MediaPipe's origin is there to within a millimetre or so
+    depths -= depths[list(hip_indices("coco"))].mean()  # MediaPipe's origin is there to within a millimetre or so
     known = np.array([point.visibility for point in points]) >= _LEAST_VISIBILITY
     return np.column_stack([depths, np.full(len(depths), 1.0 / DEPTH_ERROR)]) * known[:, None]

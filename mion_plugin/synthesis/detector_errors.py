@@ -16,6 +16,7 @@ _UPPER = (
     *("nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder"),
     *("left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip_extra", "right_hip_extra"),
 )
+_LEGS = ("hip", "knee", "ankle")
 # Limbs of the coco convention that hide keypoints behind them: two ends and a radius in metres.
 _CAPSULES = (
     (("left_shoulder", "right_hip_extra"), 0.13),
@@ -103,15 +104,11 @@ class DetectorErrors:
     def _swap(self, keypoints: Tensor, convention: str, generator: torch.Generator) -> Tensor:
         mirrored = torch.tensor(flip_permutation(convention))
         own = torch.arange(len(mirrored))
-        below = torch.tensor([name.split("_")[1] in ("hip", "knee", "ankle") for name in _two_words(convention)])
+        below = torch.tensor([any(joint in name for joint in _LEGS) for name in keypoint_names(convention)])
         kind = torch.rand(len(keypoints), generator=generator) / max(self.swap_prob, 1e-12)
         index = torch.where((kind < 0.5)[:, None], mirrored, own)
         index = torch.where(((kind >= 0.5) & (kind < 1.0))[:, None] & below, mirrored, index)
         return keypoints.gather(1, index[..., None].expand_as(keypoints))
-
-
-def _two_words(convention: str) -> list[str]:
-    return [f"{name}_" if "_" not in name else name for name in keypoint_names(convention)]
 
 
 def hidden_by_limbs(keypoints3d: Tensor, slopes: Tensor) -> Tensor:

@@ -1,6 +1,5 @@
 """Another stage 3, not in the paper: read the depths of a person's joints from the picture, and compare bodies."""
 
-from mion_plugin.body.depths import body_depths, relative_depths
 from mion_plugin.consistency.reading.consistency import DepthConsistency
 from mion_plugin.consistency.reading.model import DepthReaderTraining
 from mion_plugin.consistency.reading.network import DepthReader, DepthReading
@@ -10,6 +9,4 @@ __all__ = [
     "DepthReader",
     "DepthReaderTraining",
     "DepthReading",
-    "body_depths",
-    "relative_depths",
 ]

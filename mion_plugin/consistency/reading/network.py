@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mion_plugin.body.depths import relative_depths
+from mion_plugin.consistency.images import check_images
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.keypoints import keypoint_names
@@ -22,7 +23,6 @@ from mion_plugin.parts import Part, build_part
 from mion_plugin.registry import MODELS
 
 SMALLEST_ERROR, LARGEST_ERROR = 0.01, 1.0  # metres, of what is stated; an untrained network states their middle, 0.1
-_RGB = 3
 _PER_KEYPOINT = 3  # x, y, confidence
 _PER_OWN_DEPTH = 2  # the depth, and whether there is one
 _DEPTH_SCALE = 4.0  # depths are a few tenths of a metre
@@ -188,11 +188,7 @@ class DepthReader(BaseModule):
         return (maps,) if isinstance(maps, Tensor) else maps
 
     def _check(self, image: Tensor, keypoints2d: Tensor) -> None:
-        if image.dim() != 4 or image.shape[1] != _RGB or not image.is_floating_point():
-            raise ValueError(
-                f"images are {image.dtype} {tuple(image.shape)}, expected normalised floats (B, 3, H, W): use "
-                "mion.Normalize in the pipeline"
-            )
+        check_images(image)
         per_body = (self.num_keypoints, _PER_KEYPOINT)
         shape, batch = keypoints2d.shape, image.shape[0]  # not len(image), which torch.export takes for a constant
         if len(shape) not in (3, 4) or shape[0] != batch or shape[-2:] != per_body:
