@@ -15,7 +15,7 @@ model = dict(
     type="mion.KeypointLifting",
     network=network,
     # searching 1 of 24 parts of the pool takes a tenth of the time that the whole takes
-    selector=dict(_base_.model.selector, type="mion.PartialSelector", parts=24, pool_split="train"),
+    selector=dict(_base_.model.selector, type="mion.PartialSelector", parts=24, pool_split="train", **camera),
     train_candidates=1,
     # a shape that tight clothes at 112 px hardly show would otherwise be more than half of the loss
     loss=dict(type="mion.MeshLoss", betas_weight=0.04),
