@@ -61,6 +61,8 @@ class MIONOutput:
     """N refined bodies for each of B images, and which of them is the answer.
 
     Attributes:
+        keypoints2d: (B, K, 3) what the stages have read: the keypoints that were given, or as corrected by the picture.
+            None where none were given.
         candidates: (B, N) of stage 1.
         bodies: (B, N) of stage 2, fitted if there is a fit; poses as matrices; with ``fit_loss`` where keypoints are
             given.
@@ -70,6 +72,7 @@ class MIONOutput:
         selected: (B,) the path that wins.
     """
 
+    keypoints2d: Tensor | None
     candidates: Bodies
     bodies: Bodies
     scores: Tensor | None
@@ -88,7 +91,8 @@ class MultiInitializationOptimizationNetwork(BaseModel):
     - ``refiner``: ``refiner(image, candidates, keypoints2d) -> Bodies``, with its ``body`` and ``camera``, and
       ``keypoints2d_convention`` if it reads keypoints; one with a true ``reads_depths`` is also given ``depths``, where
       there are any;
-    - ``cen``: ``cen(image, bodies) -> scores (B, N)``, the lowest is best;
+    - ``cen``: ``cen(image, bodies) -> scores (B, N)``, the lowest is best; for ``correct_keypoints`` also
+      ``cen.look(image)``, ``cen.correct_keypoints(seen, keypoints2d)`` and ``cen(image, bodies, seen)``;
     - ``fit``: ``fit(bodies, keypoints2d) -> FittedBodies``, with ``depths`` as the refiner; not in the paper.
 
     Args:
@@ -99,6 +103,8 @@ class MultiInitializationOptimizationNetwork(BaseModel):
             for none.
         fit: A ``mion.KeypointFit`` that pulls the refined bodies onto the 2D keypoints before they are scored; camera
             and body are the refiner's. None (the paper) for none.
+        correct_keypoints: Have the third stage move the 2D keypoints to where it sees them in the picture, before stage
+            1; all stages read those. Not in the paper.
         num_candidates: N, in place of the selector's.
         selection: The rule by which one of the N paths is chosen; see ``evaluation/choice/rules.py``.
         reprojection_weight: Of the reprojection error, the root mean square as a share of the crop's side, in the rule
@@ -121,6 +127,7 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         selector: Part | None = _SELECTOR,
         cen: Part | None = None,
         fit: Part | None = None,
+        correct_keypoints: bool = False,
         num_candidates: int | None = None,
         selection: str = "cen",
         reprojection_weight: float = 1.0,
@@ -140,6 +147,9 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         self.cen: nn.Module | None = build_at_camera(cen, camera, body=body)
         self.fit: nn.Module | None = build_at_camera(fit, camera, body=body, convention=self.keypoints2d_convention)
         check_parts(selector=self.selector, cen=self.cen, fit=self.fit, refiner=self.refiner)
+        self.correct_keypoints = correct_keypoints
+        if correct_keypoints:
+            _check_corrector(self.cen, self.keypoints2d_convention)
         if num_candidates is not None:
             _set_num_candidates(self.selector, num_candidates)
         if refiner_checkpoint is not None:
@@ -187,12 +197,16 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         Raises:
             ValueError: Something that a stage cannot take, or that ``selection`` needs, is missing.
         """
+        seen: tuple[Any, ...] = ()
+        if self.correct_keypoints and keypoints2d is not None:
+            seen = (self.cen.look(image),)  # type: ignore[union-attr,operator]
+            keypoints2d = self.cen.correct_keypoints(*seen, keypoints2d)  # type: ignore[union-attr,operator]
         if candidates is None:
             candidates = self.selector(keypoints2d)  # type: ignore[misc]
         bodies = self.refiner(image, candidates, keypoints2d, **known_depths(self.refiner, depths))
         if self.fit is not None:
             bodies = self.fit(bodies, keypoints2d, **known_depths(self.fit, depths))
-        scores = None if self.cen is None else self.cen(image, bodies)
+        scores = None if self.cen is None else self.cen(image, bodies, *seen)
         return self.choose(candidates, bodies, scores, keypoints2d, labels)
 
     def choose(
@@ -225,7 +239,7 @@ class MultiInitializationOptimizationNetwork(BaseModel):
             raise ValueError(f"selection {self.selection!r} needs samples with {needs}")
         chosen_by = known[self.selection]
         scores, combined = known.get("cen"), known.get("cen+reprojection")
-        return MIONOutput(candidates, bodies, scores, combined, chosen_by, chosen_by.argmin(dim=1))
+        return MIONOutput(keypoints2d, candidates, bodies, scores, combined, chosen_by, chosen_by.argmin(dim=1))
 
     def forward(
         self,
@@ -293,6 +307,17 @@ def _check_options(
         raise ValueError("selection is 'fit', but fit is None; give dict(type='mion.KeypointFit')")
     if not 0 <= weight < float("inf"):
         raise ValueError(f"reprojection_weight is {weight}, expected a number not below 0")
+
+
+def _check_corrector(cen: nn.Module | None, convention: str) -> None:
+    if not getattr(cen, "corrects_keypoints", False):
+        named = "None" if cen is None else f"a {type(cen).__name__} that corrects none"
+        raise ValueError(
+            f"correct_keypoints is set, but cen is {named}; expected a mion.DepthConsistency whose reader has a locator"
+        )
+    own = cen.reader.convention  # type: ignore[union-attr]
+    if own != convention:
+        raise ValueError(f"the cen corrects 2D keypoints in {own!r}, the other stages read {convention!r}")
 
 
 def _set_num_candidates(selector: CandidateSelector | None, num_candidates: int) -> None:

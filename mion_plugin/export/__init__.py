@@ -3,6 +3,7 @@
 from mion_plugin.export.files import FORMATS, ExportError, write_network
 from mion_plugin.export.networks import (
     ConsistencyExport,
+    LocatorExport,
     ReaderExport,
     RefinementExport,
     consistency_inputs,
@@ -14,6 +15,7 @@ __all__ = [
     "FORMATS",
     "ConsistencyExport",
     "ExportError",
+    "LocatorExport",
     "ReaderExport",
     "RefinementExport",
     "consistency_inputs",

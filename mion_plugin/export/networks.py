@@ -9,6 +9,10 @@ in another way:
     image, vertices of those bodies -> consistency_inputs -> [CEN] -> score
     image, those bodies -> reader_inputs -> [depth reader] -> depths, errors -> depth_measures
 
+and, where the third stage corrects the keypoints, before all others:
+
+    image, 2D keypoints -> [locator] -> 2D keypoints
+
 Batch B and candidates N are free in the exported networks; the image's size is fixed.
 """
 
@@ -21,7 +25,8 @@ from torch import Tensor, nn
 from mion_plugin.bodies import Bodies
 from mion_plugin.consistency.encoding import EncodedBodies
 from mion_plugin.consistency.network import ConsistencyEstimationNetwork
-from mion_plugin.consistency.reading import DepthConsistency
+from mion_plugin.consistency.reading import DepthConsistency, DepthReader
+from mion_plugin.consistency.reading.locator import corrected_keypoints
 from mion_plugin.refinement.encoding import EncodedCandidates
 from mion_plugin.refinement.network import RefinementNetwork
 
@@ -124,23 +129,63 @@ class ReaderExport(nn.Module):
         ValueError: Another third stage.
     """
 
-    input_dims = {"image": ("batch",), "keypoints2d": ("batch", "candidates")}  # noqa: RUF012  as RefinementExport's
+    input_dims = {  # noqa: RUF012  as RefinementExport's
+        "image": ("batch",),
+        **dict.fromkeys(("keypoints2d", "own_depths"), ("batch", "candidates")),
+    }
     output_names = ("depths", "errors")
 
     def __init__(self, cen: DepthConsistency) -> None:
         super().__init__()
-        if not isinstance(cen, DepthConsistency):
-            raise ValueError(f"the third stage is a {type(cen).__name__}, expected a mion.DepthConsistency")
-        self.reader = copy.deepcopy(cen.reader).float().eval()
-        self.reader.bfloat16_features = False
+        self.reader = _reader_of(cen)
+        self.reader.locator = None
 
-    def forward(self, image: Tensor, keypoints2d: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, image: Tensor, keypoints2d: Tensor, own_depths: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Depths (B, N, K) in metres relative to the middle of the hips, and stated errors (B, N, K) in metres.
 
         Arguments as ``reader_inputs`` gives them.
         """
-        reading = self.reader(image, keypoints2d)
+        reading = self.reader(image, keypoints2d, own_depths)
         return reading.depths, reading.errors
+
+
+class LocatorExport(nn.Module):
+    """What corrects the 2D keypoints in a ``mion.DepthConsistency``, in float32.
+
+    Args:
+        cen: Its reader is copied; an option that runs parts in bfloat16 is off in the copy.
+
+    Raises:
+        ValueError: Another third stage, or one that corrects no keypoints.
+    """
+
+    input_dims = dict.fromkeys(("image", "keypoints2d"), ("batch",))
+    output_names = ("corrected",)
+
+    def __init__(self, cen: DepthConsistency) -> None:
+        super().__init__()
+        self.reader = _reader_of(cen)
+        if self.reader.locator is None:
+            raise ValueError("the third stage's reader has no locator: it corrects no keypoints")
+
+    def forward(self, image: Tensor, keypoints2d: Tensor) -> tuple[Tensor]:
+        """Keypoints (B, K, 3) as ``DepthConsistency.correct_keypoints`` gives them.
+
+        Args:
+            image: (B, 3, H, W) normalised float.
+            keypoints2d: (B, K, 3) crop pixels and confidence.
+        """
+        reading = self.reader.locate(self.reader.look(image), keypoints2d)
+        return (corrected_keypoints(reading, keypoints2d, self.reader.camera),)
+
+
+def _reader_of(cen: DepthConsistency) -> DepthReader:
+    """A copy of the reader in float32."""
+    if not isinstance(cen, DepthConsistency):
+        raise ValueError(f"the third stage is a {type(cen).__name__}, expected a mion.DepthConsistency")
+    reader = copy.deepcopy(cen.reader).float().eval()
+    reader.bfloat16_features = False
+    return reader
 
 
 def refinement_inputs(
@@ -193,6 +238,8 @@ def reader_inputs(cen: DepthConsistency, image: Tensor, bodies: Bodies) -> dict[
         bodies: (B, N).
 
     Returns:
-        image, and keypoints2d (B, N, K, 3), the bodies' own: crop pixels, and confidence 1 inside the crop, 0 outside.
+        image; keypoints2d (B, N, K, 3), the bodies' own: crop pixels, and confidence 1 inside the crop, 0 outside; and
+        own_depths (B, N, K), for a reader that takes them.
     """
-    return {"image": image, "keypoints2d": cen.project(bodies)}
+    inputs = {"image": image, "keypoints2d": cen.project(bodies)}
+    return {**inputs, "own_depths": cen.depths(bodies)} if cen.reader.own_depths else inputs

@@ -73,7 +73,7 @@ class DetectorErrors:
         return upper | ~half[:, None]
 
     def detect(
-        self, points: Tensor, hidden: Tensor, image_size: int, convention: str, generator: torch.Generator
+        self, points: Tensor, hidden: Tensor, image_size: int, convention: str, generator: torch.Generator | None
     ) -> Tensor:
         """(n, K, 3) x, y in pixels and confidence of true pixels (n, K, 2); zeros where none is found.
 
@@ -82,7 +82,7 @@ class DetectorErrors:
             hidden: (n, K) bool.
             image_size: Side of the crop; what falls outside is not found.
             convention: Order of the keypoints.
-            generator: Source of the errors.
+            generator: Source of the errors; None for torch's global one.
         """
         count, num_keypoints = hidden.shape
 
@@ -101,7 +101,7 @@ class DetectorErrors:
         keypoints = torch.cat([moved, confidence[..., None]], dim=-1) * found[..., None]
         return self._swap(keypoints, convention, generator)
 
-    def _swap(self, keypoints: Tensor, convention: str, generator: torch.Generator) -> Tensor:
+    def _swap(self, keypoints: Tensor, convention: str, generator: torch.Generator | None) -> Tensor:
         mirrored = torch.tensor(flip_permutation(convention))
         own = torch.arange(len(mirrored))
         below = torch.tensor([any(joint in name for joint in _LEGS) for name in keypoint_names(convention)])

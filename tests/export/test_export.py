@@ -10,6 +10,7 @@ from mion_plugin.body import SMPLBody
 from mion_plugin.export import (
     ConsistencyExport,
     ExportError,
+    LocatorExport,
     ReaderExport,
     RefinementExport,
     consistency_inputs,
@@ -93,10 +94,13 @@ def lifting_refiner(refiner):
 @pytest.fixture(scope="module")
 def depth_cen(refiner):
     backbone = {"type": "mion.TimmBackbone", "model_name": "tf_efficientnet_lite0", "out_indices": (1, 2)}
-    reader = {"backbone": backbone, "map_size": 4, "hidden": (16, 8), "bfloat16_features": True}
+    reader = {"backbone": backbone, "map_size": 4, "hidden": (16, 8), "bfloat16_features": True, "own_depths": True}
     torch.manual_seed(0)
-    options = {"reader": reader, "body": refiner.body, **CAMERA}
-    return MODELS.build({"type": "mion.DepthConsistency", **options}).eval()
+    options = {"reader": {**reader, "locator": {"width": 12, "hidden": 16}}, "body": refiner.body, **CAMERA}
+    cen = MODELS.build({"type": "mion.DepthConsistency", **options}).eval()
+    for layer in (cen.reader.out, cen.reader.locator.out):
+        torch.nn.init.normal_(layer.weight, std=0.1)  # they start at zero
+    return cen
 
 
 class TestNetworks:
@@ -150,9 +154,20 @@ class TestNetworks:
         assert depth_cen.reader.bfloat16_features
         with torch.no_grad():
             depths, errors = network(**inputs)
-            reading = depth_cen.reader(image, depth_cen.project(candidates))  # in bfloat16
+            own = depth_cen.depths(candidates)
+            reading = depth_cen.reader(image, depth_cen.project(candidates), own)  # in bfloat16
         assert depths.shape == errors.shape == (2, 3, 17)
+        assert (depths - own).abs().max() > 0.02
         torch.testing.assert_close(depths, reading.depths, rtol=0.05, atol=0.01)
+
+    def test_the_keypoints_are_the_locators(self, depth_cen, given):
+        image, _, keypoints2d = given
+        network = LocatorExport(depth_cen)
+        with torch.no_grad():
+            (corrected,) = network(image, keypoints2d)
+            expected = depth_cen.correct_keypoints(depth_cen.look(image), keypoints2d)  # in bfloat16
+        assert (corrected - keypoints2d).abs().max() > 0.5
+        torch.testing.assert_close(corrected, expected, rtol=0, atol=0.2)
 
     def test_a_refiner_that_reads_no_keypoints_has_no_evidence(self, given):
         plain = make_mion(SMPLBody(), refiner=CAMERA).refiner
@@ -221,6 +236,17 @@ class TestFiles:
         for a, b in zip(expected, run_exported(path, more, kind), strict=True):
             np.testing.assert_allclose(a, b, atol=1e-4)
 
+    def test_a_locators_file(self, depth_cen, given, tmp_path, kind):
+        self.skip_without(kind)
+        image, _, keypoints2d = given
+        network, path = LocatorExport(depth_cen), tmp_path / f"locator{files.FORMATS[kind]}"
+        assert write_network(network, {"image": image, "keypoints2d": keypoints2d}, path, kind) < 1e-3
+        more = {"image": image[[1, 0, 1]], "keypoints2d": keypoints2d[[1, 0, 1]]}
+        with torch.no_grad():
+            expected = network(**more)
+        for a, b in zip(expected, run_exported(path, more, kind), strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-3)
+
 
 class TestBadInput:
     def test_a_file_that_differs_is_not_left(self, plain_cen, tmp_path, monkeypatch):
@@ -253,3 +279,7 @@ def test_another_third_stage_is_refused(cen, depth_cen):
         ConsistencyExport(depth_cen)
     with pytest.raises(ValueError, match=r"third stage is a ConsistencyEst.*, expected a mion\.DepthConsistency"):
         ReaderExport(cen)
+    reader = {"backbone": {"type": "mion.TinyBackbone"}, "map_size": 4}
+    without = MODELS.build({"type": "mion.DepthConsistency", "reader": reader, **CAMERA})
+    with pytest.raises(ValueError, match="the third stage's reader has no locator: it corrects no keypoints"):
+        LocatorExport(without)

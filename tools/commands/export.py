@@ -17,6 +17,7 @@ from mion_plugin.demo_data import KEYPOINTS, PHOTO
 from mion_plugin.export import (
     FORMATS,
     ConsistencyExport,
+    LocatorExport,
     ReaderExport,
     RefinementExport,
     consistency_inputs,
@@ -69,9 +70,14 @@ def networks(inferencer: MIONInferencer) -> dict[str, tuple[Exportable, dict[str
     batch = next(inferencer.preprocess(photographs, batch_size=COPIES, keypoints2d=KEYPOINTS))
     image = torch.stack(batch["inputs"])
     keypoints2d = input_keypoints(batch["data_samples"], model.keypoints2d_convention, image.device)
+    found = {}
+    if model.correct_keypoints and isinstance(model.cen, DepthConsistency):
+        locator: Any = LocatorExport(model.cen)
+        found["locator"] = (locator, {"image": image, "keypoints2d": keypoints2d})
+        (keypoints2d,) = locator(image, keypoints2d)
     refinement: Any = RefinementExport(model.refiner)
     inputs = refinement_inputs(model.refiner, image, model.selector(keypoints2d), keypoints2d)
-    found = {"mrt": (refinement, inputs)}
+    found["mrt"] = (refinement, inputs)
     bodies = Bodies(*refinement(**inputs))
     if isinstance(model.cen, DepthConsistency):
         reader: Any = ReaderExport(model.cen)

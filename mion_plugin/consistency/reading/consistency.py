@@ -13,7 +13,8 @@ from mion_plugin.bodies import Bodies
 from mion_plugin.body.depths import body_depths
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.consistency.distance import template_height
-from mion_plugin.consistency.reading.network import DepthReader, DepthReading
+from mion_plugin.consistency.reading.locator import corrected_keypoints
+from mion_plugin.consistency.reading.network import DepthReader, DepthReading, ImageEvidence
 from mion_plugin.evaluation.errors import MILLIMETRES
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.geometry.crop_camera import CropCamera
@@ -86,28 +87,46 @@ class DepthConsistency(BaseModule):
         index = MEASURES.index(self.measure)
         return not bool(self.calibration_slope[index] == 1.0 and self.calibration_offset[index] == 0.0)
 
-    def forward(self, image: Tensor, bodies: Bodies) -> Tensor:
+    @property
+    def corrects_keypoints(self) -> bool:
+        """Whether the reader can tell where keypoints lie."""
+        return self.reader.locator is not None
+
+    def look(self, image: Tensor) -> ImageEvidence:
+        """What ``correct_keypoints`` and the scores have in common, of images (B, 3, H, W): the dear part."""
+        return self.reader.look(image)
+
+    def correct_keypoints(self, seen: ImageEvidence, keypoints2d: Tensor) -> Tensor:
+        """Keypoints (B, K, 3) where the picture shows them, crop pixels; confidences as given, absent ones as well.
+
+        Raises:
+            ValueError: The reader has no ``locator``.
+        """
+        return corrected_keypoints(self.reader.locate(seen, keypoints2d), keypoints2d, self.camera)
+
+    def forward(self, image: Tensor, bodies: Bodies, seen: ImageEvidence | None = None) -> Tensor:
         """Scores (B, N) in body heights, as ``mion.CEN`` gives, the lowest is best; arguments as ``measures``.
 
         The expected error divided by the height of the mean shape, so that ``cen+reprojection`` adds like to like.
         """
-        return self.expected_error(image, bodies) / (MILLIMETRES * self.body_height)
+        return self.expected_error(image, bodies, seen) / (MILLIMETRES * self.body_height)
 
-    def expected_error(self, image: Tensor, bodies: Bodies) -> Tensor:
+    def expected_error(self, image: Tensor, bodies: Bodies, seen: ImageEvidence | None = None) -> Tensor:
         """How wrong each body is likely to be: its expected MPJPE (B, N) in millimetres; arguments as ``measures``.
 
         It may come out below 0 for a body that agrees better than those that the calibration has seen.
         """
         index = MEASURES.index(self.measure)
-        measured = self.measures(image, bodies)[..., index]
+        measured = self.measures(image, bodies, seen)[..., index]
         return MILLIMETRES * (self.calibration_slope[index] * measured + self.calibration_offset[index])
 
-    def measures(self, image: Tensor, bodies: Bodies) -> Tensor:
+    def measures(self, image: Tensor, bodies: Bodies, seen: ImageEvidence | None = None) -> Tensor:
         """How much the bodies differ from what is read, by each measure.
 
         Args:
             image: (B, 3, H, W) normalised float of square crops.
             bodies: (B, N).
+            seen: What ``look`` gave of the images, which then is not done again.
 
         Returns:
             (B, N, 4) float32, in the order of ``MEASURES``.
@@ -118,8 +137,8 @@ class DepthConsistency(BaseModule):
         """
         if not isinstance(bodies, Bodies):
             raise TypeError(f"bodies are {type(bodies).__name__}, expected Bodies, with pose and place")
-        own = self.depths(bodies)
-        reading = self.reader(image, self.project(bodies), own)
+        own, keypoints2d = self.depths(bodies), self.project(bodies)
+        reading = self.reader(image, keypoints2d, own) if seen is None else self.reader.read(seen, keypoints2d, own)
         with full_precision(bodies.transl):
             return depth_measures(own, reading)
 

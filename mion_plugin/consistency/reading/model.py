@@ -14,8 +14,9 @@ from mion_plugin.body.depths import body_depths
 from mion_plugin.consistency.reading.consistency import DepthConsistency
 from mion_plugin.consistency.reading.frozen_bodies import FrozenBodies
 from mion_plugin.consistency.reading.inputs import ReadingInputs, draw_grey, draw_keypoints
+from mion_plugin.consistency.reading.locator import corrected_keypoints, heat_loss, location_loss
 from mion_plugin.consistency.reading.losses import laplace_loss, mean_over
-from mion_plugin.consistency.reading.network import DepthReader, DepthReading
+from mion_plugin.consistency.reading.network import DepthReader, DepthReading, ImageEvidence
 from mion_plugin.evaluation.errors import MILLIMETRES
 from mion_plugin.geometry.keypoints import convert_keypoints
 from mion_plugin.geometry.precision import full_precision
@@ -30,6 +31,10 @@ from mion_plugin.samples import (
     input_keypoints,
     stack_images,
 )
+from mion_plugin.synthesis.detector_errors import DetectorErrors
+
+# A detector is surer of what it sees; ``detect_keypoints`` gives hidden ones less than 0.6.
+_SURE = 0.65
 
 
 @MODELS.register_module()
@@ -47,6 +52,8 @@ class DepthReaderTraining(BaseModel):
         bodies: What the bodies come from, a ``mion.MION`` without stage 3, whose weights stay as they are; None for
             none.
         num_bodies: How many of an image's bodies are learned from, drawn at random.
+        errors: Arguments of ``DetectorErrors``: how wrong the keypoints are that a reader's ``locator`` corrects.
+        heat_weight: Of the locator's ``heat_loss``.
         data_preprocessor: See mmengine's ``BaseModel``; it must leave normalised float images.
         init_cfg: See mmengine's ``BaseModule``.
 
@@ -60,12 +67,16 @@ class DepthReaderTraining(BaseModel):
         inputs: Mapping[str, Any] | None = None,
         bodies: Mapping[str, Any] | None = None,
         num_bodies: int = 2,
+        errors: Mapping[str, Any] | None = None,
+        heat_weight: float = 0.5,
         data_preprocessor: Part | None = None,
         init_cfg: Any = None,
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.cen: DepthConsistency = build_part(cen, type="mion.DepthConsistency")
         self.inputs = ReadingInputs(**(inputs or {}))
+        self.heat_weight = float(heat_weight)
+        self._errors = DetectorErrors(**(errors or {}))
         self._bodies = None if bodies is None else FrozenBodies(bodies, num_bodies)
 
     @property
@@ -106,32 +117,67 @@ class DepthReaderTraining(BaseModel):
         return self._predict(image, samples, keypoints2d, true, targets.has_smpl)
 
     def _draw(self, detected: Tensor, targets: Targets) -> Tensor:
+        return draw_keypoints(detected, self._annotated(targets), self.cen.camera.image_size, self.inputs)
+
+    def _annotated(self, targets: Targets) -> Tensor:
         own, wanted = targets.keypoints2d_convention, self.reader.convention
-        annotated = targets.keypoints2d
-        if own != wanted:
-            annotated = convert_keypoints(annotated, own, wanted)[0]
-        return draw_keypoints(detected, annotated, self.cen.camera.image_size, self.inputs)
+        return targets.keypoints2d if own == wanted else convert_keypoints(targets.keypoints2d, own, wanted)[0]
 
     def _loss(self, image: Tensor, detected: Tensor, targets: Targets, true: Tensor) -> dict[str, Tensor]:
         """What is read without a body, and with each of those drawn, counts alike."""
         labelled = targets.has_smpl
+        losses: dict[str, Tensor] = {}
+        watched: dict[str, Tensor] = {}
+        image = draw_grey(image, self.inputs)
+        evidence = self.reader.look(image)
+        if self.reader.locator is not None:
+            detected, losses, watched = self._locate(evidence, detected, targets)
         keypoints2d, own = self._draw(detected, targets)[:, None], torch.full_like(true, torch.nan)[:, None]
         if self._bodies is not None:
             bodies = self._bodies(image, detected)
             keypoints2d = torch.cat([keypoints2d, self.cen.project(bodies)], dim=1)
             own = torch.cat([own, self.cen.depths(bodies)], dim=1)
-        reading = self.reader(draw_grey(image, self.inputs), keypoints2d, own)
+        reading = self.reader.read(evidence, keypoints2d, own)
         readings = [DepthReading(reading.depths[:, body], reading.errors[:, body]) for body in range(own.shape[1])]
         with full_precision(image), torch.no_grad():
-            watched = {
-                "depth_error": mean_over((readings[0].depths - true).abs(), labelled),
-                "stated_error": mean_over(readings[0].errors, labelled),
+            watched |= {
+                "depth_error": MILLIMETRES * mean_over((readings[0].depths - true).abs(), labelled),
+                "stated_error": MILLIMETRES * mean_over(readings[0].errors, labelled),
             }
             if self._bodies is not None:
-                watched["own_error"] = mean_over((own[:, 1] - true).abs(), labelled)
-                watched["corrected_error"] = mean_over((readings[1].depths - true).abs(), labelled)
+                watched["own_error"] = MILLIMETRES * mean_over((own[:, 1] - true).abs(), labelled)
+                watched["corrected_error"] = MILLIMETRES * mean_over((readings[1].depths - true).abs(), labelled)
         loss = torch.stack([laplace_loss(each, true, labelled) for each in readings]).mean()
-        return {"loss_depth": loss, **{name: MILLIMETRES * value for name, value in watched.items()}}
+        return {"loss_depth": loss, **losses, **watched}
+
+    def _locate(
+        self, evidence: ImageEvidence, detected: Tensor, targets: Targets
+    ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+        """Keypoints as corrected, the loss, and the distances before and after, in pixels."""
+        size = self.cen.camera.image_size
+        true = self._annotated(targets)
+        wrong = self._errors.detect(
+            true[..., :2].cpu(), (detected[..., 2] < _SURE).cpu(), size, self.reader.convention, None
+        ).to(true)
+        places = self.cen.camera.normalize(true[..., :2])
+        labelled = (true[..., 2] > 0) & (places.abs() <= 1.0).all(dim=-1)
+        reading = self.reader.locate(evidence, wrong)
+        with torch.no_grad():
+            counts = labelled & (wrong[..., 2] > 0)
+            before, after = (wrong[..., :2] - true[..., :2]).norm(dim=-1), (reading.places - places).norm(dim=-1)
+            watched = {
+                "detected_px": before[counts].median(),
+                "located_px": after[counts].median() * size / 2,
+                "detected_mean": before[counts].mean(),
+                "located_mean": after[counts].mean() * size / 2,
+                "located_stated": reading.errors[counts].mean() * size / 2,
+            }
+        corrected = corrected_keypoints(reading, wrong, self.cen.camera)
+        losses = {
+            "loss_location": location_loss(reading, places, labelled),
+            "loss_heat": self.heat_weight * heat_loss(reading.heat, places, labelled),
+        }
+        return corrected.detach(), losses, watched
 
     @torch.no_grad()
     def _predict(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from mion_plugin.body.depths import relative_depths
 from mion_plugin.consistency.images import check_images
+from mion_plugin.consistency.reading.locator import KeypointLocator, KeypointReading, LocatorEvidence
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.keypoints import keypoint_names
@@ -49,10 +50,12 @@ class ImageEvidence:
     Attributes:
         context: (B, C) the image's part of the first layer's product.
         fine: (B, c, h, w) features to be looked up at keypoints.
+        located: What the locator keeps, or None without one.
     """
 
     context: Tensor
     fine: Tensor
+    located: LocatorEvidence | None = None
 
 
 @MODELS.register_module()
@@ -72,6 +75,8 @@ class DepthReader(BaseModule):
         feature_channels: Of the finer and the coarser map; None for those that the backbone tells: ``channels`` of its
             several maps or ``out_channels`` of its only one.
         map_indices: Which of the backbone's maps these are.
+        locator: Also correct the 2D keypoints by the picture (``locate``): further arguments of ``KeypointLocator``,
+            which reads all maps of the backbone; None to go without.
         map_size: Height and width of the coarser map: 7 for stride 16 and images of 112 px.
         fine_channels: To which the finer map is reduced.
         coarse_channels: To which the coarser map is reduced.
@@ -100,6 +105,7 @@ class DepthReader(BaseModule):
         hidden: Sequence[int] = (512, 256),
         bfloat16_features: bool = False,
         own_depths: bool = False,
+        locator: Mapping[str, Any] | None = None,
         convention: str = "coco",
         focal_length: float = FOCAL_LENGTH,
         image_size: int = IMAGE_SIZE,
@@ -123,6 +129,9 @@ class DepthReader(BaseModule):
         self.from_keypoints = nn.Linear(self.num_keypoints * (fine_channels + per_keypoint), first, bias=False)
         self.hidden = nn.Linear(first, second)
         self.out = nn.Linear(second, 2 * self.num_keypoints)
+        self.locator = (
+            None if locator is None else KeypointLocator(self.num_keypoints, _all_channels(self.backbone), **locator)
+        )
         if own_depths:  # before it has learned anything it says what the body says
             nn.init.zeros_(self.out.weight)
             nn.init.zeros_(self.out.bias)
@@ -153,7 +162,20 @@ class DepthReader(BaseModule):
             fine, coarse = (maps[index].float() for index in self.map_indices)
             self._check_maps(fine, coarse)
             flat = functional.relu(self.coarse(coarse)).flatten(1)
-            return ImageEvidence(self.from_image(flat), functional.relu(self.fine(fine)))
+            located = None if self.locator is None else self.locator.look([each.float() for each in maps])
+            return ImageEvidence(self.from_image(flat), functional.relu(self.fine(fine)), located)
+
+    def locate(self, evidence: ImageEvidence, keypoints2d: Tensor) -> KeypointReading:
+        """Where the picture shows keypoints (B, K, 3), which are as in ``forward``; (B, K) in normalised coordinates.
+
+        Raises:
+            ValueError: The reader has no ``locator``.
+        """
+        if self.locator is None or evidence.located is None:
+            raise ValueError("this reader does not correct keypoints: give it a locator")
+        with full_precision(evidence.context):
+            confidence = keypoints2d[..., 2].float().nan_to_num().clamp(0.0, 1.0)
+            return self.locator(evidence.located, self.camera.normalize(keypoints2d[..., :2].float()), confidence)
 
     def read(self, evidence: ImageEvidence, keypoints2d: Tensor, own_depths: Tensor | None = None) -> DepthReading:
         """Depths by what ``look`` gave; arguments and result as ``forward``."""
@@ -233,6 +255,13 @@ def _channels(backbone: nn.Module, given: Sequence[int] | None, indices: Sequenc
     if not isinstance(single, int):
         raise ValueError("feature_channels must tell how many channels this backbone's two maps have")
     return single, single
+
+
+def _all_channels(backbone: nn.Module) -> tuple[int, ...]:
+    channels = getattr(backbone, "channels", None)
+    if isinstance(channels, Sequence):
+        return tuple(channels)
+    return _channels(backbone, None, (0, 0))[:1]
 
 
 def _check_options(map_indices: Sequence[int], hidden: Sequence[int], **sizes: int) -> None:

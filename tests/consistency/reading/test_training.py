@@ -40,7 +40,8 @@ def data_root(tmp_path_factory) -> Path:
 def options(data_root) -> list[str]:
     """The config cut down, with the ResNet that its opening names."""
     small = {f"{BACKBONE}._delete_": True, f"{BACKBONE}.type": "mion.TorchvisionResNet", f"{BACKBONE}.depth": 18}
-    small |= {f"{BACKBONE}.num_stages": 3, "train_dataloader.dataset.data_root": str(data_root)}
+    small |= {f"{BACKBONE}.num_stages": 3, "model.cen.reader.map_indices": "(0,0)"}
+    small["train_dataloader.dataset.data_root"] = str(data_root)
     for loader in ("train_dataloader", "val_dataloader", "test_dataloader"):
         small |= {f"{loader}.batch_size": 4, f"{loader}.num_workers": 0, f"{loader}.persistent_workers": False}
     small |= {"val_dataloader.dataset.num_samples": 4, "test_dataloader.dataset.num_samples": 4}
