@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mion_plugin.body.arrays import NUM_BETAS, NUM_JOINTS, BodyArrays
 from mion_plugin.body.files import load_body
+from mion_plugin.body.fingerprint import BodyFingerprint
 from mion_plugin.body.keypoint_rows import keypoint_rows
 from mion_plugin.body.pose_keypoints import PoseKeypoints
 from mion_plugin.geometry.rotations import rotvec_to_rotmat
@@ -58,6 +59,14 @@ class SMPLBody(nn.Module):
         # no submodules: what is made at first use would give copies of a model (mmengine's EMAHook, DDP) other buffers
         self._pose_keypoints: dict[str, PoseKeypoints] = {}
         self._rows_cache: dict[str, tuple[Tensor, Tensor]] = {}
+        self._fingerprint: tuple[BodyArrays, BodyFingerprint] | None = None
+
+    @property
+    def fingerprint(self) -> BodyFingerprint:
+        """What weights and pools keep of the body."""
+        if self._fingerprint is None or self._fingerprint[0] is not self.arrays:
+            self._fingerprint = self.arrays, BodyFingerprint.of(self.arrays)
+        return self._fingerprint[1]
 
     def forward(self, pose: Tensor, betas: Tensor | None = None, transl: Tensor | None = None) -> BodyOutput:
         """Pose the body.
