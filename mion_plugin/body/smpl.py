@@ -14,6 +14,7 @@ from mion_plugin.body.files import load_body
 from mion_plugin.body.fingerprint import BodyFingerprint
 from mion_plugin.body.keypoint_rows import keypoint_rows
 from mion_plugin.body.pose_keypoints import PoseKeypoints
+from mion_plugin.geometry.precision import full_precision
 from mion_plugin.geometry.rotations import rotvec_to_rotmat
 from mion_plugin.registry import MODELS
 
@@ -86,17 +87,18 @@ class SMPLBody(nn.Module):
         if len(rotations) == 0:  # smplx's reshapes do not take an empty batch
             vertices, joints = (betas.new_zeros(0, count, 3) for count in (len(self.v_template), NUM_JOINTS))
         else:
-            vertices, joints = lbs(
-                betas,
-                rotations,
-                self.v_template,
-                self.shapedirs,
-                self.posedirs,
-                self.J_regressor,
-                self.arrays.parents,  # not a tensor: smplx reads it entry by entry, each a wait for a GPU
-                self.weights,
-                pose2rot=False,
-            )
+            with full_precision(rotations):
+                vertices, joints = lbs(
+                    betas,
+                    rotations,
+                    self.v_template,
+                    self.shapedirs,
+                    self.posedirs,
+                    self.J_regressor,
+                    self.arrays.parents,  # not a tensor: smplx reads it entry by entry, each a wait for a GPU
+                    self.weights,
+                    pose2rot=False,
+                )
         vertices = vertices.reshape(*lead, len(self.v_template), 3)
         joints = joints.reshape(*lead, NUM_JOINTS, 3)
         if transl is not None:
@@ -106,7 +108,8 @@ class SMPLBody(nn.Module):
     def keypoints(self, output: BodyOutput, convention: str = "coco") -> Tensor:
         """The (..., K, 3) keypoints of ``convention`` on a posed body; see ``keypoint_rows`` for their definition."""
         regressor, joint_index = self._rows(convention, like=output.vertices)
-        on_surface = regressor @ output.vertices
+        with full_precision(output.vertices):
+            on_surface = regressor @ output.vertices
         at_joints = output.joints[..., joint_index.clamp(min=0), :]
         return torch.where((joint_index >= 0)[:, None], at_joints, on_surface)
 
@@ -120,7 +123,8 @@ class SMPLBody(nn.Module):
         rotations, betas = self._check(pose, betas, transl)
         if convention not in self._pose_keypoints:
             self._pose_keypoints[convention] = PoseKeypoints(self.arrays, keypoint_rows(self.arrays, convention))
-        keypoints = self._pose_keypoints[convention].to(self.v_template)(rotations, betas)
+        with full_precision(rotations):
+            keypoints = self._pose_keypoints[convention].to(self.v_template)(rotations, betas)
         return keypoints if transl is None else keypoints + transl[..., None, :]
 
     def _rows(self, convention: str, like: Tensor) -> tuple[Tensor, Tensor]:

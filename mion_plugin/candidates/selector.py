@@ -22,6 +22,7 @@ from mion_plugin.candidates.splits import open_pool
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.keypoints import keypoint_names
+from mion_plugin.geometry.precision import full_precision
 from mion_plugin.geometry.rotations import rotvec_to_rotmat
 from mion_plugin.registry import MODELS
 
@@ -156,8 +157,8 @@ class CandidateSelector(nn.Module):
                 f"{self.convention!r}"
             )
         keypoints2d = keypoints2d.detach().to(self.keypoints3d.device, torch.float64)
-        # Automatic mixed precision would round the bounds beyond their margin.
-        with torch.autocast(keypoints2d.device.type, enabled=False):
+        # Automatic mixed precision, and TF32, would round the bounds beyond their margin.
+        with full_precision(keypoints2d):
             chunks = [self._select(chunk) for chunk in keypoints2d.split(self._images_at_once())]
         return _join_images(chunks)
 
