@@ -16,7 +16,7 @@ custom_hooks = [
     dict(type="mion.EpochSeedHook"),
     dict(type="mion.PlainCheckpointHook"),
     dict(type="mion.BodyFingerprintHook"),
-    dict(type="mion.StopOnInvalidLossHook"),
+    dict(type="mion.StopOnInvalidLossHook", interval=20),  # as often as the log
 ]
 
 vis_backends = [dict(type="LocalVisBackend"), dict(type="TensorboardVisBackend")]
