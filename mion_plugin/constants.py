@@ -13,5 +13,6 @@ MESH_FORMATS = ("obj", "glb", "ply")
 OVERLAY_CAMERAS = ("crop", "image")
 EXPORT_FORMATS = {"onnx": ".onnx", "torch": ".pt2"}  # format -> ending
 STAND_IN_PATH = Path(__file__).parent / "body" / "data" / "stand_in_body.npz"
+STAND_IN = "stand-in"  # the free body, where an option names a body model
 STAND_IN_GENDERS = ("neutral", "male", "female")
 LOOKS = ("plain", "training", "harsh")  # recipes of synthetic pictures

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from torch import nn
 
 from mion_plugin.body.smpl import SMPLBody
@@ -71,15 +70,13 @@ def _check_convention(name: str, part: Any, last: str, reference: Any) -> None:
 
 
 def _check_body(name: str, own: SMPLBody | None, last: str, body: SMPLBody) -> None:
-    if own is None or own is body:
+    if own is None or own.arrays is body.arrays:
         return
-    same = own.arrays.v_template.shape == body.arrays.v_template.shape and np.array_equal(
-        own.arrays.v_template, body.arrays.v_template
+    own.fingerprint.check(
+        body.fingerprint,
+        f"the {name}'s body is {own.arrays.name}, the {last}'s {body.arrays.name}",
+        "Give both the same body model",
     )
-    if not same:
-        raise ValueError(
-            f"the {name}'s body is {own.arrays.name}, the {last}'s {body.arrays.name}: give both the same body model"
-        )
 
 
 __all__ = ["Part", "build_at_camera", "build_part", "check_parts"]

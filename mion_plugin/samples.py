@@ -19,6 +19,7 @@ from mion_plugin.geometry.precision import full_precision
 
 MODES = ("tensor", "loss", "predict")  # of every model's forward, see mmengine's BaseModel
 DEFAULT_CONVENTIONS = {"keypoints2d": "coco", "keypoints3d": "h36m"}
+TARGETS_2D = {"annotated": "keypoints2d", "detected": "keypoints2d_input"}  # name -> field of gt_body
 _PREDICTED_CONVENTION = "h36m"  # of packed 3D keypoints; what mion.MeshMetric reads
 
 
@@ -189,24 +190,40 @@ def provided_candidates(samples: Sequence[BaseDataElement], device: torch.device
     )
 
 
-def collect_targets(samples: Sequence[BaseDataElement], device: torch.device) -> Targets:
+def collect_targets(
+    samples: Sequence[BaseDataElement], device: torch.device, keypoints2d: str = "annotated"
+) -> Targets:
     """The targets in the ``gt_body`` of B samples; see ``PackBodyInputs``.
 
+    Args:
+        samples: Of one batch.
+        device: Where to.
+        keypoints2d: ``annotated``: the 2D target is ``keypoints2d``. ``detected``: it is ``keypoints2d_input``, what
+            stage 1 sees, whether or not a person has annotated joints.
+
     Raises:
-        ValueError: Samples of one batch name their keypoints in different conventions, or a shape is wrong.
+        ValueError: Samples of one batch name their keypoints in different conventions, or a shape is wrong; an unknown
+            target, or a sample without it.
     """
+    if keypoints2d not in TARGETS_2D:
+        raise ValueError(f"keypoints2d_target is {keypoints2d!r}, expected one of {', '.join(TARGETS_2D)}")
+    key = TARGETS_2D[keypoints2d]
+    if keypoints2d == "detected":
+        for sample in samples:
+            if key not in sample.gt_body:
+                raise ValueError(f"{sample_name(sample)}: gt_body has no {key}, and keypoints2d_target is 'detected'")
     conventions = {key: common_convention(samples, key) for key in DEFAULT_CONVENTIONS}
     num = {key: len(keypoint_names(convention)) for key, convention in conventions.items()}
     global_orient = _stack(samples, "smpl_global_orient", (3,), device)
     body_pose = _stack(samples, "smpl_body_pose", (NUM_JOINTS - 1, 3), device)
     return Targets(
-        keypoints2d=_stack(samples, "keypoints2d", (num["keypoints2d"], 3), device),
+        keypoints2d=_stack(samples, key, (num["keypoints2d"], 3), device),
         keypoints2d_convention=conventions["keypoints2d"],
         keypoints3d=_stack(samples, "keypoints3d", (num["keypoints3d"], 4), device),
         keypoints3d_convention=conventions["keypoints3d"],
         rotations=roma.rotvec_to_rotmat(torch.cat([global_orient[:, None], body_pose], dim=1)),
         betas=_stack(samples, "smpl_betas", (NUM_BETAS,), device),
-        has_keypoints2d=_flags(samples, "has_keypoints2d", ("keypoints2d",), device),
+        has_keypoints2d=_flags(samples, f"has_{key}", (key,), device),
         has_keypoints3d=_flags(samples, "has_keypoints3d", ("keypoints3d",), device),
         has_smpl=_flags(samples, "has_smpl", ("smpl_global_orient", "smpl_body_pose", "smpl_betas"), device),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -11,13 +12,19 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from mion_plugin.body.fingerprint import BodyFingerprint
+from mion_plugin.body.smpl import SMPLBody
+from mion_plugin.body.stand_in import stand_in_fingerprints
 from mion_plugin.files import atomic_path
 from mion_plugin.files.checkpoints import load_local_checkpoint
 
 # Stage 2's weights are named refiner.* in a whole model, network.* in the model that trains it, and refiner.network.*
 # in an estimator of mmhuman3d.
 REFINER_PARTS = ("refiner", "network")
+BODY = "body"  # in a checkpoint's meta: the record of the BodyFingerprint that the network was trained with
 _NAMED_AT_MOST = 3  # in an error; a wrong file has hundreds of wrong keys
+_PACKAGE = Path(__file__).parent.resolve()
+_PACKAGED_BODY = "free stand-in (neutral)"  # what the weights that come with the package were trained with
 
 
 @runtime_checkable
@@ -33,8 +40,9 @@ def save_weights(
     path: str | os.PathLike[str],
     half: bool = False,
     meta: Mapping[str, Any] | None = None,
+    body: BodyFingerprint | None = None,
 ) -> None:
-    """Write a checkpoint file that holds weights alone: ``state_dict``, and ``meta`` if given.
+    """Write a checkpoint file that holds weights alone: ``state_dict``, and ``meta`` and ``body`` if given.
 
     Args:
         state_dict: Name -> tensor.
@@ -42,6 +50,7 @@ def save_weights(
         half: Store floating point numbers in 16 bits, half the size; ``load_weights`` gives float32 again, rounded to
             11 significant bits.
         meta: Plain values to keep beside the weights.
+        body: What the network was trained with (``SMPLBody.fingerprint``); ``load_part`` holds other bodies to it.
 
     Raises:
         ValueError: A number is too large for half precision.
@@ -51,8 +60,8 @@ def save_weights(
     if half:
         stored = {name: _to_half(name, value) for name, value in stored.items()}
     content: dict[str, Any] = {"state_dict": stored}
-    if meta is not None:
-        content["meta"] = dict(meta)
+    if meta is not None or body is not None:
+        content["meta"] = {**(meta or {}), **({} if body is None else {BODY: body.record()})}
     file = io.BytesIO()  # torch's own writer tells of a full disk in its own terms
     torch.save(content, file)
     with atomic_path(path) as temporary:
@@ -72,7 +81,13 @@ def load_weights(path: str | os.PathLike[str], part: str | Sequence[str] | None 
         ValueError: Not a checkpoint that loads with ``weights_only=True``, one without weights, or weights that are NaN
             or infinite.
     """
-    content = load_local_checkpoint(os.fspath(path), map_location="cpu")
+    return _weights_of(load_local_checkpoint(os.fspath(path), map_location="cpu"), path, part)
+
+
+def _weights_of(
+    content: Mapping[str, Any], path: str | os.PathLike[str], part: str | Sequence[str] | None
+) -> dict[str, Tensor]:
+    """``load_weights`` of a file that was read."""
     weights = content.get("state_dict", content)
     if (
         not isinstance(weights, Mapping)
@@ -95,15 +110,73 @@ def load_part(module: nn.Module, path: str | os.PathLike[str], part: str | Seque
         path: See ``load_weights``.
         part: See ``load_weights``.
 
+    A module with a body (``module.body``, or that of one of its parts) must have the one that the weights were trained
+    with. Files that do not tell theirs are taken with a warning; those that come with the package were trained with the
+    free stand-in.
+
     Raises:
         FileNotFoundError: No such file.
-        ValueError: See ``load_weights``; or the names or shapes are not those of the module.
+        ValueError: See ``load_weights``; or the names or shapes are not those of the module, or it has another body.
     """
-    weights = load_weights(path, part)
+    content = load_local_checkpoint(os.fspath(path), map_location="cpu")
+    weights = _weights_of(content, path, part)
     if isinstance(module, RenamesWeights):
         weights = module.rename_weights(weights)
     check_weights(module, weights, str(Path(path)))
+    check_body(module, trained_body(content, path), str(Path(path)))
     module.load_state_dict(weights)
+
+
+def trained_body(content: Mapping[str, Any], path: str | os.PathLike[str]) -> BodyFingerprint | None:
+    """The body that a checkpoint's network was trained with; None for an older file, which does not tell.
+
+    Args:
+        content: Of the file.
+        path: Where it was read.
+
+    Raises:
+        ValueError: It tells it in a form that cannot be read.
+    """
+    meta = content.get("meta")
+    record = meta.get(BODY) if isinstance(meta, Mapping) else None
+    if record is not None:
+        return BodyFingerprint.from_record(record, str(path))
+    return stand_in_fingerprints()[_PACKAGED_BODY] if _PACKAGE in Path(path).resolve().parents else None
+
+
+def find_body(module: nn.Module) -> SMPLBody | None:
+    """The body of a network or of a model around one; None for a module without any."""
+    bodies = (getattr(part, "body", None) for part in (module, *module.children()))
+    return next((body for body in bodies if isinstance(body, SMPLBody)), None)
+
+
+def check_body(module: nn.Module, trained: BodyFingerprint | None, source: str) -> None:
+    """Hold a module to the body that its weights were trained with.
+
+    Args:
+        module: The network; one without a body may load anything.
+        trained: ``trained_body`` of its weights; None is taken with a warning.
+        source: What to call the weights.
+
+    Raises:
+        ValueError: The module has another body; the message names both.
+    """
+    body = find_body(module)
+    if body is None:
+        return
+    own = body.fingerprint
+    if trained is None:
+        warnings.warn(
+            f"{source} does not tell with which body it was trained; make sure that it was {own}. "
+            "tools/publish_model.py --body-model writes it down",
+            stacklevel=3,
+        )
+        return
+    trained.check(
+        own,
+        f"{source} was trained with the body {trained}, this {type(module).__name__} has {own}",
+        "Give it the body that it was trained with (model_path of mion.SMPLBody, in every place of the config)",
+    )
 
 
 def check_weights(module: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:

@@ -53,7 +53,7 @@ def make_cen(body: SMPLBody, **options) -> nn.Module:
 
 
 def bodies_differ(part: str, own: str, last: str, other: str) -> str:
-    return re.escape(f"the {part}'s body is {own}, the {last}'s {other}: give both the same body model")
+    return re.escape(f"the {part}'s body is {own}, the {last}'s {other}: they differ in template. Give both the same")
 
 
 def pools_body_differs(owner: str, name: str) -> str:

@@ -77,7 +77,7 @@ def registered_names() -> dict[str, list[str]]:
 
 
 def test_every_tool_is_listed():
-    assert {path.stem for path in (ROOT / "tools").glob("*.py")} == {*TOOLS, "cli", "launching"}
+    assert {path.stem for path in (ROOT / "tools").glob("*.py")} == {*TOOLS, "cli", "launching", "speed"}
 
 
 def test_importing_the_package_loads_nothing_but_itself():

@@ -71,6 +71,23 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help="set by the launcher")
 
 
+def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
+    """What makes the networks of train.py and test.py faster on current GPUs."""
+    parser.add_argument(
+        "--tf32",
+        action="store_true",
+        help="let the networks' float32 products and convolutions round what they read to 11 bits, as GPUs since "
+        "Ampere can; candidates, losses and metrics keep all 24",
+    )
+    parser.add_argument(
+        "--compile",
+        nargs="?",
+        const="inductor",
+        metavar="BACKEND",
+        help="compile the networks with torch.compile; default backend: inductor, which needs a compiler of C++",
+    )
+
+
 def run_command(name: str, args: argparse.Namespace) -> Any:
     """Do a tool's work: ``run(args)`` of its module in ``commands``, which is imported here and not before.
 

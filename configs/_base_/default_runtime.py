@@ -11,11 +11,12 @@ default_hooks = dict(
 )
 # Dropout and the choice of training candidates depend on the epoch alone: a resumed run equals an uninterrupted one.
 # Checkpoints hold tensors and plain values only, so that they load with weights_only=True.
-# A loss that is NaN or infinite ends the training.
+# A loss that is NaN or infinite ends the training. Checkpoints tell their body model, and load into no other.
 custom_hooks = [
     dict(type="mion.EpochSeedHook"),
     dict(type="mion.PlainCheckpointHook"),
-    dict(type="mion.StopOnInvalidLossHook"),
+    dict(type="mion.BodyFingerprintHook"),
+    dict(type="mion.StopOnInvalidLossHook", interval=20),  # as often as the log
 ]
 
 vis_backends = [dict(type="LocalVisBackend"), dict(type="TensorboardVisBackend")]

@@ -1,59 +1,97 @@
-# Stage 3 as the paper trains it: pictures of one stage-1 candidate, scored against others (3.3, 3.4).
+# Stage 3 as the paper trains it (3.3, 3.4, 4.1): half of it pictures of one stage-1 candidate, scored against others,
+# half UP-3D's photographs, scored against stage 1's candidates for them.
 #   tools/dist_train.sh configs/mion/cen_r34_224.py 4
 #   tools/dist_test.sh configs/mion/cen_r34_224.py work_dirs/cen_r34_224/epoch_100.pth 4
 # Tested on stage 1's candidates; on refined bodies with model.refiner (mion.MRT's network) and
 # model.refiner_checkpoint, or as a part of mion.MION.
+# Files that you provide (docs/data.md): those of configs/_base_/mrt_r50_56x56.py, data/preprocessed_datasets/
+# up3d_trainval.npz and its images, data/lsun (a folder of images of rooms and places without people),
+# data/surreal_textures (SURREAL's, any sub-folders) and data/body_models/smpl_uv.obj (their layout, from SMPL's site).
+# With the package's free stand-ins in all of their places: cen_r34_224_stand-in.py.
 _base_ = ["../_base_/default_runtime.py", "../_base_/synthetic_112.py"]
 
+body = dict(type="mion.SMPLBody", model_path="data/body_models/smpl")  # that of stages 1 and 2
+pool = "data/amass_pool.npz"
 image_size = 224
 detected_noise = 3.0  # HRNet's typical error, 1-2 % of the person's height
-# poses of the test recordings are neither rendered nor candidates; compatible below 2000 px^2 (3.4)
-selector = dict(type="mion.CandidateSelector", max_fit_loss=2000.0, num_candidates=5, pool_split="train")
+# poses of the test recordings are neither rendered nor candidates; compatible below 2000 px^2, as far apart as they can
+# be in pose parameters (3.4)
+selector = dict(
+    type="mion.CandidateSelector",
+    pool=pool,
+    distance="axis_angle",
+    max_fit_loss=2000.0,
+    num_candidates=5,
+    pool_split="train",
+)
 model = dict(
     type="mion.ConsistencyModel",
     # Image and PNCC in a ResNet-34, one distance per vertex. The paper does not say that it starts from ImageNet;
     # to do so: model.cen.backbone.weights=IMAGENET1K_V1
-    cen=dict(type="mion.CEN", backbone=dict(type="mion.TorchvisionResNet", depth=34), image_size=image_size),
+    cen=dict(
+        type="mion.CEN",
+        backbone=dict(type="mion.TorchvisionResNet", depth=34),
+        image_size=image_size,
+        body=body,
+    ),
     selector=selector,
     pairs=dict(candidate=1.0),
-    num_bodies=4,  # the paper: 1; making a picture takes much longer than scoring a body
+    num_bodies=4,  # the paper: 1 (cen_r34_224_one-pair.py); making a picture takes much longer than scoring a body
     loss=dict(type="mion.ConsistencyLoss"),  # eq. 10
 )
 
-# The paper also trains on UP-3D, ground truth against candidates. With the file (docs/data.md), the data set is
-#   dict(type="mion.MixedDataset", datasets=[pairs, up3d], ratios=[0.5, 0.5])
-# where up3d is a mion.HumanDataset with SMPL and keypoints, cropped to 224.
+synthetic = dict(image_size=image_size, detected_noise=detected_noise, body=body, poses=dict(pool=pool))
 pairs = dict(
     type="mion.CandidatePairDataset",
     # whose keypoints give the candidates
     dataset=dict(
         type="mion.SURREALSynthesisDataset",
-        num_samples=32000,  # the paper gives no number; 3.2 million pictures in all, half of SURREAL's frames
+        num_samples=32000,  # the paper gives no number; half of each epoch, 1.6 million pictures in all
         split="train",
-        image_size=image_size,
-        detected_noise=detected_noise,
         fresh_samples=True,
-        looks=dict(recipe="training"),  # for the cameras, and the keypoints that are hidden
+        # for the cameras, and the keypoints that are hidden; nobody sees these pictures
+        looks=dict(recipe="training", skins="plain"),
+        **synthetic,
     ),
     selector=selector,
     num_others=4,
     image_size=image_size,
-    # the paper: backgrounds of LSUN, textures of SURREAL; None are the package's
-    looks=dict(recipe="training", backgrounds=None, skins=None),
+    body=body,
+    # backgrounds of LSUN, textures of SURREAL (3.3); None, None and None are the package's, for the stand-in alone
+    looks=dict(
+        recipe="training",
+        backgrounds="data/lsun",
+        skins="data/surreal_textures",
+        skin_uv="data/body_models/smpl_uv.obj",
+    ),
     pipeline=_base_.pipeline,
+)
+up3d = dict(
+    type="mion.HumanDataset",
+    dataset_name="up3d",
+    data_prefix="data",
+    ann_file="up3d_trainval.npz",
+    keypoints2d_source="detected",  # HRNet-W48's (3.4), as keypoints2d_detected in the file
+    pipeline=[
+        dict(type="mion.LoadImageFromFile"),
+        dict(type="mion.MeshAffine", img_res=image_size),
+        dict(type="mion.Normalize"),
+        dict(type="mion.PackBodyInputs"),
+    ],
 )
 train_dataloader = dict(
     batch_size=16,  # of each of 4 GPUs: 64
     num_workers=4,
     persistent_workers=True,
     sampler=dict(type="mion.EpochSampler", shuffle=True),
-    dataset=dict(_delete_=True, **pairs),
+    # the paper gives no proportion either
+    dataset=dict(_delete_=True, type="mion.MixedDataset", datasets=[pairs, up3d], ratios=[0.5, 0.5]),
 )
-val_dataloader = dict(dataset=dict(image_size=image_size, detected_noise=detected_noise))
-test_dataloader = dict(dataset=dict(image_size=image_size, detected_noise=detected_noise))
+val_dataloader = dict(dataset=synthetic)
+test_dataloader = dict(dataset=synthetic)
 val_evaluator = [
-    dict(type="mion.MeshMetric", errors=("MPJPE", "PA-MPJPE"), statistics=("chosen", "mean", "oracle")),
-    dict(type="mion.SelectionMetric"),
+    dict(type="mion.MeshMetric", errors=("MPJPE", "PA-MPJPE"), statistics=("chosen", "mean", "oracle"), body=body),
+    dict(type="mion.SelectionMetric", body=body),
 ]
 test_evaluator = val_evaluator
 

@@ -71,6 +71,7 @@ custom_hooks = [
     *_base_.custom_hooks,
     dict(type="mion.EpochSeedHook"),
     dict(type="mion.PlainCheckpointHook"),
+    dict(type="mion.BodyFingerprintHook"),
     dict(type="mion.StopOnInvalidLossHook"),
 ]
 # mmpose's visualizer draws its own data samples; pictures of bodies come from tools/test.py --show-dir

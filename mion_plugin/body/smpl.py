@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from mion_plugin.body.arrays import NUM_BETAS, NUM_JOINTS, BodyArrays
 from mion_plugin.body.files import load_body
+from mion_plugin.body.fingerprint import BodyFingerprint
 from mion_plugin.body.keypoint_rows import keypoint_rows
 from mion_plugin.body.pose_keypoints import PoseKeypoints
+from mion_plugin.geometry.precision import full_precision
 from mion_plugin.geometry.rotations import rotvec_to_rotmat
 from mion_plugin.registry import MODELS
 
@@ -58,6 +60,14 @@ class SMPLBody(nn.Module):
         # no submodules: what is made at first use would give copies of a model (mmengine's EMAHook, DDP) other buffers
         self._pose_keypoints: dict[str, PoseKeypoints] = {}
         self._rows_cache: dict[str, tuple[Tensor, Tensor]] = {}
+        self._fingerprint: tuple[BodyArrays, BodyFingerprint] | None = None
+
+    @property
+    def fingerprint(self) -> BodyFingerprint:
+        """What weights and pools keep of the body."""
+        if self._fingerprint is None or self._fingerprint[0] is not self.arrays:
+            self._fingerprint = self.arrays, BodyFingerprint.of(self.arrays)
+        return self._fingerprint[1]
 
     def forward(self, pose: Tensor, betas: Tensor | None = None, transl: Tensor | None = None) -> BodyOutput:
         """Pose the body.
@@ -77,17 +87,18 @@ class SMPLBody(nn.Module):
         if len(rotations) == 0:  # smplx's reshapes do not take an empty batch
             vertices, joints = (betas.new_zeros(0, count, 3) for count in (len(self.v_template), NUM_JOINTS))
         else:
-            vertices, joints = lbs(
-                betas,
-                rotations,
-                self.v_template,
-                self.shapedirs,
-                self.posedirs,
-                self.J_regressor,
-                self.arrays.parents,  # not a tensor: smplx reads it entry by entry, each a wait for a GPU
-                self.weights,
-                pose2rot=False,
-            )
+            with full_precision(rotations):
+                vertices, joints = lbs(
+                    betas,
+                    rotations,
+                    self.v_template,
+                    self.shapedirs,
+                    self.posedirs,
+                    self.J_regressor,
+                    self.arrays.parents,  # not a tensor: smplx reads it entry by entry, each a wait for a GPU
+                    self.weights,
+                    pose2rot=False,
+                )
         vertices = vertices.reshape(*lead, len(self.v_template), 3)
         joints = joints.reshape(*lead, NUM_JOINTS, 3)
         if transl is not None:
@@ -97,7 +108,8 @@ class SMPLBody(nn.Module):
     def keypoints(self, output: BodyOutput, convention: str = "coco") -> Tensor:
         """The (..., K, 3) keypoints of ``convention`` on a posed body; see ``keypoint_rows`` for their definition."""
         regressor, joint_index = self._rows(convention, like=output.vertices)
-        on_surface = regressor @ output.vertices
+        with full_precision(output.vertices):
+            on_surface = regressor @ output.vertices
         at_joints = output.joints[..., joint_index.clamp(min=0), :]
         return torch.where((joint_index >= 0)[:, None], at_joints, on_surface)
 
@@ -111,7 +123,8 @@ class SMPLBody(nn.Module):
         rotations, betas = self._check(pose, betas, transl)
         if convention not in self._pose_keypoints:
             self._pose_keypoints[convention] = PoseKeypoints(self.arrays, keypoint_rows(self.arrays, convention))
-        keypoints = self._pose_keypoints[convention].to(self.v_template)(rotations, betas)
+        with full_precision(rotations):
+            keypoints = self._pose_keypoints[convention].to(self.v_template)(rotations, betas)
         return keypoints if transl is None else keypoints + transl[..., None, :]
 
     def _rows(self, convention: str, like: Tensor) -> tuple[Tensor, Tensor]:

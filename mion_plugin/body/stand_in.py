@@ -16,6 +16,7 @@ import numpy as np
 
 from mion_plugin.body import stand_in_codec as codec
 from mion_plugin.body.arrays import NUM_FACES, NUM_VERTICES, BodyArrays
+from mion_plugin.body.fingerprint import BodyFingerprint
 from mion_plugin.constants import STAND_IN_GENDERS, STAND_IN_PATH
 from mion_plugin.files.atomic import atomic_path
 
@@ -55,6 +56,13 @@ def load_stand_in(gender: str = "neutral") -> BodyArrays:
     if gender not in STAND_IN_GENDERS:
         raise ValueError(f"gender {gender!r}, expected one of {', '.join(STAND_IN_GENDERS)}")
     return read_stand_in(STAND_IN_PATH, gender)
+
+
+@functools.cache
+def stand_in_fingerprints() -> dict[str, BodyFingerprint]:
+    """Name of each stand-in, as in its ``BodyArrays`` -> its fingerprint."""
+    bodies = [load_stand_in(gender) for gender in STAND_IN_GENDERS]
+    return {body.name: BodyFingerprint.of(body) for body in bodies}
 
 
 def load_stand_in_surface() -> StandInSurface:

@@ -12,13 +12,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from mion_plugin.body.fingerprint import BodyFingerprint
 from mion_plugin.body.smpl import SMPLBody
+from mion_plugin.body.stand_in import stand_in_fingerprints
 from mion_plugin.files.npz import one_line, read_npz, write_npz
 from mion_plugin.geometry.keypoints import keypoint_names
 
 DEFAULT_POOL = Path(__file__).parent / "data" / "default_pool.npz"
 _BODY_JOINTS = 23
 _FORMAT_VERSION = 1
+_FINGERPRINT = "body_fingerprint"  # key of the metadata
 # array -> kinds of numbers that a file may hold, and what they become
 _KINDS = {
     **dict.fromkeys(("body_pose", "global_orient", "keypoints3d", "root_offset"), ("fiu", np.float32)),
@@ -37,7 +40,8 @@ class CandidatePool:
         convention: Order of the K keypoints.
         root_offset: (3,) float32 pelvis joint of the unposed body: where ``global_orient`` turns the body about.
         clip_index: (P,) int16 index into ``metadata['clips']`` of the recording that a pose was seen in, or -1.
-        metadata: Where the poses came from: sources, clips, command, body model.
+        metadata: Where the poses came from: sources, clips, command; the body model by name (``body``) and as
+            ``BodyFingerprint`` (``body_fingerprint``).
     """
 
     body_pose: np.ndarray
@@ -73,6 +77,20 @@ class CandidatePool:
         """Number of candidates, P x O."""
         return len(self.body_pose) * len(self.global_orient)
 
+    @property
+    def body_fingerprint(self) -> BodyFingerprint | None:
+        """The body that the keypoints were computed with; None for a pool of an older version that does not tell.
+
+        Older pools tell the body's name alone; that of the free stand-in will do.
+
+        Raises:
+            ValueError: The metadata hold something else there.
+        """
+        record, name = self.metadata.get(_FINGERPRINT), self.metadata.get("body")
+        if record is not None:
+            return BodyFingerprint.from_record(record, "the candidate pool")
+        return stand_in_fingerprints().get(name) if isinstance(name, str) else None
+
 
 def make_pool(
     body_pose: np.ndarray,
@@ -106,7 +124,7 @@ def make_pool(
         convention=convention,
         root_offset=root_offset,
         clip_index=None if clip_index is None else np.asarray(clip_index, np.int16),
-        metadata={**(metadata or {}), "body": body.arrays.name},
+        metadata={**(metadata or {}), "body": body.arrays.name, _FINGERPRINT: body.fingerprint.record()},
     )
 
 

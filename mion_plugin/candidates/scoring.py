@@ -32,6 +32,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from mion_plugin.geometry.precision import full_precision
+
 # Positions of the six distinct entries of a symmetric 3 x 3 matrix, and of all nine among the six.
 _ROW, _COLUMN = [0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]
 _FULL = [0, 3, 4, 3, 1, 5, 4, 5, 2]
@@ -76,7 +78,8 @@ class PoolScorer(nn.Module):
         self.register_buffer("moment_table", table.contiguous(), persistent=False)  # (K, 9, P)
         self.register_buffer("rotations", rotations.float(), persistent=False)
         depth_rows = rotations.float()[:, 2]  # (O, 3)
-        depths = [depth_rows @ keypoint for keypoint in points]
+        with full_precision(points):
+            depths = [depth_rows @ keypoint for keypoint in points]
         deepest, shallowest = depths[0].clone(), depths[0].clone()
         for depth in depths[1:]:  # one keypoint at a time: all together would be K times as large as the result
             torch.maximum(deepest, depth, out=deepest)

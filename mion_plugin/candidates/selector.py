@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import ClassVar, NamedTuple
@@ -21,6 +22,7 @@ from mion_plugin.candidates.splits import open_pool
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.keypoints import keypoint_names
+from mion_plugin.geometry.precision import full_precision
 from mion_plugin.geometry.rotations import rotvec_to_rotmat
 from mion_plugin.registry import MODELS
 
@@ -127,6 +129,7 @@ class CandidateSelector(nn.Module):
         self.image_size = image_size
         self.convention = convention
         self.body_name = str(pool.metadata.get("body", "unknown"))
+        self.body_fingerprint = pool.body_fingerprint
         for name in ("body_pose", "global_orient", "keypoints3d", "root_offset"):
             self.register_buffer(name, torch.tensor(getattr(pool, name)), persistent=False)  # a cached pool is shared
         self.register_buffer("rotations", rotvec_to_rotmat(self.global_orient.double()), persistent=False)
@@ -154,8 +157,8 @@ class CandidateSelector(nn.Module):
                 f"{self.convention!r}"
             )
         keypoints2d = keypoints2d.detach().to(self.keypoints3d.device, torch.float64)
-        # Automatic mixed precision would round the bounds beyond their margin.
-        with torch.autocast(keypoints2d.device.type, enabled=False):
+        # Automatic mixed precision, and TF32, would round the bounds beyond their margin.
+        with full_precision(keypoints2d):
             chunks = [self._select(chunk) for chunk in keypoints2d.split(self._images_at_once())]
         return _join_images(chunks)
 
@@ -171,14 +174,17 @@ class CandidateSelector(nn.Module):
 
     @torch.no_grad()
     def check_body(self, body: SMPLBody, owner: str) -> None:
-        """Check that the pool's keypoints sit where they do on a body model.
+        """Check that the pool was built with a body model: its fingerprint, and where a pose has its keypoints.
+
+        A pool of an older version has no fingerprint. It is taken with a warning, unless it says that it was built with
+        the free stand-in, as the package's was.
 
         Args:
             body: What candidates will be posed by.
             owner: Whose body it is, for the message.
 
         Raises:
-            ValueError: A pose of the pool has its keypoints elsewhere; the message names both bodies.
+            ValueError: It was built with another, or a pose has its keypoints elsewhere; the message names both bodies.
         """
         pose = torch.cat([self.body_pose.new_zeros(1, 3), self.body_pose[0]])[None].to(body.v_template)
         own = self.keypoints3d[0].to(body.v_template)
@@ -189,6 +195,18 @@ class CandidateSelector(nn.Module):
                 f"the selector's pool has the keypoints of the body {self.body_name}, the {owner}'s body is "
                 f"{body.arrays.name}: a keypoint is {1000 * float(apart):.0f} mm elsewhere. Give the selector "
                 "body_model=FILE, a pool that was built with that body, or both the same body"
+            )
+        if self.body_fingerprint is not None:
+            self.body_fingerprint.check(
+                body.fingerprint,
+                f"the selector's pool was built with {self.body_fingerprint}, the {owner}'s body is {body.fingerprint}",
+                "Give the selector body_model=FILE or a pool that was built with that body",
+            )
+        else:
+            warnings.warn(
+                f"the selector's pool has no fingerprint of the body that it was built with, {self.body_name}; its "
+                f"keypoints suit the {owner}'s, {body.fingerprint}. Built again, it would have one",
+                stacklevel=2,
             )
 
     def _images_at_once(self) -> int:

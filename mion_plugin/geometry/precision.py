@@ -1,14 +1,55 @@
-"""Where automatic mixed precision must not reach."""
+"""Where automatic mixed precision and TF32 must not reach."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 from torch import Tensor
 
 
-def full_precision(like: Tensor) -> torch.autocast:
-    """A context without autocast on the device of ``like``: rotations and projections need float32.
+def full_precision(like: Tensor) -> AbstractContextManager[None]:
+    """A context without autocast on the device of ``like``, and without TF32: rotations and projections need float32.
 
-    A bfloat16 has 8 bits: at a translation of 50 m that is a step of 0.25 m.
+    A bfloat16 has 8 bits: at a translation of 50 m that is a step of 0.25 m. TF32 rounds what matrix products read to
+    11 bits: a step of 31 mm there, and up to 1 mm on a body at the origin. ``torch.set_float32_matmul_precision`` and
+    ``torch.backends.cuda.matmul`` switch it on for the whole process; the switch is put back afterwards. Products of
+    the backward pass follow the switch, as those of the networks do.
+
+    While a network is compiled or exported only autocast is kept out: the switch is no operation of a graph. What is
+    compiled are networks (``decode``), whose products may be rounded.
     """
-    return torch.autocast(like.device.type, enabled=False)
+    without_autocast = torch.autocast(like.device.type, enabled=False)
+    return without_autocast if torch.compiler.is_compiling() else _without_tf32(without_autocast)
+
+
+@contextmanager
+def _without_tf32(without_autocast: torch.autocast) -> Iterator[None]:
+    with without_autocast, _float32_products():
+        yield
+
+
+@contextmanager
+def _float32_products() -> Iterator[None]:
+    """Matrix products read all bits of their inputs; the switch is left alone where it says so already."""
+    products = torch.backends.cuda.matmul
+    try:
+        allowed = products.allow_tf32
+    except RuntimeError:  # set through its newer name, which torch then wants to be asked for
+        former = products.fp32_precision
+        products.fp32_precision = "ieee"
+        try:
+            yield
+        finally:
+            products.fp32_precision = former
+        return
+    if not allowed:
+        yield
+        return
+    precision = torch.get_float32_matmul_precision()  # high or medium, which allow it both
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(precision)

@@ -12,6 +12,7 @@ from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.keypoints import keypoint_names
 from mion_plugin.geometry.precision import full_precision
+from mion_plugin.geometry.rotations import rotmat_to_rotvec
 from mion_plugin.registry import MODELS
 from mion_plugin.samples import Targets
 
@@ -24,10 +25,16 @@ def _norm(difference: Tensor) -> Tensor:
     return torch.linalg.vector_norm(difference, dim=-1)
 
 
+def _safe_norm(vectors: Tensor) -> Tensor:
+    """(..., 1) lengths, whose gradient is finite at zero."""
+    return vectors.square().sum(dim=-1, keepdim=True).clamp(min=torch.finfo(vectors.dtype).eps).sqrt()
+
+
 def _mean_square(difference: Tensor) -> Tensor:
     return difference.square().mean(dim=-1)
 
 
+SMPL_FORMS = ("per_joint", "printed")
 ERRORS: dict[str, Callable[[Tensor], Tensor]] = {"l2": _norm, "mse": _mean_square}
 
 
@@ -35,7 +42,9 @@ ERRORS: dict[str, Callable[[Tensor], Tensor]] = {"l2": _norm, "mse": _mean_squar
 class MeshLoss(nn.Module):
     """L = w1 L_smpl + w2 (L_3d + L_2d), each term masked per sample and averaged over the samples that have labels.
 
-    - ``loss_smpl_pose``, ``loss_smpl_betas`` (eq. 7): rotation matrices, mean over the joints, and betas.
+    - eq. 7, in the form that ``smpl`` says. ``per_joint``: ``loss_smpl_pose``, of rotation matrices, mean over the
+      joints, and ``loss_smpl_betas``. ``printed``: ``loss_smpl``, of the vector [theta, beta] of 72 axis-angle
+      coordinates and 10 betas, see ``theta_difference``.
     - ``loss_keypoints3d`` (eq. 8): metres, relative to the pelvis (or the middle of the hips, if the convention has no
       pelvis); mean over the joints weighted by confidence. A sample whose pelvis is not annotated counts as unlabelled.
     - ``loss_keypoints2d`` (eq. 9): normalised crop coordinates (``CropCamera``), weighted by confidence.
@@ -45,7 +54,10 @@ class MeshLoss(nn.Module):
     Args:
         smpl_weight: w1, paper: 1.
         keypoints_weight: w2, paper: 5.
-        betas_weight: Further factor on the betas' part of eq. 7, paper: 1. (SPIN's is 0.001.)
+        betas_weight: Further factor on the betas' part of eq. 7, paper: 1. (SPIN's is 0.001.) In ``printed`` on the
+            betas themselves.
+        smpl: Form of eq. 7. SPIN, mmhuman3d and what came after compare rotation matrices: axis-angle vectors of nearly
+            equal rotations may be far apart, and of a norm of all 82 numbers each joint has a small share.
         error: What is taken of the difference of two vectors (a joint's rotation matrix, its position, the betas):
             ``l2``, its length, as the equations have it, or ``mse``, the mean square of its entries, as SPIN.
         winner_scale: Metres s. Of an image's branches, each is held to the 3D truth (pose, betas, 3D keypoints) in the
@@ -54,7 +66,7 @@ class MeshLoss(nn.Module):
         loser_share: With ``winner_scale``, the share of the weight that is spread over all branches alike.
 
     Raises:
-        ValueError: A negative weight or an unknown error.
+        ValueError: A negative weight, an unknown error or form.
     """
 
     def __init__(
@@ -65,6 +77,7 @@ class MeshLoss(nn.Module):
         error: str = "l2",
         winner_scale: float | None = None,
         loser_share: float = 0.1,
+        smpl: str = "per_joint",
     ) -> None:
         super().__init__()
         if not (winner_scale is None or 0 < winner_scale < float("inf")) or not 0 <= loser_share <= 1:
@@ -78,10 +91,12 @@ class MeshLoss(nn.Module):
             )
         if error not in ERRORS:
             raise ValueError(f"error is {error!r}, expected one of {', '.join(ERRORS)}")
+        if smpl not in SMPL_FORMS:
+            raise ValueError(f"smpl is {smpl!r}, expected one of {', '.join(SMPL_FORMS)}")
         self.smpl_weight = smpl_weight
         self.keypoints_weight = keypoints_weight
         self.betas_weight = betas_weight
-        self.error = ERRORS[error]
+        self.error, self.smpl = ERRORS[error], smpl
         self.winner_scale, self.loser_share = winner_scale, loser_share
 
     def forward(
@@ -104,7 +119,7 @@ class MeshLoss(nn.Module):
             candidates: (B, N), where the branches started; needed with ``winner_scale``.
 
         Returns:
-            Scalars: the four losses; ``mpjpe``, the mean distance of the 3D keypoints in millimetres, if any sample has
+            Scalars: the losses; ``mpjpe``, the mean distance of the 3D keypoints in millimetres, if any sample has
             them.
 
         Raises:
@@ -114,10 +129,7 @@ class MeshLoss(nn.Module):
             joints = keypoints3d_difference(bodies, targets, valid, body)
             share = self._shares(candidates, targets, valid, body)
             return {
-                "loss_smpl_pose": self.smpl_weight * self.smpl_pose(bodies, targets, valid, share),
-                "loss_smpl_betas": self.smpl_weight
-                * self.betas_weight
-                * self.smpl_betas(bodies, targets, valid, share),
+                **self._smpl_terms(bodies, targets, valid, share),
                 "loss_keypoints3d": self.keypoints_weight * self.keypoints3d(*joints, share),
                 "loss_keypoints2d": self.keypoints_weight * self.keypoints2d(bodies, targets, valid, body, camera),
                 **mean_joint_error(*joints),
@@ -135,6 +147,22 @@ class MeshLoss(nn.Module):
         winner = (-apart / self.winner_scale).softmax(dim=1)
         share = len(winner[0]) * (1.0 - self.loser_share) * winner + self.loser_share
         return torch.where(labelled[:, None], share, 1.0)
+
+    def _smpl_terms(self, bodies: Bodies, targets: Targets, valid: Tensor, share: Tensor | None) -> dict[str, Tensor]:
+        if self.smpl == "printed":
+            return {"loss_smpl": self.smpl_weight * self.smpl_printed(bodies, targets, valid, share)}
+        betas_weight = self.smpl_weight * self.betas_weight
+        return {
+            "loss_smpl_pose": self.smpl_weight * self.smpl_pose(bodies, targets, valid, share),
+            "loss_smpl_betas": betas_weight * self.smpl_betas(bodies, targets, valid, share),
+        }
+
+    def smpl_printed(self, bodies: Bodies, targets: Targets, valid: Tensor, share: Tensor | None = None) -> Tensor:
+        """Eq. 7 as printed: error of [theta, beta]; arguments as ``smpl_pose``."""
+        labelled = targets.has_smpl & valid
+        theta = theta_difference(bodies.rotations, targets.rotations, labelled)
+        betas = self.betas_weight * _difference(bodies.betas, targets.betas, labelled)
+        return _labelled_mean(self.error(torch.cat([theta.flatten(-2), betas], dim=-1)), labelled, share)
 
     def smpl_pose(self, bodies: Bodies, targets: Targets, valid: Tensor, share: Tensor | None = None) -> Tensor:
         """Eq. 7, theta: error of the 9 entries of each rotation matrix; ``share`` (B, N) weighs the branches."""
@@ -165,6 +193,29 @@ class MeshLoss(nn.Module):
             camera.project_normalized(points), camera.normalize(targets.keypoints2d[..., :2]), seen
         )
         return _labelled_mean(_confident_mean(self.error(difference), confidence), labelled)
+
+
+def theta_difference(predicted: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
+    """Predicted minus true axis-angle vectors (B, N, 24, 3) in radians; 0 where not ``labelled``.
+
+    An angle is known up to full turns. Of the vectors of the predicted rotation the one that is nearest to the true
+    vector is taken: the root of somebody who faces the camera is turned by about pi, where the shortest vector jumps.
+
+    Args:
+        predicted: (B, N, 24, 3, 3) rotation matrices.
+        target: (B, 24, 3, 3).
+        labelled: (B,) bool.
+    """
+    identity = torch.eye(3, dtype=predicted.dtype, device=predicted.device)
+    known = labelled[:, None, None, None]
+    wanted = rotmat_to_rotvec(torch.where(known, target, identity))[:, None]
+    shortest = rotmat_to_rotvec(torch.where(known[:, None], predicted, identity))
+    with torch.no_grad():
+        angle = _norm(shortest)[..., None].clamp(min=torch.finfo(shortest.dtype).tiny)
+        turns = ((shortest / angle * wanted).sum(dim=-1, keepdim=True) - angle).div(2 * torch.pi).round()
+    # along the axis, which the vector of a small rotation hardly tells; there no turn is ever added
+    whole = shortest + torch.where(turns != 0, 2 * torch.pi * turns * shortest / _safe_norm(shortest), 0.0)
+    return torch.where(known, whole - wanted, 0.0 * whole)
 
 
 def keypoints3d_difference(

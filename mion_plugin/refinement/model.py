@@ -24,6 +24,7 @@ from mion_plugin.refinement.renamed_options import nest_network_options
 from mion_plugin.registry import MODELS
 from mion_plugin.samples import (
     DEFAULT_CONVENTIONS,
+    TARGETS_2D,
     add_results,
     check_mode,
     check_samples,
@@ -50,6 +51,8 @@ class MeshRefinementTransformer(BaseModel):
             candidates (``provided_candidates``).
         train_candidates: Candidates per image in training, drawn at random from those selected; tests refine all.
         loss: A ``MeshLoss``.
+        keypoints2d_target: What the 2D loss compares with: ``annotated`` keypoints, or the ``detected`` ones that stage
+            1 sees; see ``collect_targets``.
         predict_vertices: Let predictions hold the refined vertices.
         data_preprocessor: See mmengine's ``BaseModel``; it must leave normalised float images.
         init_cfg: See mmengine's ``BaseModule``.
@@ -65,6 +68,7 @@ class MeshRefinementTransformer(BaseModel):
         selector: Part | None = _SELECTOR,
         train_candidates: int = 1,
         loss: Part | None = None,
+        keypoints2d_target: str = "annotated",
         predict_vertices: bool = False,
         data_preprocessor: Part | None = None,
         init_cfg: Any = None,
@@ -74,6 +78,9 @@ class MeshRefinementTransformer(BaseModel):
         if train_candidates < 1:
             raise ValueError(f"train_candidates is {train_candidates}, expected at least 1")
         self.train_candidates = train_candidates
+        if keypoints2d_target not in TARGETS_2D:
+            raise ValueError(f"keypoints2d_target is {keypoints2d_target!r}, expected one of {', '.join(TARGETS_2D)}")
+        self.keypoints2d_target = keypoints2d_target
         self.predict_vertices = predict_vertices
         self.mesh_loss: MeshLoss = build_part(loss, type="mion.MeshLoss")
         options = nest_network_options(network, renamed, selector)
@@ -129,7 +136,7 @@ class MeshRefinementTransformer(BaseModel):
             return bodies
         if mode == "loss":
             with full_precision(image):
-                targets = collect_targets(samples, image.device)
+                targets = collect_targets(samples, image.device, self.keypoints2d_target)
                 return self.mesh_loss(bodies, targets, candidates.valid, self.body, self.camera, candidates)
         return self._predict(samples, candidates, bodies, keypoints2d)
 

@@ -13,6 +13,7 @@ from mion_plugin.synthesis.backgrounds import Background, FolderBackground, Proc
 from mion_plugin.synthesis.degradation import Degradation
 from mion_plugin.synthesis.photographs import SKIN_FOLDER, PhotographBackground
 from mion_plugin.synthesis.skins import SkinTextures
+from mion_plugin.synthesis.texture_map import TextureMap
 
 BACKGROUNDS = ("photographs", "procedural")
 SKINS = ("makehuman", "plain")
@@ -93,27 +94,30 @@ def read_looks(
     skins: str | os.PathLike[str] | None = None,
     degradation: Mapping[str, Any] | None = None,
     recipe: str = "plain",
+    skin_uv: str | os.PathLike[str] | None = None,
 ) -> dict[str, Any]:
     """What a ``Synthesizer`` takes for the looks of its pictures.
 
     Args:
         backgrounds: ``photographs`` (those of the package), ``procedural``, or a folder of images, as it is seen from
             the working directory (``./photographs`` for one of such a name); None for the recipe's.
-        skins: ``makehuman`` (those of the package), ``plain``, or a folder of skin textures for the stand-in's UVs;
-            None for the recipe's.
+        skins: ``makehuman`` (those of the package), ``plain``, or a folder of skin textures for the stand-in's UVs,
+            or for those of ``skin_uv``; None for the recipe's.
         degradation: Arguments of ``Degradation``, in place of the recipe's values.
         recipe: ``plain``: procedural backgrounds, plain skin, clean pictures. ``training``: photographs and skins,
             occluders, blur, noise, JPEG, colours, in part of the pictures. ``harsh``: the same in most of them. Those
             two change the camera, too; see ``body_settings``.
+        skin_uv: OBJ file with the texture coordinates of the body, for textures of another body than the stand-in, such
+            as SURREAL's; see ``TextureMap.read_obj``.
 
     Raises:
-        FileNotFoundError: A folder is missing.
-        ValueError: It holds no images; an unknown recipe; a number out of range.
+        FileNotFoundError: A folder, or the OBJ file, is missing.
+        ValueError: It holds no images; an unknown recipe; a number out of range; no folder of textures for ``skin_uv``.
     """
     found = find_recipe(recipe)
     return {
         "background": _read_background(backgrounds or found.backgrounds),
-        "skins": _read_skins(skins or found.skins),
+        "skins": _read_skins(skins or found.skins, skin_uv),
         "degradation": replace(found.degradation, **(degradation or {})),
     }
 
@@ -124,7 +128,11 @@ def _read_background(name: str | os.PathLike[str]) -> Background:
     return ProceduralBackground() if name == "procedural" else FolderBackground(_folder("backgrounds", name))
 
 
-def _read_skins(name: str | os.PathLike[str]) -> SkinTextures | None:
+def _read_skins(name: str | os.PathLike[str], skin_uv: str | os.PathLike[str] | None) -> SkinTextures | None:
+    if skin_uv is not None:
+        if name in SKINS:
+            raise ValueError(f"skin_uv is {str(skin_uv)!r}, but skins is {name!r}, expected a folder of such textures")
+        return SkinTextures(_folder("skins", name), TextureMap.read_obj(skin_uv))
     if name == "makehuman":
         return SkinTextures(SKIN_FOLDER, tone_std=_TONE_STD, plain_prob=_PLAIN_SHARE)
     return None if name == "plain" else SkinTextures(_folder("skins", name))

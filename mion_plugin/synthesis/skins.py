@@ -1,4 +1,4 @@
-"""Skin textures for the stand-in body: MakeHuman skins, laid on by the surface's UVs."""
+"""Skin textures: MakeHuman's for the stand-in body, or another layout for another body."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mion_plugin.body.arrays import NUM_FACES
-from mion_plugin.body.stand_in import StandInSurface, load_stand_in_surface
+from mion_plugin.body.arrays import BodyArrays
 from mion_plugin.datasets.transforms.loading import read_image
+from mion_plugin.synthesis.texture_map import TextureMap
 
 _SUFFIXES = {".png", ".jpg", ".jpeg"}
 _TEXTURE_SIZE = 512  # a body in a 224 crop shows no more
 
 
 class SkinTextures:
-    """The textures of a folder in the UV layout of the MakeHuman base mesh; clothes are painted over them.
+    """The textures of a folder; clothes are painted over them.
 
     Args:
         folder: Textures, sub-folders included.
-        surface: Texture coordinates; None for the stand-in's.
+        texture_map: Their layout; None for that of the MakeHuman base mesh, on the stand-in.
         tone_std: Standard deviation of the logarithm of a factor on the brightness of a person's skin.
         plain_prob: Probability of a person with plain skin and a painted face instead.
 
@@ -34,7 +34,7 @@ class SkinTextures:
     def __init__(
         self,
         folder: str | os.PathLike[str],
-        surface: StandInSurface | None = None,
+        texture_map: TextureMap | None = None,
         tone_std: float = 0.0,
         plain_prob: float = 0.0,
     ) -> None:
@@ -47,10 +47,22 @@ class SkinTextures:
         self.paths = sorted(path for path in self.folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
         if not self.paths:
             raise ValueError(f"skin texture folder {self.folder} holds no image ({', '.join(sorted(_SUFFIXES))})")
-        surface = surface or load_stand_in_surface()
-        self._corners = surface.uv[surface.faces_uv]
-        if len(self._corners) != NUM_FACES:
-            raise ValueError(f"the surface has {len(self._corners)} faces, expected {NUM_FACES}")
+        self._map = texture_map or TextureMap.of_stand_in()
+        self._corners = self._map.corners
+
+    def lay_on(self, body: BodyArrays) -> None:
+        """Take the faces of ``sample`` for this body's.
+
+        Raises:
+            ValueError: The textures' layout is another body's.
+        """
+        try:
+            self._corners = self._map.on(body.faces)
+        except ValueError as error:
+            raise ValueError(
+                f"skins {self.folder} do not suit the body {body.name}: {error}. Give looks skin_uv=FILE.obj, or "
+                "skins='plain'"
+            ) from error
 
     def sample(self, rng: np.random.Generator, face: np.ndarray, barycentric: np.ndarray) -> np.ndarray | None:
         """Albedo (n, 3) float32 of a texture drawn at random; None for plain skin.

@@ -54,7 +54,7 @@ class Synthesizer:
         detected_noise: Pixels; adds ``keypoints2d_detected`` with errors of that size. None for none.
 
     Raises:
-        ValueError: A number out of range.
+        ValueError: A number out of range, or textures for another body.
     """
 
     def __init__(
@@ -82,6 +82,8 @@ class Synthesizer:
         self.settings = settings or BodySettings()
         self.background = background or ProceduralBackground()
         self.skins = skins
+        if skins is not None:
+            skins.lay_on(self.body.arrays)
         self.degradation = degradation or Degradation()
         self.detected_noise = detected_noise
         self.surface = BodySurface.of(self.body)

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import math
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS
 from support.real_layout import NUM_PEOPLE, SETS, write_real_layout
 
+from mion_plugin.body import SMPLBody
 from mion_plugin.registry import DATASETS, MODELS
 
 # `import test` would be Python's own package of that name
@@ -25,6 +27,12 @@ PAPER = CONFIGS / "mion" / "mrt_r50_56x56_mixed.py"
 OTHER_TESTS = {"_base_", "mmhuman3d", "mmpose", "baselines"}  # tests/hosts, tests/mmcv2 and tests/baselines
 RUNNABLE = sorted(path for path in CONFIGS.rglob("*.py") if not OTHER_TESTS & set(path.parts))
 WITHOUT_BODIES = {"reader_tiny_synthetic"}  # tests/consistency/reading/test_training.py
+# at the paper's size, with the files that the user provides
+PAPER_SIZE = [
+    path
+    for path in RUNNABLE
+    if path.stem.startswith(("mrt_r50", "cen_r34", "mion_r50")) and "stand-in" not in path.stem
+]
 CEN_BACKBONE = {"type": "mion.TorchvisionResNet", "depth": 18, "num_stages": 1}
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
@@ -63,6 +71,8 @@ def cut_down(cfg: Config) -> list[str]:
             }
             if cfg[loader].dataset.type == "mion.CandidatePairDataset":
                 options[f"{loader}.dataset.dataset.num_samples"] = 4
+            elif cfg[loader].dataset.type == "mion.MixedDataset":
+                options[f"{loader}.dataset.num_samples"] = 4
             elif cfg[loader].dataset.type == "mion.LiftingDataset":
                 options |= {f"{loader}.batch_size": 1, f"{loader}.dataset.num_batches": 2}
                 options[f"{loader}.dataset.bodies_per_batch"] = 4
@@ -172,6 +182,61 @@ def test_protocol_1_is_another_file():
         cfg.merge_from_dict({"test_dataloader.dataset.ann_file": f"h36m_valid_protocol{protocol}.npz"})
         paths.add(DATASETS.build(cfg.test_dataloader.dataset)[0]["data_samples"].image_path)
     assert {Path(path).parts[-3] for path in paths} == {"S9", "S11"}
+
+
+class TestOneBody:
+    """Every part at the paper's size that poses a body, or has a pool, names the licensed one; nothing falls back."""
+
+    BODY: ClassVar = {"type": "mion.SMPLBody", "model_path": "data/body_models/smpl"}
+    POOL = "data/amass_pool.npz"
+    PLACES: ClassVar = {  # type -> its option
+        "mion.RefinementNetwork": "body",
+        "mion.CEN": "body",
+        "mion.MeshMetric": "body",
+        "mion.SelectionMetric": "body",
+        "mion.SURREALSynthesisDataset": "body",
+        "mion.CandidatePairDataset": "body",
+    }
+
+    def parts(self, value):
+        """Every dict with a type, but what is told its body by the model around it."""
+        if isinstance(value, dict):
+            if "type" in value:
+                yield value
+            inner = {
+                key: part for key, part in value.items() if not (value.get("type") == "mion.MION" and key == "cen")
+            }
+            for part in inner.values():
+                yield from self.parts(part)
+        elif isinstance(value, list | tuple):
+            for part in value:
+                yield from self.parts(part)
+
+    @pytest.mark.parametrize("path", PAPER_SIZE, ids=lambda path: path.stem)
+    def test_in_all_places(self, path):
+        cfg = Config.fromfile(path).to_dict()
+        names = ("model", *LOADERS, "val_evaluator", "test_evaluator")
+        parts = [part for name in names for part in self.parts(cfg.get(name))]
+        bodies = [part.get(self.PLACES[part["type"]]) for part in parts if part["type"] in self.PLACES]
+        pools = [part.get("pool") for part in parts if part["type"] == "mion.CandidateSelector"]
+        pools += [part.get("poses", {}).get("pool") for part in parts if part["type"] == "mion.SURREALSynthesisDataset"]
+        assert len(bodies) >= 2
+        assert all(body == self.BODY for body in bodies)
+        assert pools
+        assert all(pool == self.POOL for pool in pools)
+
+    def test_stage_3_renders_the_body_that_it_scores(self):
+        """Built: the licensed body is here another than the stand-in, so a place that falls back would differ."""
+        cfg = Config.fromfile(CONFIGS / "mion" / "cen_r34_224.py")
+        cfg.train_dataloader.dataset.datasets[0].dataset.num_samples = 2
+        pairs, up3d = DATASETS.build(cfg.train_dataloader.dataset).datasets
+        cfg.model.cen.backbone.update(CEN_BACKBONE)
+        cen = MODELS.build(cfg.model.cen)
+        bodies = [cen.body, pairs.synthesizer.body, pairs.dataset.synthesizer.body]
+        assert all(body.fingerprint.differences(cen.body.fingerprint) == [] for body in bodies)
+        assert cen.body.fingerprint.differences(SMPLBody().fingerprint) == ["template", "faces", "shape space"]
+        assert pairs.selector.body_fingerprint.differences(cen.body.fingerprint) == []
+        assert up3d[0]["data_samples"].gt_body.has_smpl == 1
 
 
 class TestThePapersTraining:

@@ -10,6 +10,7 @@ from mion_plugin.datasets.transforms import (
     BrokenImageError,
     ColorJitter,
     LoadImageFromFile,
+    MeshAffine,
     Normalize,
     PackBodyInputs,
     RandomChannelNoise,
@@ -40,6 +41,48 @@ class TestLoading:
         loaded = LoadImageFromFile()({"image_path": tmp_path / "a.jpg"})["img"]
         assert loaded.shape == expected.shape == (30, 20, 3)
         assert np.abs(loaded.astype(int) - expected).max() <= 3  # two JPEG decoders
+
+    @pytest.fixture
+    def photograph(self, tmp_path):
+        """A smooth picture of 403 x 301 px."""
+        coarse = Image.fromarray(np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8))
+        coarse.resize((403, 301), Image.Resampling.BICUBIC).save(tmp_path / "a.jpg", quality=95)
+        return tmp_path / "a.jpg"
+
+    def sample(self, path, side):
+        return {
+            "image_path": path,
+            "center": np.array([190.0, 150.0], np.float32),
+            "scale": np.array([side, side], np.float32),
+            "rotation": 20.0,
+            "keypoints2d": np.array([[150.0, 120.0, 1.0], [0.0, 0.0, 0.0], [260.5, 180.25, 0.5]], np.float32),
+            "cam_intrinsics": np.array([[500, 0, 201.5], [0, 500, 150.5], [0, 0, 1]], np.float32),
+        }
+
+    @pytest.mark.parametrize(("side", "reduction"), [(60.0, 1), (130.0, 2), (256.0, 4), (600.0, 8)])
+    def test_a_crop_of_a_reduced_image_is_that_of_the_whole_one(self, photograph, side, reduction):
+        whole, reduced = LoadImageFromFile(), LoadImageFromFile(crop_size=64)
+        assert reduced(self.sample(photograph, side))["img"].shape == (-(-301 // reduction), -(-403 // reduction), 3)
+        crop = MeshAffine(64)
+        expected, found = (crop(load(self.sample(photograph, side))) for load in (whole, reduced))
+        assert np.abs(found["img"].astype(int) - expected["img"]).mean() < 2
+        for key in ("keypoints2d", "img_transform", "cam_intrinsics"):
+            np.testing.assert_allclose(found[key], expected[key], atol=1e-3, err_msg=key)
+        assert found["ori_shape"] == expected["ori_shape"] == (301, 403)
+
+    def test_what_cannot_be_reduced_is_read_whole(self, photograph):
+        image, exif = Image.open(photograph), Image.Exif()
+        exif[0x0112] = 6
+        image.save(photograph.with_name("turned.jpg"), exif=exif)
+        image.save(photograph.with_suffix(".png"))
+        for name, shape in (("turned.jpg", (403, 301, 3)), ("a.png", (301, 403, 3))):
+            results = LoadImageFromFile(crop_size=32)(self.sample(photograph.with_name(name), 280.0))
+            assert results["img"].shape == shape
+            assert results["scale"][0] == 280
+
+    def test_a_crop_of_no_pixels(self):
+        with pytest.raises(ValueError, match="crop_size 0, expected a positive number"):
+            LoadImageFromFile(crop_size=0)
 
     def test_errors(self, tmp_path):
         with pytest.raises(FileNotFoundError, match=r"none\.jpg does not exist; check data_root"):

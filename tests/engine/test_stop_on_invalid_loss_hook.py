@@ -40,7 +40,7 @@ class Product(BaseModel):
         return {"loss_product": product.sqrt() if self.root else product, "distance": torch.tensor(math.nan)}
 
 
-def train(folder, values, root=False, hook=True, max_keep=2):
+def train(folder, values, root=False, hook=True, max_keep=2, **options):
     """A checkpoint after every step; returns the model."""
     values = torch.tensor(values)
     runner = Runner(
@@ -50,7 +50,7 @@ def train(folder, values, root=False, hook=True, max_keep=2):
         train_cfg=dict(by_epoch=True, max_epochs=1),
         optim_wrapper=dict(optimizer=dict(type="SGD", lr=0.01)),
         default_hooks=dict(checkpoint=dict(type="CheckpointHook", by_epoch=False, interval=1, max_keep_ckpts=max_keep)),
-        custom_hooks=[dict(type="mion.StopOnInvalidLossHook")] if hook else [],
+        custom_hooks=[dict(type="mion.StopOnInvalidLossHook", **options)] if hook else [],
         experiment_name=str(folder),
         log_level="ERROR",
     )
@@ -73,6 +73,23 @@ def test_a_loss_that_is_no_number_stops_the_training(value, tmp_path):
     assert weights.keys() == {2, 3}
     assert all(torch.isfinite(weight).all() for weight in weights.values())
     assert (tmp_path / "last_checkpoint").read_text().endswith("iter_3.pth")
+
+
+@pytest.mark.parametrize(("interval", "step"), [(2, 4), (3, 3), (10, 4)])
+def test_a_look_now_and_then_is_enough(interval, step, tmp_path, monkeypatch):
+    """The third of four losses is NaN: seen at the next look, or at the end; no checkpoint is made of its weights."""
+    monkeypatch.setattr(StopOnInvalidLossHook, "before_save_checkpoint", lambda *_, **__: None)
+    with pytest.raises(ValueError, match=rf"epoch \d, step {step}: loss is nan, loss_product is nan"):
+        train(tmp_path / "losses", [1.0, 1.0, math.nan, 1.0], interval=interval)
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match=r"step 3: (weight weight is NaN|loss is nan).* checkpoint is \S+iter_2"):
+        train(tmp_path / "weights", [1.0, 1.0, math.nan, 1.0], interval=interval)
+    assert max(saved(tmp_path / "weights")) == 2
+
+
+def test_an_interval_of_no_steps():
+    with pytest.raises(ValueError, match="interval is 0, expected 1 step or more"):
+        StopOnInvalidLossHook(interval=0)
 
 
 def test_weights_that_are_no_numbers_are_not_saved(tmp_path):

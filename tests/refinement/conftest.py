@@ -43,7 +43,7 @@ def body() -> SMPLBody:
     return SMPLBody()
 
 
-MODEL_OPTIONS = ("selector", "train_candidates", "loss", "predict_vertices", "data_preprocessor")
+MODEL_OPTIONS = ("selector", "train_candidates", "loss", "keypoints2d_target", "predict_vertices", "data_preprocessor")
 
 
 @pytest.fixture

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import roma
 import torch
 from mmengine.structures import BaseDataElement
+from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from mion_plugin.bodies import Bodies
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.keypoints import convert_keypoints
-from mion_plugin.refinement.losses import MeshLoss, root_joints
+from mion_plugin.refinement.losses import MeshLoss, root_joints, theta_difference
 from mion_plugin.registry import MODELS
 from mion_plugin.samples import collect_targets
 
@@ -234,6 +236,82 @@ def test_bad_options() -> None:
         MeshLoss(error="l1")
     with pytest.raises(ValueError, match=r"weights 1\.0, -5\.0, 1\.0: expected"):
         MeshLoss(keypoints_weight=-5.0)
+
+
+def rotations(*vectors) -> Tensor:
+    """(1, 1, J, 3, 3) of axis-angle vectors, in double precision."""
+    return torch.from_numpy(Rotation.from_rotvec(np.array(vectors)).as_matrix())[None, None]
+
+
+def nearest_difference(predicted, wanted) -> np.ndarray:
+    """Of all vectors of the predicted rotation, within two full turns, the nearest one less the wanted vector."""
+    length = np.linalg.norm(predicted)
+    axis = predicted / length if length else np.zeros(3)
+    forms = [predicted + 2 * np.pi * turns * axis for turns in (-2, -1, 0, 1, 2)]
+    return min((form - wanted for form in forms), key=np.linalg.norm)
+
+
+class TestPrintedForm:
+    """Eq. 7 as printed, the length of [theta, beta], by scipy's rotations."""
+
+    @pytest.mark.parametrize(("error", "of"), [("l2", length), ("mse", mean_square)])
+    def test_against_loops(self, output, samples, body, error, of) -> None:
+        samples[1].gt_body.has_smpl = torch.tensor(0)
+        losses = compute(output, samples, body, smpl="printed", error=error, smpl_weight=2.0)
+        expected = []
+        for row, path in ((0, 0), (0, 1), (2, 0), (2, 1)):
+            gt = samples[row].gt_body
+            pose = Rotation.from_matrix(output.pose[row, path].detach().numpy()).as_rotvec()
+            truth = torch.cat([gt.smpl_global_orient[None], gt.smpl_body_pose]).numpy()
+            theta = [nearest_difference(one, other) for one, other in zip(pose, truth, strict=True)]
+            betas = (output.betas[row, path].detach() - gt.smpl_betas).numpy()
+            expected.append(of([*np.concatenate(theta), *betas]))
+        assert losses["loss_smpl"].item() == pytest.approx(2 * sum(expected) / 4, rel=1e-4)
+        assert set(losses) == {"loss_smpl", *TERMS[2:], "mpjpe"}
+
+    def test_betas_weight_scales_the_betas(self, output, samples, body) -> None:
+        theta, whole = (
+            compute(output, samples, body, smpl="printed", betas_weight=weight)["loss_smpl"] for weight in (0.0, 1.0)
+        )
+        assert 0 < theta < whole
+
+    def test_a_turn_by_pi_is_no_jump(self) -> None:
+        """Just below and just above pi the shortest vectors point in opposite directions."""
+        wanted = np.array([3.1, 0.0, 0.0])
+        for angle in (3.13, np.pi, 3.15, 3.5):
+            (difference,) = theta_difference(rotations([angle, 0, 0]), rotations(wanted)[0], torch.tensor([True]))[0]
+            np.testing.assert_allclose(difference[0], [angle - 3.1, 0, 0], atol=1e-9)
+
+    @pytest.mark.parametrize("angle", [0.0, 1e-9, 1e-4, np.pi - 1e-6, np.pi])
+    def test_gradients_are_finite(self, angle) -> None:
+        predicted = rotations([angle, 0, 0]).float().requires_grad_()
+        difference = theta_difference(predicted, rotations([0.5, 2.0, 1.0])[0].float(), torch.tensor([True]))
+        difference.square().sum().backward()
+        assert torch.isfinite(predicted.grad).all()
+
+    def test_what_has_no_label_may_be_anything(self, output, samples, body) -> None:
+        samples[0].gt_body.has_smpl = torch.tensor(0)
+        expected = compute(output, samples, body, smpl="printed")["loss_smpl"]
+        samples[0].gt_body.smpl_body_pose[:] = torch.nan
+        samples[0].gt_body.smpl_betas[:] = torch.inf
+        loss = compute(output, samples, body, smpl="printed")["loss_smpl"]
+        assert torch.equal(loss, expected)
+        loss.backward()
+        assert torch.isfinite(output.pose.grad).all()
+        assert (output.pose.grad[0] == 0).all()
+
+    def test_the_truth_has_no_loss(self, samples, body) -> None:
+        targets = collect_targets(samples, torch.device("cpu"))
+        transl = torch.stack([sample.candidates.transl[:1] for sample in samples])
+        exact = Bodies(targets.rotations[:, None].clone().requires_grad_(), targets.betas[:, None], transl)
+        loss = compute(exact, samples, body, smpl="printed")["loss_smpl"]
+        assert loss.item() == pytest.approx(0, abs=1e-5)
+        loss.backward()
+        assert torch.isfinite(exact.pose.grad).all()
+
+    def test_another_form(self) -> None:
+        with pytest.raises(ValueError, match="smpl is 'joint', expected one of per_joint, printed"):
+            MeshLoss(smpl="joint")
 
 
 class TestCollecting:

@@ -165,8 +165,9 @@ class TestPredictions:
 
 
 class TestSelector:
-    def build(self, make_model, pool, **options):
-        return make_model(selector={"type": "mion.CandidateSelector", "pool": pool, **options})
+    def build(self, make_model, pool, keypoints2d_target="annotated", **options):
+        selector = {"type": "mion.CandidateSelector", "pool": pool, **options}
+        return make_model(selector=selector, keypoints2d_target=keypoints2d_target)
 
     def with_keypoints(self, samples: list[BaseDataElement], pool: CandidatePool) -> list[BaseDataElement]:
         """The samples with keypoints that the pool explains."""
@@ -248,6 +249,33 @@ class TestSelector:
         assert all(value.item() == 0 for value in losses.values())
         sum(losses.values()).backward()
         assert all(parameter.grad is not None for parameter in model.parameters())
+
+    def test_the_2d_target_is_annotated_or_detected(self, make_model, make_samples, pool) -> None:
+        samples = self.with_keypoints(make_samples(), pool)
+        for sample in samples:
+            sample.gt_body.keypoints2d[:, :2] += 7  # the input stays
+        samples[1].gt_body.has_keypoints2d = torch.tensor(0)  # nobody annotated this one
+        found = {}
+        for target in ("annotated", "detected"):
+            torch.manual_seed(0)  # the draw of the candidates
+            losses = self.build(make_model, pool, keypoints2d_target=target)(IMAGES, samples, mode="loss")
+            found[target] = losses["loss_keypoints2d"].item()
+        for sample in samples:
+            sample.gt_body.keypoints2d = sample.gt_body.keypoints2d_input.clone()
+            sample.gt_body.has_keypoints2d = torch.tensor(1)
+        torch.manual_seed(0)
+        expected = self.build(make_model, pool)(IMAGES, samples, mode="loss")["loss_keypoints2d"].item()
+        assert found["detected"] == expected
+        assert abs(found["annotated"] / expected - 1) > 0.01
+
+    def test_a_detected_target_must_be_there(self, make_model, make_samples, pool) -> None:
+        model = self.build(make_model, pool, keypoints2d_target="detected")
+        with pytest.raises(
+            ValueError, match=r"0\.jpg: gt_body has no keypoints2d_input, and keypoints2d_target is 'det"
+        ):
+            model(IMAGES, make_samples(), mode="loss")
+        with pytest.raises(ValueError, match="keypoints2d_target is 'hrnet', expected one of annotated, detected"):
+            self.build(make_model, pool, keypoints2d_target="hrnet")
 
     def test_state_dict_holds_no_pool(self, make_model, pool) -> None:
         assert not any(

@@ -3,6 +3,8 @@
 The annotation files hold what mmhuman3d's converters write for each set, joint names included, compressed as theirs.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from PIL import Image
@@ -30,17 +32,21 @@ SETS = {
     "coco": ("coco_2014_train.npz", "train2014", "coco", None, False),
     "mpi_inf_3dhp": ("mpi_inf_3dhp_train.npz", "S1/Seq1", _3DHP, _3DHP, False),
     "pw3d": ("pw3d_test.npz", "imageFiles/office", None, None, True),
+    "up3d": ("up3d_trainval.npz", ".", "lsp", None, True),
 }
 
 
 def write_real_layout(root):
-    """Write ``data`` below ``root``: annotations, images, a body in SMPL's files, a candidate pool."""
+    """Write ``data`` below ``root``: annotations, images, a body in SMPL's files, a candidate pool, textures."""
     data = root / "data"
-    body = SMPLBody()
     for gender in ("neutral", "male", "female"):
-        export_body(SMPLBody(gender=gender).arrays, data / "body_models" / "smpl", gender)
+        export_body(another_body(gender), data / "body_models" / "smpl", gender)
+    body = SMPLBody(data / "body_models" / "smpl")
     write_pool(data / "amass_pool.npz", body)
     rng = np.random.default_rng(0)
+    write_photograph(data / "lsun" / "kitchen" / "000001.jpg", rng)
+    write_photograph(data / "surreal_textures" / "female" / "nongrey_female_0001.jpg", rng)
+    write_texture_map(data / "body_models" / "smpl_uv.obj", body)
     for seed, (name, (file, *_)) in enumerate(SETS.items()):
         content = make_annotations(name, body, seed)
         for path in content["image_path"]:
@@ -50,11 +56,38 @@ def write_real_layout(root):
     return data
 
 
+def another_body(gender):
+    """A body that is not the stand-in: smaller, its faces begin with another corner, its betas mean something else."""
+    arrays = SMPLBody(gender=gender).arrays
+    return replace(
+        arrays,
+        v_template=arrays.v_template * np.float32(0.9),
+        faces=np.roll(arrays.faces, 1, axis=1)[::-1],
+        shapedirs=-arrays.shapedirs,
+    )
+
+
 def write_pool(path, body):
-    """Upright bodies, turned a little."""
+    """Upright bodies, turned a little, of a recording each."""
     rng = np.random.default_rng(0)
     orientations = UPRIGHT + rng.normal(scale=0.3, size=(4, 3))
-    save_pool(make_pool(rng.normal(scale=0.2, size=(20, 23, 3)), orientations, body=body), path)
+    poses = rng.normal(scale=0.2, size=(20, 23, 3))
+    clips = [f"KIT/3/walk_{index:02d}_poses.npz" for index in range(len(poses))]
+    clip_index = np.arange(len(poses))
+    save_pool(make_pool(poses, orientations, body=body, clip_index=clip_index, metadata={"clips": clips}), path)
+
+
+def write_texture_map(path, body):
+    """The layout of a texture that is seen from the front, a corner of each face by itself."""
+    faces = body.faces.numpy()
+    points = body.v_template.numpy()[faces.ravel(), :2]
+    lines = [f"vt {u:.4f} {v:.4f}" for u, v in (points - points.min(axis=0)) / np.ptp(points, axis=0)]
+    corners = np.arange(faces.size).reshape(faces.shape) + 1
+    lines += [
+        "f " + " ".join(f"{vertex + 1}/{corner}" for vertex, corner in zip(*row, strict=True))
+        for row in zip(faces, corners, strict=True)
+    ]
+    path.write_text("\n".join(lines) + "\n")
 
 
 def write_photograph(path, rng):

@@ -9,6 +9,7 @@ from mion_plugin.datasets.transforms import BrokenImageError
 from mion_plugin.synthesis.backgrounds import FolderBackground, ProceduralBackground
 from mion_plugin.synthesis.degradation import Degradation
 from mion_plugin.synthesis.skins import SkinTextures
+from mion_plugin.synthesis.texture_map import TextureMap
 
 
 def test_procedural_backgrounds_repeat_and_vary():
@@ -54,7 +55,8 @@ def test_skins_are_looked_up_with_v_up(tmp_path):
     Image.fromarray(texture).save(tmp_path / "skin.png")
     uv = np.array([[0.9, 0.9], [0.1, 0.9], [0.9, 0.1]], np.float32)
     surface = StandInSurface(uv, np.tile([0, 1, 2], (13776, 1)), np.arange(6890))
-    color = SkinTextures(tmp_path, surface).sample(np.random.default_rng(0), np.array([0, 0, 0]), np.eye(3))
+    texture_map = TextureMap.of_stand_in(surface)
+    color = SkinTextures(tmp_path, texture_map).sample(np.random.default_rng(0), np.array([0, 0, 0]), np.eye(3))
     np.testing.assert_array_equal(color, [[1, 1, 1], [0, 0, 0], [0, 0, 0]])
     with pytest.raises(FileNotFoundError, match="skin texture folder"):
         SkinTextures(tmp_path / "nowhere")

@@ -99,7 +99,7 @@ def test_looks_that_are_not_there_are_named():
         ("mion/cen_tiny_synthetic", "training", "plain"),
         ("mion/mion_tiny_synthetic", None, "plain"),
         ("mion/mion_tiny_synthetic_harsh", None, "harsh"),
-        ("mion/cen_r34_224", "training", "plain"),
+        ("mion/cen_r34_224_stand-in", "training", "plain"),
         ("baselines/spin_tiny_synthetic", "training", "plain"),
     ],
 )

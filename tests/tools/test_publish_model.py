@@ -3,6 +3,8 @@ import pytest
 import torch
 from torch import nn
 
+from mion_plugin.body import SMPLBody
+
 
 @pytest.fixture
 def checkpoint(tmp_path):
@@ -54,3 +56,37 @@ def test_bad_input_ends_with_one_line_and_nothing_written(checkpoint, arguments,
     assert line.startswith("publish_model.py: error: ")
     assert message in line
     assert not (checkpoint.parent / "out.pth").exists()
+
+
+class TestBody:
+    """The fingerprint of the body that the network was trained with."""
+
+    @pytest.fixture
+    def told(self, checkpoint, tmp_path):
+        content = torch.load(checkpoint, weights_only=True)
+        content["meta"]["body"] = SMPLBody(gender="male").fingerprint.record()
+        torch.save(content, tmp_path / "told.pth")
+        return tmp_path / "told.pth"
+
+    def body_of(self, path):
+        return torch.load(path, weights_only=True)["meta"].get("body")
+
+    def test_it_stays(self, told, tmp_path, capsys):
+        assert tool.main([str(told), str(tmp_path / "out.pth"), "--part", "cen"]) == 0
+        assert self.body_of(tmp_path / "out.pth") == SMPLBody(gender="male").fingerprint.record()
+        assert capsys.readouterr().err == ""
+
+    def test_it_is_written_down_where_the_training_did_not(self, checkpoint, tmp_path, capsys):
+        out = tmp_path / "out.pth"
+        assert tool.main([str(checkpoint), str(out)]) == 0
+        assert self.body_of(out) is None
+        assert "does not tell with which body it was trained" in capsys.readouterr().err
+        assert tool.main([str(checkpoint), str(out), "--body-model", "stand-in"]) == 0
+        assert self.body_of(out) == SMPLBody().fingerprint.record()
+
+    def test_another_is_refused(self, told, tmp_path, capsys):
+        assert tool.main([str(told), str(tmp_path / "out.pth"), "--body-model", "stand-in"]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "--body-model stand-in is free stand-in (neutral) [" in line
+        assert "was trained with free stand-in (male) [" in line
+        assert not (tmp_path / "out.pth").exists()

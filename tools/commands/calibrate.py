@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     model = build_model(cfg, str(args.checkpoint))
     measures, errors = collect(model, Runner.build_dataloader(cfg.val_dataloader, seed=0))
     model.cen.calibrate(measures.flatten(0, 1), errors.flatten())
-    save_weights(model.cen.state_dict(), args.out, half=args.half)
+    save_weights(model.cen.state_dict(), args.out, half=args.half, body=model.body.fingerprint)
     print(f"{errors.numel()} bodies of {len(errors)} people, MPJPE {errors.mean():.1f} mm")
     print("| measure | slope | offset, m | gap closed | rank correlation |")
     print("| --- | --- | --- | --- | --- |")

@@ -7,10 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from launching import add_hook, launched, load_config
+from launching import add_hook, launched, load_config, unwrapped_model
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
+from speed import compile_networks, evaluate_in_bfloat16, set_products
 
 from mion_plugin.engine.checkpoints import prepare_checkpoints
 from mion_plugin.files import atomic_path
@@ -20,7 +21,12 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate; returns the exit code."""
     prepare_checkpoints()
     with launched(args):
-        metrics = Runner.from_cfg(make_config(args)).test()
+        cfg = make_config(args)
+        set_products(args)
+        runner = Runner.from_cfg(cfg)
+        if args.compile is not None:
+            compile_networks(unwrapped_model(runner), args.compile)
+        metrics = runner.test()
         if args.out is not None and is_main_process():
             with atomic_path(args.out) as temporary:
                 temporary.write_text(json.dumps(metrics, indent=1))
@@ -41,6 +47,8 @@ def make_config(args: argparse.Namespace) -> Config:
     if args.checkpoint is not None:
         cfg.load_from = args.checkpoint
         add_hook(cfg, "mion.FittingCheckpointHook", source=args.checkpoint)
+    if args.bf16:
+        evaluate_in_bfloat16(cfg)
     if args.show_dir is not None:
         add_hook(cfg, "mion.ResultPicturesHook", out_dir=args.show_dir)
     return cfg

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from launching import add_hook, launched, load_config
+from launching import add_hook, launched, load_config, unwrapped_model
 from mmengine.config import Config
 from mmengine.registry import OPTIMIZERS
 from mmengine.runner import Runner
+from speed import compile_networks, set_products, train_in_bfloat16
 
 from mion_plugin.engine.checkpoints import prepare_checkpoints, remove_partial_checkpoints
 
@@ -24,7 +25,11 @@ def run(args: argparse.Namespace) -> int:
         cfg = make_config(args)
         remove_partial_checkpoints(cfg.work_dir)
         _advise_on_bfloat16(cfg)
-        Runner.from_cfg(cfg).train()
+        set_products(args)
+        runner = Runner.from_cfg(cfg)
+        if args.compile is not None:
+            compile_networks(unwrapped_model(runner), args.compile)
+        runner.train()
     return 0
 
 
@@ -37,6 +42,8 @@ def make_config(args: argparse.Namespace) -> Config:
             raise ValueError("--amp needs a GPU; on a CPU set the networks' bfloat16_features in the config instead")
         cfg.optim_wrapper.type = "AmpOptimWrapper"
         cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
+    if args.bf16:
+        train_in_bfloat16(cfg)
     if args.auto_scale_lr:
         if "base_batch_size" not in cfg.get("auto_scale_lr", {}):
             raise ValueError(f"--auto-scale-lr: {args.config} has no auto_scale_lr.base_batch_size")

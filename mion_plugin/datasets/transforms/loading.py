@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from mion_plugin.datasets.transforms.geometry import apply_maps
 from mion_plugin.registry import TRANSFORMS
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 # What files of those suffixes hold (JPEG includes MPO): Pillow also knows formats that are programs,
 # such as PostScript, and starts an interpreter for them.
 IMAGE_FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")
+_REDUCTIONS = (2, 4, 8)  # what JPEG decoders can do, by leaving out the fine waves of each block
 
 
 class BrokenImageError(OSError):
@@ -26,28 +28,68 @@ class LoadImageFromFile:
     Adds ``img`` (H, W, 3) uint8 RGB, ``ori_shape`` (H, W) and ``img_transform``, the 3 x 3 matrix that takes pixels of
     the file to pixels of ``img``; it stays right through flips and crops.
 
+    Args:
+        crop_size: Side in pixels of the crop that will be cut. A JPEG in which it is larger is then decoded at a half,
+            a quarter or an eighth of its size, as long as the crop loses no pixel by it: several times as fast, and the
+            crop's bilinear sampling skips fewer pixels. What the sample tells in pixels (keypoints, ``center``,
+            ``scale``, the camera) is moved along, ``ori_shape`` stays the file's. The crop's scale must be drawn
+            before: ``GetRandomScaleRotation`` comes first. None reads all images whole.
+
     Raises:
         FileNotFoundError: No such file.
         BrokenImageError: Not an image, or a truncated one.
+        ValueError: ``crop_size`` is not positive.
     """
+
+    def __init__(self, crop_size: int | None = None) -> None:
+        if crop_size is not None and crop_size < 1:
+            raise ValueError(f"crop_size {crop_size}, expected a positive number of pixels")
+        self.crop_size = crop_size
 
     def __call__(self, results: dict) -> dict:
         """Add the image to ``results``."""
-        results["img"] = read_image(results["image_path"])
-        results["ori_shape"] = results["img"].shape[:2]
+        most = 1.0 if self.crop_size is None else float(results["scale"][0]) / self.crop_size
+        results["img"], results["ori_shape"], reduction = read_reduced(results["image_path"], most)
         results["img_transform"] = np.eye(3)
+        if reduction > 1:
+            apply_maps(results, np.diag([1 / reduction, 1 / reduction, 1.0]), np.eye(3))
+            for key in ("center", "scale"):
+                results[key] = results[key] / np.float32(reduction)
         return results
 
 
 def read_image(path: str | Path) -> np.ndarray:
     """The (H, W, 3) uint8 RGB image at ``path``; errors as ``LoadImageFromFile``."""
+    return read_reduced(path, 1.0)[0]
+
+
+def read_reduced(path: str | Path, most: float) -> tuple[np.ndarray, tuple[int, int], int]:
+    """An image, decoded at a part of its size where that is cheap.
+
+    Args:
+        path: The file.
+        most: The largest reduction that will do.
+
+    Returns:
+        ``(image, shape, reduction)``: uint8 RGB, height and width of the upright file, and how many of its pixels are
+        one of the image in each direction: 1, 2, 4 or 8; 1 for what is no JPEG, or has to be turned upright.
+    """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"image {path} does not exist; check data_root, data_prefix and image_path")
     try:
         with Image.open(path, formats=IMAGE_FORMATS) as file:
-            upright = file if file.getexif().get(ExifTags.Base.Orientation, 1) == 1 else ImageOps.exif_transpose(file)
-            return np.asarray(upright if upright.mode == "RGB" else upright.convert("RGB"))
+            if file.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+                turned = np.asarray(ImageOps.exif_transpose(file).convert("RGB"))
+                return turned, (turned.shape[0], turned.shape[1]), 1
+            width, height = file.size
+            reduction = max((part for part in _REDUCTIONS if part <= min(most, width, height)), default=1)
+            if file.format != "JPEG" or reduction == 1:
+                reduction = 1
+            else:
+                file.draft(None, (width // reduction, height // reduction))
+                reduction = round(width / file.size[0])
+            return np.asarray(file if file.mode == "RGB" else file.convert("RGB")), (height, width), reduction
     except (OSError, ValueError, SyntaxError, EOFError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise BrokenImageError(f"image {path} cannot be read: {error}; fetch it again or remove its row") from error
 

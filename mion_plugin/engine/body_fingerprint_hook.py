@@ -1,0 +1,45 @@
+"""Checkpoints tell with which body model their network was trained, and are held to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mmengine.hooks import Hook
+from torch import nn
+
+from mion_plugin.registry import HOOKS
+from mion_plugin.weights import BODY, check_body, find_body, trained_body
+
+if TYPE_CHECKING:  # see EpochSeedHook
+    from mmengine.runner import Runner
+
+
+@HOOKS.register_module()
+class BodyFingerprintHook(Hook):
+    """Write the body's fingerprint into checkpoints, and compare those that are loaded.
+
+    A network knows the vertices' order, the body's height and the colours of its PNCC, and loads into any other body
+    without complaint.
+
+    Raises:
+        ValueError: A checkpoint was trained with another body; the message names both.
+    """
+
+    priority = "VERY_LOW"  # after hooks that change the checkpoint
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Add ``meta.body``."""
+        body = find_body(_model(runner))
+        if body is not None:
+            checkpoint["meta"][BODY] = body.fingerprint.record()
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Compare it with the model's."""
+        source = str(runner._load_from or "the checkpoint")  # mmengine has no public name for it
+        check_body(_model(runner), trained_body(checkpoint, source), source)
+
+
+def _model(runner: Runner) -> nn.Module:
+    from mmengine.model import is_model_wrapper  # at first use: it imports half of mmengine
+
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model
