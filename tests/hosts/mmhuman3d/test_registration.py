@@ -26,6 +26,7 @@ CHECK = """
         component = registry.get(name)
         assert component.__module__.startswith('mion_plugin'), name
         assert list(registry.module_dict.values()).count(component) == 1, name
+        assert registry.get('mion.' + name) is component, name
     assert HEADS.get('HMRHead').__module__.startswith('mmhuman3d')
     assert collect_results_cpu.__module__ == 'mion_plugin.hosts.mmhuman3d.workarounds'
 """
