@@ -38,7 +38,9 @@ def write_real_layout(root):
     data = root / "data"
     body = SMPLBody()
     for gender in ("neutral", "male", "female"):
-        export_body(SMPLBody(gender=gender).arrays, data / "body_models" / "smpl", gender)
+        files = export_body(SMPLBody(gender=gender).arrays, data / "body_models" / "smpl", gender)
+        for regressor in files[1:]:  # as mmhuman3d's guide has them
+            regressor.replace(data / "body_models" / regressor.name)
     write_pool(data / "amass_pool.npz", body)
     rng = np.random.default_rng(0)
     for seed, (name, (file, *_)) in enumerate(SETS.items()):
