@@ -1,7 +1,9 @@
 # Stage 2 as the paper trains it, by mmhuman3d's own tools, from a checkout of mmhuman3d 0.11 with this folder in it:
 #   python tools/train.py configs/mmhuman3d/mion_r50_56x56_mixed.py --work-dir work_dirs/mion
-# on 4 GPUs with 16 images each: sh tools/dist_train.sh configs/mmhuman3d/mion_r50_56x56_mixed.py work_dirs/mion 4
-# Files in mmhuman3d's layout below data: annotations, images, body_models/smpl; and the pool of candidates:
+# on 4 GPUs with 16 images each (its tools/dist_train.sh does not start on torch 2.0 and newer):
+#   PYTHONPATH=. torchrun --nproc_per_node=4 tools/train.py configs/mmhuman3d/mion_r50_56x56_mixed.py \
+#       --work-dir work_dirs/mion --launcher pytorch
+# Files in mmhuman3d's layout below data: annotations, images, body_models; and the pool of candidates:
 #   tools/build_candidate_pool.py --source data/amass --out data/amass_pool.npz --body-model data/body_models/smpl
 # The same training on mmengine, with the paper's figures: configs/mion/mrt_r50_56x56_mixed.py.
 _base_ = ["./_base_/default_runtime.py"]
@@ -97,13 +99,16 @@ data = dict(
         type="MixedDataset",
         configs=[
             dict(**annotated, dataset_name="h36m", ann_file="h36m_mosh_train.npz"),
-            dict(**annotated, dataset_name="lsp", ann_file="lsp_train.npz"),
-            dict(**annotated, dataset_name="lspet", ann_file="lspet_train.npz"),
-            dict(**annotated, dataset_name="mpii", ann_file="mpii_train.npz"),
-            dict(**annotated, dataset_name="coco", ann_file="coco_2014_train.npz"),
+            [
+                dict(**annotated, dataset_name="lsp", ann_file="lsp_train.npz"),
+                dict(**annotated, dataset_name="lspet", ann_file="lspet_train.npz"),
+                dict(**annotated, dataset_name="mpii", ann_file="mpii_train.npz"),
+                dict(**annotated, dataset_name="coco", ann_file="coco_2014_train.npz"),
+            ],
             dict(**annotated, dataset_name="mpi_inf_3dhp", ann_file="mpi_inf_3dhp_train.npz"),
         ],
-        partition=[0.3, 0.15, 0.15, 0.15, 0.15, 0.1],  # SPIN's
+        # SPIN's (datasets/mixed_dataset.py of its code): 0.6 for all photographs, by the numbers of people in each set
+        partition=[0.3, 0.6, 0.1],
     ),
     val=h36m_p2,
     test=h36m_p2,
