@@ -82,6 +82,18 @@ test_pipeline = [
     dict(type="ToTensor", keys=data_keys),
     dict(type="Collect", keys=["img", *data_keys], meta_keys=meta_data_keys),
 ]
+# Of inference_image_based_model; the keypoints by mion_plugin.hosts.mmhuman3d.inference.use_keypoints
+inference_pipeline = [
+    dict(type="MeshAffine", img_res=img_res),
+    dict(type="PersonKeypoints"),
+    dict(type="Normalize", **img_norm_cfg),
+    dict(type="ImageToTensor", keys=["img"]),
+    dict(
+        type="Collect",
+        keys=["img", "sample_idx"],
+        meta_keys=["image_path", "center", "scale", "rotation", "keypoints2d_input"],
+    ),
+]
 
 annotated = dict(type=dataset_type, keypoints2d_source=keypoints2d_source, data_prefix="data", pipeline=train_pipeline)
 h36m_p2 = dict(

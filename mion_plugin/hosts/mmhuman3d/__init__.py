@@ -8,7 +8,7 @@ registries exists, it receives this package's components. Without mmhuman3d noth
 | ``ARCHITECTURES`` | ``MIONEstimator`` |
 | ``BACKBONES``, ``NECKS`` | ``TorchvisionResNet``, ``TimmBackbone``; ``DeconvNeck`` |
 | ``HEADS`` | ``CandidateSelector``, ``MRT``, ``CEN``, ``DepthConsistency`` |
-| ``PIPELINES`` | ``PNCCTransform``, ``CropInputKeypoints`` |
+| ``PIPELINES`` | ``PNCCTransform``, ``CropInputKeypoints``, ``PersonKeypoints`` |
 | ``DATASETS`` | ``MIONImageDataset``, ``SURREALSynthesisDataset`` |
 
 Each name also works with the scope in front, ``mion.MRT`` as ``MRT``, as in mmengine's registries.
@@ -69,11 +69,17 @@ def _register_heads(builder: ModuleType) -> None:
 
 def _register_data(datasets: ModuleType) -> None:
     from mion_plugin.hosts.mmhuman3d.image_dataset import MIONImageDataset
+    from mion_plugin.hosts.mmhuman3d.inference import PersonKeypoints
+    from mion_plugin.hosts.mmhuman3d.pncc_transform import HumanImagePNCC
     from mion_plugin.hosts.mmhuman3d.synthesis_dataset import SynthesisImageDataset
     from mion_plugin.hosts.mmhuman3d.transforms import CropInputKeypoints
-    from mion_plugin.rendering.pncc_transform import PNCCTransform
 
-    _register(datasets.PIPELINES, PNCCTransform=PNCCTransform, CropInputKeypoints=CropInputKeypoints)
+    _register(
+        datasets.PIPELINES,
+        PNCCTransform=HumanImagePNCC,
+        CropInputKeypoints=CropInputKeypoints,
+        PersonKeypoints=PersonKeypoints,
+    )
     _register(datasets.DATASETS, MIONImageDataset=MIONImageDataset, SURREALSynthesisDataset=SynthesisImageDataset)
 
 

@@ -19,7 +19,8 @@ CHECK = """
     expected = {
         'MIONEstimator': ARCHITECTURES, 'CandidateSelector': HEADS, 'MRT': HEADS, 'CEN': HEADS, 'DeconvNeck': NECKS,
         'TorchvisionResNet': BACKBONES, 'TimmBackbone': BACKBONES,
-        'PNCCTransform': PIPELINES, 'CropInputKeypoints': PIPELINES, 'MIONImageDataset': DATASETS,
+        'PNCCTransform': PIPELINES, 'CropInputKeypoints': PIPELINES, 'PersonKeypoints': PIPELINES,
+        'MIONImageDataset': DATASETS, 'DepthConsistency': HEADS,
         'SURREALSynthesisDataset': DATASETS,
     }
     for name, registry in expected.items():
