@@ -48,8 +48,8 @@ class MIONImageDataset(HumanImageDataset):
     def prepare_raw_data(self, idx: int) -> dict[str, Any]:
         """Sample ``idx`` before the pipeline.
 
-        ``has_transl`` is 1 where the file tells the translation and the camera that it is before, then also
-        ``cam_intrinsics`` (3, 3). mmhuman3d's steps do not take them to the crop; ``PNCCTransform`` does.
+        ``cam_intrinsics`` (3, 3) is the camera, where the file tells it by row, and ``has_transl`` is 1 where it also
+        tells the translation before it. mmhuman3d's steps do not take them to the crop; ``PNCCTransform`` does.
         """
         info = super().prepare_raw_data(idx)
         camera = {key: column[idx] for key, column in self._camera.items()}

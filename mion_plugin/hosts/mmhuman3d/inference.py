@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from mmhuman3d.utils.demo_utils import box2cs, xyxy2xywh
-from torch import nn
 
 from mion_plugin.geometry.keypoints import convert_keypoints, keypoint_names
 from mion_plugin.hosts.mmhuman3d.batches import KEYPOINTS2D_CONVENTION
@@ -77,12 +76,12 @@ class PersonKeypoints:
 
 
 def use_keypoints(
-    model: nn.Module, people: Sequence[Mapping[str, Any]], convention: str = "coco", format: str = "xywh"
+    model: Any, people: Sequence[Mapping[str, Any]], convention: str = "coco", format: str = "xywh"
 ) -> None:
     """Let the next calls of ``inference_image_based_model`` with ``model`` start from these keypoints.
 
     Args:
-        model: Of ``init_model``.
+        model: Of ``init_model``, with its ``cfg``.
         people: The ``det_results`` of that call, with ``keypoints`` (K, 3) beside ``bbox``.
         convention: Of the keypoints.
         format: As of that call.
@@ -94,7 +93,7 @@ def use_keypoints(
     steps = [step for step in pipeline if str(step["type"]).removeprefix("mion.") == _STEP]
     if not steps:
         raise ValueError(f"the config's inference_pipeline has no step {_STEP}: put it behind MeshAffine")
-    given = {"people": list(people), "convention": convention, "format": format}
+    given: dict[str, Any] = {"people": list(people), "convention": convention, "format": format}
     PersonKeypoints(**given)  # raises for what does not suit
     for step in steps:
         step.update(given)

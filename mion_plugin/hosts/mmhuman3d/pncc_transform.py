@@ -22,7 +22,7 @@ class HumanImagePNCC(PNCCTransform):
     which ``HumanImageDataset`` does not tell. Where the data set does (``has_transl`` and ``cam_intrinsics``, as
     ``MIONImageDataset`` of a file with ``transl`` and ``cam_param``), the body is seen by that camera through the crop.
     All others stand where they fit the annotated 2D keypoints best, or, without such, those behind
-    ``CropInputKeypoints``.
+    ``CropInputKeypoints``; before that camera where it is known, else before the crop's.
 
     Args:
         convention: Of ``keypoints2d``: what the data set is configured with.
@@ -58,23 +58,22 @@ class HumanImagePNCC(PNCCTransform):
             detected = convert_keypoints(results["keypoints2d_input"], KEYPOINTS2D_CONVENTION, self.fit_convention)[0]
             in_crop = CROPPED_KEY in results or "crop_transform" not in results  # else pixels of the file
             found["keypoints2d_input"] = detected * in_crop
-        found["has_transl"] = int(_tells_place(results))
-        if found["has_transl"]:
-            return {**found, **self._moved(results)}
-        return {**found, "cam_intrinsics": self._intrinsics({})}
+        # mmhuman3d's step Rotation leaves no trace of what it turned about
+        found["has_transl"] = 0
+        if "cam_intrinsics" not in results or results.get("ori_rotation"):
+            return {**found, "cam_intrinsics": self._intrinsics({})}
+        return {**found, **self._moved(results)}
 
     def _moved(self, results: Mapping[str, Any]) -> dict[str, Any]:
-        """Translation and camera, as ``mion_plugin.datasets.transforms.geometry`` moves them."""
+        """Camera and, if there is one, translation, as ``datasets/transforms/geometry.py`` moves them."""
         image_map, body_map = _maps(results)
+        moved = {"cam_intrinsics": image_map @ np.asarray(results["cam_intrinsics"], dtype=np.float64) @ body_map.T}
+        if not results.get("has_transl", 0):
+            return moved
         arrays, betas = self.body.arrays, np.asarray(results["smpl_betas"], dtype=np.float64)
         pelvis = arrays.J_regressor[0] @ (arrays.v_template + arrays.shapedirs @ betas)  # about which SMPL turns
-        intrinsics = image_map @ np.asarray(results["cam_intrinsics"], dtype=np.float64) @ body_map.T
-        return {"smpl_transl": body_map @ (pelvis + results["smpl_transl"]) - pelvis, "cam_intrinsics": intrinsics}
-
-
-def _tells_place(results: Mapping[str, Any]) -> bool:
-    """Whether the translation counts and its camera is known; ``Rotation`` leaves no trace of where it turned."""
-    return bool(results.get("has_transl", 0)) and "cam_intrinsics" in results and not results.get("ori_rotation")
+        transl = body_map @ (pelvis + results["smpl_transl"]) - pelvis
+        return {**moved, "smpl_transl": transl, "has_transl": 1}
 
 
 def _maps(results: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
