@@ -82,12 +82,15 @@ class TorchvisionResNet(nn.Module):
             self._load(_read_weights(weights, depth), str(weights))
         channels_last(self)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Features (B, out_channels, H / stride, W / stride) of normalised images (B, in_channels, H, W)."""
+    def forward(self, image: Tensor) -> tuple[Tensor]:
+        """Features (B, out_channels, H / stride, W / stride) of normalised images (B, in_channels, H, W).
+
+        One map, in a tuple: what OpenMMLab's necks and heads take.
+        """
         features = image.contiguous(memory_format=torch.channels_last)
         for name in (*self.stem, *self.stages):
             features = self.get_submodule(name)(features)
-        return features
+        return (features,)
 
     def _load(self, state: dict[str, Tensor], name: str) -> None:
         own = self.state_dict()
@@ -143,8 +146,10 @@ class DeconvNeck(nn.Module):
         self.layers = nn.Sequential(*(layers or [nn.Conv2d(in_channels, channels, kernel_size=1)]))
         channels_last(self)
 
-    def forward(self, features: Tensor | Sequence[Tensor]) -> Tensor:
+    def forward(self, features: Tensor | Sequence[Tensor]) -> tuple[Tensor]:
         """Enlarge features (B, in_channels, h, w), or the last of several, to (B, channels, 2^n h, 2^n w).
+
+        One map, in a tuple: what OpenMMLab's heads take.
 
         Raises:
             ValueError: Another number of channels than ``in_channels``.
@@ -156,7 +161,12 @@ class DeconvNeck(nn.Module):
                 f"the backbone's features have shape {tuple(features.shape)}, expected (B, {self.in_channels}, h, w); "
                 "set the neck's in_channels to the backbone's"
             )
-        return self.layers(features)
+        return (self.layers(features),)
+
+
+def last_map(features: Tensor | Sequence[Tensor]) -> Tensor:
+    """A network's only feature map, bare or in a tuple, or the last of several."""
+    return features if isinstance(features, Tensor) else features[-1]
 
 
 def _torchvision_models() -> Any:

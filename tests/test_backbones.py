@@ -20,7 +20,7 @@ class TestTorchvisionResNet:
             expected = reference.maxpool(reference.relu(reference.bn1(reference.conv1(image))))
             for stage in ("layer1", "layer2", "layer3", "layer4")[:num_stages]:
                 expected = getattr(reference, stage)(expected)
-            features = backbone(image)
+            (features,) = backbone(image)  # as OpenMMLab's
         assert features.shape == (2, *shape)
         assert backbone.out_channels == shape[0]
         torch.testing.assert_close(features, expected, atol=1e-5, rtol=1e-5)
@@ -28,7 +28,7 @@ class TestTorchvisionResNet:
     def test_resnet50_has_2048_channels_and_no_classifier(self) -> None:
         with torch.device("meta"):
             backbone = TorchvisionResNet(50)
-            assert backbone(torch.zeros(1, 3, 224, 224)).shape == (1, 2048, 7, 7)
+            assert backbone(torch.zeros(1, 3, 224, 224))[-1].shape == (1, 2048, 7, 7)
         assert backbone.out_channels == 2048
         assert not any(name.startswith("fc") for name in backbone.state_dict())
 
@@ -51,8 +51,8 @@ class TestTorchvisionResNet:
             for channels in (6, 3)
         )
         assert torch.equal(wide.conv1.weight[:, :3], reference.conv1.weight)
-        features = wide(torch.cat([image, torch.randn(2, 3, 64, 64)], dim=1))
-        torch.testing.assert_close(features, plain(image), atol=1e-5, rtol=1e-5)
+        (features,) = wide(torch.cat([image, torch.randn(2, 3, 64, 64)], dim=1))
+        torch.testing.assert_close(features, plain(image)[0], atol=1e-5, rtol=1e-5)
         features.square().sum().backward()
         assert wide.conv1.weight.grad[:, 3:].abs().sum() > 0  # but they learn
 
@@ -101,18 +101,20 @@ class TestDeconvNeck:
     def test_the_papers_size(self) -> None:
         with torch.device("meta"):
             neck = DeconvNeck(in_channels=2048)
-            assert neck(torch.zeros(2, 2048, 7, 7)).shape == (2, 384, 56, 56)
+            (enlarged,) = neck(torch.zeros(2, 2048, 7, 7))
+            assert enlarged.shape == (2, 384, 56, 56)
 
     @pytest.mark.parametrize(("num_layers", "side"), [(0, 3), (1, 6), (2, 12), (3, 24)])
     @pytest.mark.parametrize("norm", ["batch", "group"])
     def test_each_layer_doubles(self, num_layers: int, side: int, norm: str) -> None:
         neck = DeconvNeck(in_channels=5, channels=12, num_layers=num_layers, norm=norm)
-        assert neck(torch.randn(2, 5, 3, 3)).shape == (2, 12, side, side)
+        (enlarged,) = neck(torch.randn(2, 5, 3, 3))  # as OpenMMLab's
+        assert enlarged.shape == (2, 12, side, side)
 
     def test_takes_one_of_several_feature_maps(self) -> None:
         maps = (torch.randn(1, 4, 8, 8), torch.randn(1, 6, 4, 4))
-        assert DeconvNeck(6, 12, num_layers=1)(maps).shape == (1, 12, 8, 8)
-        assert DeconvNeck(4, 12, num_layers=1, in_index=0)(maps).shape == (1, 12, 16, 16)
+        assert DeconvNeck(6, 12, num_layers=1)(maps)[-1].shape == (1, 12, 8, 8)
+        assert DeconvNeck(4, 12, num_layers=1, in_index=0)(maps)[-1].shape == (1, 12, 16, 16)
 
     def test_bad_input(self) -> None:
         with pytest.raises(ValueError, match=r"\(1, 4, 8, 8\), expected \(B, 6, h, w\); set the neck's in_channels"):

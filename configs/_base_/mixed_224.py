@@ -26,7 +26,11 @@ train_dataloader = dict(
     dataset=dict(
         type="mion.MixedDataset",
         datasets=[h36m, [lsp, mpii, lspet, coco], mpi_inf_3dhp],
-        ratios=[0.3, 0.6, 0.1],  # SPIN's; an epoch is as long as the longest set
+        ratios=[
+            0.3,
+            0.6,
+            0.1,
+        ],  # SPIN's (datasets/mixed_dataset.py of its code); an epoch is as long as the longest set
     ),
 )
 val_dataloader = _base_.test_dataloader

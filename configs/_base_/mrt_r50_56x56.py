@@ -1,7 +1,7 @@
 # The paper's mesh refinement transformer (3.2, 3.4). What the paper leaves open is DETR's and says so.
 # Files that you provide (README, "Real data"):
-#   data/body_models/smpl: SMPL_NEUTRAL.pkl (for 3DPW SMPL_MALE.pkl and SMPL_FEMALE.pkl, too), J_regressor_h36m.npy and
-#     J_regressor_extra.npy
+#   data/body_models/smpl: SMPL_NEUTRAL.pkl (for 3DPW SMPL_MALE.pkl and SMPL_FEMALE.pkl, too)
+#   data/body_models, or beside SMPL's files: J_regressor_h36m.npy and J_regressor_extra.npy
 #   data/amass_pool.npz, made from AMASS:
 #     tools/build_candidate_pool.py --source data/amass --out data/amass_pool.npz --body-model data/body_models/smpl
 # None in place of these paths, here and in the evaluators, means the free stand-ins.

@@ -5,7 +5,6 @@
 # Files: configs/_base_/baselines_224.py. Not trained here: the data need licences.
 _base_ = ["../_base_/default_runtime.py", "../_base_/baselines_224.py", "../_base_/hmr.py"]
 
-model = dict(type="SMPL", keypoint_src="smpl_54", keypoint_dst="smpl_54", keypoint_approximate=True)
 model = dict(
     architecture=dict(
         backbone=dict(

@@ -3,7 +3,6 @@
 #   python tools/test.py configs/baselines/hmr_tiny_synthetic.py work_dirs/hmr_tiny_synthetic/epoch_8.pth
 _base_ = ["../_base_/default_runtime.py", "../_base_/synthetic_112.py", "../_base_/hmr.py"]
 
-model = dict(type="SMPL", keypoint_src="smpl_54", keypoint_dst="smpl_54", keypoint_approximate=True)
 model = dict(
     architecture=dict(
         # the first three stages of ResNet-18, the backbone of the small MION

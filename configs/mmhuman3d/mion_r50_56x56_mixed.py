@@ -1,7 +1,9 @@
 # Stage 2 as the paper trains it, by mmhuman3d's own tools, from a checkout of mmhuman3d 0.11 with this folder in it:
 #   python tools/train.py configs/mmhuman3d/mion_r50_56x56_mixed.py --work-dir work_dirs/mion
-# on 4 GPUs with 16 images each: sh tools/dist_train.sh configs/mmhuman3d/mion_r50_56x56_mixed.py work_dirs/mion 4
-# Files in mmhuman3d's layout below data: annotations, images, body_models/smpl; and the pool of candidates:
+# on 4 GPUs with 16 images each (its tools/dist_train.sh does not start on torch 2.0 and newer):
+#   PYTHONPATH=. torchrun --nproc_per_node=4 tools/train.py configs/mmhuman3d/mion_r50_56x56_mixed.py \
+#       --work-dir work_dirs/mion --launcher pytorch
+# Files in mmhuman3d's layout below data: annotations, images, body_models; and the pool of candidates:
 #   tools/build_candidate_pool.py --source data/amass --out data/amass_pool.npz --body-model data/body_models/smpl
 # The same training on mmengine, with the paper's figures: configs/mion/mrt_r50_56x56_mixed.py.
 _base_ = ["./_base_/default_runtime.py"]
@@ -88,6 +90,18 @@ test_pipeline = [
     dict(type="ToTensor", keys=data_keys),
     dict(type="Collect", keys=["img", *data_keys], meta_keys=meta_data_keys),
 ]
+# Of inference_image_based_model; the keypoints by mion_plugin.hosts.mmhuman3d.inference.use_keypoints
+inference_pipeline = [
+    dict(type="MeshAffine", img_res=img_res),
+    dict(type="PersonKeypoints"),
+    dict(type="Normalize", **img_norm_cfg),
+    dict(type="ImageToTensor", keys=["img"]),
+    dict(
+        type="Collect",
+        keys=["img", "sample_idx"],
+        meta_keys=["image_path", "center", "scale", "rotation", "keypoints2d_input"],
+    ),
+]
 
 annotated = dict(type=dataset_type, keypoints2d_source=keypoints2d_source, data_prefix="data", pipeline=train_pipeline)
 h36m_p2 = dict(
@@ -105,13 +119,16 @@ data = dict(
         type="MixedDataset",
         configs=[
             dict(**annotated, dataset_name="h36m", ann_file="h36m_mosh_train.npz"),
-            dict(**annotated, dataset_name="lsp", ann_file="lsp_train.npz"),
-            dict(**annotated, dataset_name="lspet", ann_file="lspet_train.npz"),
-            dict(**annotated, dataset_name="mpii", ann_file="mpii_train.npz"),
-            dict(**annotated, dataset_name="coco", ann_file="coco_2014_train.npz"),
+            [
+                dict(**annotated, dataset_name="lsp", ann_file="lsp_train.npz"),
+                dict(**annotated, dataset_name="lspet", ann_file="lspet_train.npz"),
+                dict(**annotated, dataset_name="mpii", ann_file="mpii_train.npz"),
+                dict(**annotated, dataset_name="coco", ann_file="coco_2014_train.npz"),
+            ],
             dict(**annotated, dataset_name="mpi_inf_3dhp", ann_file="mpi_inf_3dhp_train.npz"),
         ],
-        partition=[0.3, 0.15, 0.15, 0.15, 0.15, 0.1],  # SPIN's
+        # SPIN's (datasets/mixed_dataset.py of its code): 0.6 for all photographs, by the numbers of people in each set
+        partition=[0.3, 0.6, 0.1],
     ),
     val=h36m_p2,
     test=h36m_p2,

@@ -15,7 +15,7 @@ data = dict(
             keypoint_src="h36m",
             keypoint_dst="h36m",
             model_path="data/body_models/smpl",
-            joints_regressor="data/body_models/smpl/J_regressor_h36m.npy",
+            joints_regressor="data/body_models/J_regressor_h36m.npy",
         ),
     )
 )

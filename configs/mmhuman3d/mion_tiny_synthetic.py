@@ -41,6 +41,18 @@ pipeline = [  # the whole picture is the crop
     dict(type="ToTensor", keys=data_keys),
     dict(type="Collect", keys=["img", *data_keys], meta_keys=["dataset_name", "image_path"]),
 ]
+# Of inference_image_based_model; the keypoints by mion_plugin.hosts.mmhuman3d.inference.use_keypoints
+inference_pipeline = [
+    dict(type="MeshAffine", img_res=img_res),
+    dict(type="PersonKeypoints"),
+    dict(type="Normalize", **img_norm_cfg),
+    dict(type="ImageToTensor", keys=["img"]),
+    dict(
+        type="Collect",
+        keys=["img", "sample_idx"],
+        meta_keys=["image_path", "center", "scale", "rotation", "keypoints2d_input"],
+    ),
+]
 synthetic = dict(type="SURREALSynthesisDataset", image_size=img_res, detected_noise=1.5, pipeline=pipeline)
 data = dict(
     samples_per_gpu=32,

@@ -29,7 +29,8 @@ def load_body(model_path: str | os.PathLike[str] | None = None, gender: str = "n
     Args:
         model_path: None for the free stand-in; a ``.pkl`` or ``.npz`` file in SMPL's layout; or a folder that holds
             ``SMPL_{NEUTRAL,MALE,FEMALE}.pkl`` or ``.npz``. mmhuman3d's ``J_regressor_h36m.npy`` and
-            ``J_regressor_extra.npy`` are read when they stand in the same folder.
+            ``J_regressor_extra.npy`` are read when they stand in the same folder, or, as in mmhuman3d's guide, in the
+            one above.
         gender: ``neutral``, ``male`` or ``female``; chooses the stand-in's shape space, or the file in a folder.
 
     Raises:
@@ -81,12 +82,13 @@ def _to_body_arrays(content: Mapping[str, Any], path: Path) -> BodyArrays:
 
 
 def _load_regressors(folder: Path) -> dict[str, np.ndarray]:
-    """The joint regressors beside the model file; those that are not there are left out."""
+    """The joint regressors beside the model file, else one folder above; those that are nowhere are left out."""
     regressors = {}
     for field, name in REGRESSOR_FILES.items():
-        if (folder / name).is_file():
-            regressor = read_npy(folder / name, "regressor")
+        path = next((place / name for place in (folder, folder.absolute().parent) if (place / name).is_file()), None)
+        if path is not None:
+            regressor = read_npy(path, "regressor")
             if regressor.dtype.kind != "f":
-                raise ValueError(f"{folder / name} holds {regressor.dtype}, expected floating point numbers")
+                raise ValueError(f"{path} holds {regressor.dtype}, expected floating point numbers")
             regressors[field] = regressor.astype(np.float32)
     return regressors

@@ -75,7 +75,7 @@ def _require(body: BodyArrays, field: str, convention: str) -> np.ndarray:
     regressor = getattr(body, field)
     if regressor is None:
         raise ValueError(
-            f"{body.name}: keypoints {convention!r} need {REGRESSOR_FILES[field]} beside the model file; it is part "
-            "of mmhuman3d's body model downloads (see the page 'body_models' of its documentation)"
+            f"{body.name}: keypoints {convention!r} need {REGRESSOR_FILES[field]} beside the model file or one folder "
+            "above; it is part of mmhuman3d's body model downloads (see the page 'body_models' of its documentation)"
         )
     return regressor

@@ -9,7 +9,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mion_plugin.backbones import RGB
+from mion_plugin.backbones import RGB, last_map
 from mion_plugin.bodies import Bodies
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.consistency.distance import template_height
@@ -112,10 +112,11 @@ class ConsistencyEstimationNetwork(BaseModule):
 
         Raises:
             TypeError: Not tensors of real numbers.
-            ValueError: A shape is not one of these, or as ``rasterize``.
+            ValueError: A shape is not one of these, a body is not before the camera, or as ``rasterize``.
         """
         vertices = self._vertices(bodies)
         self._check(image, vertices)
+        _check_before_camera(bodies)
         return self.decode(self.encode(image, vertices)).unflatten(0, vertices.shape[:2])
 
     def decode(self, bodies: EncodedBodies) -> Tensor:
@@ -164,9 +165,9 @@ class ConsistencyEstimationNetwork(BaseModule):
 
     def _features(self, inputs: Tensor) -> Tensor:
         if not self.bfloat16_features:
-            return _last(self.backbone(inputs))
+            return last_map(self.backbone(inputs))
         with torch.autocast(inputs.device.type, torch.bfloat16):
-            return _last(self.backbone(inputs))
+            return last_map(self.backbone(inputs))
 
     def _pool(self, features: Tensor, pncc: Tensor) -> Tensor:
         """(S, C) of features (S, C, h, w)."""
@@ -198,9 +199,15 @@ class ConsistencyEstimationNetwork(BaseModule):
             )
 
 
-def _last(features: Any) -> Tensor:
-    """The last of several feature maps."""
-    return features if isinstance(features, Tensor) else features[-1]
+def _check_before_camera(bodies: Bodies | Tensor) -> None:
+    """Meshes have to lie before the camera as a whole, bodies to be moved there: scores of others mean nothing."""
+    depth = bodies.transl[..., 2] if isinstance(bodies, Bodies) else bodies[..., 2].amin(dim=-1)
+    if (depth <= 0).any():
+        image, body = (depth <= 0).nonzero()[0].tolist()
+        raise ValueError(
+            f"body {body} of image {image} is not before the camera (depth {float(depth[image, body]):.2f} m): add its "
+            "translation, of a camera (s, tx, ty) weak_perspective_to_translation(camera, focal_length, image_size)"
+        )
 
 
 def _build_backbone(backbone: Part | None) -> nn.Module:

@@ -71,7 +71,7 @@ def build_table(
         **_boxes(data),
         **_keypoints(data, keypoints2d_convention, keypoints3d_convention, keypoints2d_source),
         **_smpl(data),
-        **_camera(data),
+        **camera_columns(data),
         "gender": _genders(data, gender_codes),
     }
     if not any(columns[flag].any() for flag in ("has_keypoints2d", "has_keypoints3d", "has_smpl")):
@@ -152,7 +152,7 @@ def _smpl(data: HumanData) -> dict[str, np.ndarray]:
     return columns
 
 
-def _camera(data: HumanData) -> dict[str, np.ndarray]:
+def camera_columns(data: HumanData) -> dict[str, np.ndarray]:
     """Intrinsic matrices where the file tells them: ``cam_param['K']``, or a list of mmhuman3d's camera dicts."""
     camera = data.content.get("cam_param")
     if isinstance(camera, dict) and "K" in camera:

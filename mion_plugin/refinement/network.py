@@ -10,6 +10,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mion_plugin.backbones import last_map
 from mion_plugin.bodies import Bodies
 from mion_plugin.body.arrays import NUM_JOINTS
 from mion_plugin.body.smpl import SMPLBody
@@ -209,9 +210,9 @@ class RefinementNetwork(BaseModule):
         assert self.backbone is not None  # for the type checker; see reads_image
         assert self.neck is not None
         if not self.bfloat16_features:
-            return self.neck(self.backbone(image))
+            return last_map(self.neck(self.backbone(image)))
         with torch.autocast(image.device.type, torch.bfloat16):
-            return self.neck(self.backbone(image)).float()
+            return last_map(self.neck(self.backbone(image))).float()
 
     def _tokens(self, features: Tensor, pncc: Tensor) -> Tensor:
         """Features (B, C, h, w) plus position encodings, one row per candidate: (B * N, h * w, C)."""

@@ -77,9 +77,28 @@ def test_regressors_beside_the_file_are_read(official):
     (official.parent / "J_regressor_h36m.npy").unlink()
 
 
+def test_regressors_are_found_where_mmhuman3ds_guide_puts_them(content, tmp_path):
+    """``body_models/J_regressor_*.npy`` above ``body_models/smpl/SMPL_*.pkl``; those beside the file come first."""
+    folder = tmp_path / "body_models" / "smpl"
+    folder.mkdir(parents=True)
+    dump_like_official(content, folder / "SMPL_NEUTRAL.pkl")
+    rng = np.random.default_rng(0)
+    above, beside = rng.random((2, 17, 6890), dtype=np.float32)
+    np.save(folder.parent / "J_regressor_h36m.npy", above)
+    np.testing.assert_array_equal(load_body(folder).regressor_h36m, above)
+    assert load_body(folder).regressor_extra is None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        np.testing.assert_array_equal(load_body("SMPL_NEUTRAL.pkl").regressor_h36m, above)
+    np.save(folder / "J_regressor_h36m.npy", beside)
+    np.testing.assert_array_equal(load_body(folder).regressor_h36m, beside)
+
+
 def test_a_missing_regressor_names_the_file(official):
     body = SMPLBody(official)
-    with pytest.raises(ValueError, match=r"keypoints 'h36m' need J_regressor_h36m.npy beside the model file"):
+    with pytest.raises(
+        ValueError, match=r"keypoints 'h36m' need J_regressor_h36m.npy beside the model file or one folder above"
+    ):
         body.pose_keypoints(torch.zeros(1, 24, 3), convention="h36m")
 
 

@@ -57,6 +57,27 @@ class TestScores:
         assert all(parameter.grad.abs().sum() > 0 for parameter in cen.parameters())
 
 
+class TestBodiesThatAreNotBeforeTheCamera:
+    """A mesh as HMR, SPIN or PARE give it lies around the camera: its score would mean nothing."""
+
+    MESSAGE = r"body 2 of image 1 is not before the camera \(depth -\d\.\d\d m\): add its translation, .*weak_persp"
+
+    def test_meshes(self, make_cen, images, candidates, vertices) -> None:
+        cen = make_cen()
+        unmoved = vertices.clone()
+        unmoved[1, 2] -= candidates.transl[1, 2]
+        with pytest.raises(ValueError, match=self.MESSAGE):
+            cen(images, unmoved)
+        with pytest.raises(ValueError, match="body 0 of image 0 is not before"):
+            cen.distances(images, vertices - candidates.transl[..., None, :])
+
+    def test_bodies(self, make_cen, images, candidates) -> None:
+        transl = candidates.transl.clone()
+        transl[1, 2, 2] *= -0.1
+        with pytest.raises(ValueError, match=self.MESSAGE):
+            make_cen()(images, replace(candidates, transl=transl))
+
+
 class TestInput:
     def test_of_bodies_is_that_of_their_vertices(self, make_cen, images, candidates, vertices) -> None:
         cen = make_cen(output="local", num_anchors=16, crop_to_body=True)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
+from mion_plugin.candidates import fit_translation
 from mion_plugin.geometry.camera import project
 from mion_plugin.geometry.crop_camera import CropCamera
-from mion_plugin.geometry.translation import absolute_translation, moved_translation
+from mion_plugin.geometry.translation import absolute_translation, moved_translation, translation_from_keypoints
 
 
 class TestMovedTranslation:
@@ -40,3 +42,39 @@ def test_absolute_translation_is_weak_perspective() -> None:
     transl = absolute_translation(raw, CropCamera())
     assert transl[0].tolist() == pytest.approx([0.1, -0.2, 2 * 5000 / (224 * 0.9)])
     assert transl[1, 2].item() == pytest.approx(2 * 5000 / (224 * 0.9 * 1.6487213), rel=1e-6)
+
+
+class TestTranslationFromKeypoints:
+    CAMERA = np.array([[5000.0, 0, 112], [0, 5000, 112], [0, 0, 1]])
+
+    @pytest.fixture
+    def points(self) -> np.ndarray:
+        return np.random.default_rng(0).normal(scale=0.5, size=(17, 3))
+
+    def keypoints(self, points: np.ndarray, transl: np.ndarray, camera: np.ndarray) -> np.ndarray:
+        projected = (points + transl) @ camera.T
+        confidence = np.random.default_rng(1).uniform(0.1, 1, len(points))
+        return np.column_stack([projected[:, :2] / projected[:, 2:], confidence])
+
+    def test_the_true_one_is_found(self, points) -> None:
+        for camera in (self.CAMERA, np.array([[300.0, 0, 64], [0, 320, 48], [0, 0, 1]])):
+            transl = np.array([0.3, -0.2, 6.0])
+            found = translation_from_keypoints(points, self.keypoints(points, transl, camera), camera)
+            np.testing.assert_allclose(found, transl, atol=1e-9)
+
+    def test_of_noisy_keypoints_it_is_stage_1s(self, points) -> None:
+        keypoints2d = self.keypoints(points, np.array([0.3, -0.2, 45.0]), self.CAMERA)
+        keypoints2d[:, :2] += np.random.default_rng(2).normal(scale=3, size=(17, 2))
+        keypoints2d[4] = np.nan, np.nan, 0
+        expected, _ = fit_translation(torch.tensor(points)[None], torch.tensor(keypoints2d), 5000.0, (112.0, 112.0))
+        found = translation_from_keypoints(points, keypoints2d, self.CAMERA)
+        np.testing.assert_allclose(found, expected[0].numpy(), rtol=1e-8)
+
+    def test_what_tells_none(self, points) -> None:
+        keypoints2d = self.keypoints(points, np.array([0.0, 0.0, 45.0]), self.CAMERA)
+        few, one_place, mirrored = keypoints2d.copy(), keypoints2d.copy(), keypoints2d.copy()
+        few[2:, 2] = 0
+        one_place[:, :2] = 100 + 0.1 * np.random.default_rng(0).normal(size=(17, 2))
+        mirrored[:, :2] = 224 - mirrored[:, :2]  # only a body behind the camera would look so
+        for bad in (few, one_place, mirrored):
+            assert translation_from_keypoints(points, bad, self.CAMERA) is None

@@ -40,7 +40,9 @@ def write_real_layout(root):
     """Write ``data`` below ``root``: annotations, images, a body in SMPL's files, a candidate pool, textures."""
     data = root / "data"
     for gender in ("neutral", "male", "female"):
-        export_body(another_body(gender), data / "body_models" / "smpl", gender)
+        files = export_body(another_body(gender), data / "body_models" / "smpl", gender)
+        for regressor in files[1:]:  # as mmhuman3d's guide has them
+            regressor.replace(data / "body_models" / regressor.name)
     body = SMPLBody(data / "body_models" / "smpl")
     write_pool(data / "amass_pool.npz", body)
     rng = np.random.default_rng(0)
@@ -96,16 +98,16 @@ def write_photograph(path, rng):
     coarse.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC).save(path, quality=80)
 
 
-def make_annotations(name, body, seed, num_people=NUM_PEOPLE):
-    """The keys of a HumanData file of one set, keypoints compressed."""
+def make_annotations(name, body, seed, num_people=NUM_PEOPLE, with_transl=False, zoom=1.0):
+    """The keys of a HumanData file of one set, keypoints compressed; people and focal length ``zoom`` times as far."""
     _, folder, joints2d, joints3d, has_smpl = SETS[name]
     rng = np.random.default_rng(seed)
     pose = rng.normal(scale=0.2, size=(num_people, 24, 3))
     pose[:, 0] += UPRIGHT
     betas = rng.normal(size=(num_people, 10))
-    transl = np.array([0.0, 0.1, 7.0]) + rng.normal(scale=0.05, size=(num_people, 3))
+    transl = np.array([0.0, 0.1, 7.0 * zoom]) + rng.normal(scale=0.05, size=(num_people, 3))
     posed = [torch.from_numpy(value).float() for value in (pose, betas, transl)]
-    detected = _pixels(body.pose_keypoints(*posed, convention="coco").numpy())
+    detected = _pixels(body.pose_keypoints(*posed, convention="coco").numpy(), zoom)
     low, high = detected[..., :2].min(axis=1), detected[..., :2].max(axis=1)
     content = {
         "image_path": [f"{folder}/{name}_{index:06d}.jpg" for index in range(num_people)],
@@ -119,24 +121,26 @@ def make_annotations(name, body, seed, num_people=NUM_PEOPLE):
         "__keypoints_compressed__": True,
     }
     if joints2d is not None:
-        content |= _compressed("keypoints2d", _pixels(_joints(body, posed, joints2d)), joints2d)
+        content |= _compressed("keypoints2d", _pixels(_joints(body, posed, joints2d), zoom), joints2d)
     if joints3d is not None:
         points = _joints(body, posed, joints3d)
         pelvis = points[:, _names(joints3d).index("pelvis_extra"), None]
         content |= _compressed("keypoints3d", np.dstack([points - pelvis, np.ones(points.shape[:2])]), joints3d)
     if has_smpl:
         content["smpl"] = {"body_pose": pose[:, 1:], "global_orient": pose[:, 0], "betas": betas}
+        content["smpl"] |= {"transl": transl} if with_transl else {}
     if name == "pw3d":
         content["meta"] = {"gender": np.array(["m", "f"] * num_people)[:num_people]}
-        camera = {"H": HEIGHT, "W": WIDTH, "in_mat": _intrinsics().tolist(), "name": "default"}
+        camera = {"H": HEIGHT, "W": WIDTH, "in_mat": intrinsics().tolist(), "name": "default"}
         content["cam_param"] = [camera] * num_people
     elif name.startswith("h36m"):  # its cameras by subject, not by row
-        content["cam_param"] = {"S1": {"54138969": {"in_mat": _intrinsics().tolist(), "H": HEIGHT, "W": WIDTH}}}
+        content["cam_param"] = {"S1": {"54138969": {"in_mat": intrinsics().tolist(), "H": HEIGHT, "W": WIDTH}}}
     return content
 
 
-def _intrinsics():
-    return np.array([[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1]])
+def intrinsics(zoom=1.0):
+    """The camera of the photographs, (3, 3)."""
+    return np.array([[zoom * FOCAL, 0, WIDTH / 2], [0, zoom * FOCAL, HEIGHT / 2], [0, 0, 1]])
 
 
 def _names(joints):
@@ -151,8 +155,8 @@ def _joints(body, posed, joints):
     return points[:, [keypoint_names("smpl_54").index(name) for name in joints]]
 
 
-def _pixels(points):
-    projected = points @ _intrinsics().T
+def _pixels(points, zoom):
+    projected = points @ intrinsics(zoom).T
     return np.dstack([projected[..., :2] / projected[..., 2:], np.ones(points.shape[:2])])
 
 

@@ -8,15 +8,28 @@ registries exists, it receives this package's components. Without mmhuman3d noth
 | ``ARCHITECTURES`` | ``MIONEstimator`` |
 | ``BACKBONES``, ``NECKS`` | ``TorchvisionResNet``, ``TimmBackbone``; ``DeconvNeck`` |
 | ``HEADS`` | ``CandidateSelector``, ``MRT``, ``CEN``, ``DepthConsistency`` |
-| ``PIPELINES`` | ``PNCCTransform``, ``CropInputKeypoints`` |
+| ``PIPELINES`` | ``PNCCTransform``, ``CropInputKeypoints``, ``PersonKeypoints`` |
 | ``DATASETS`` | ``MIONImageDataset``, ``SURREALSynthesisDataset`` |
+
+Each name also works with the scope in front, ``mion.MRT`` as ``MRT``, as in mmengine's registries.
 """
 
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Any
 
 from mion_plugin.hosts.after_import import after_import
+
+SCOPE = "mion"  # as mion_plugin.registry, which imports mmengine
+
+
+def _register(registry: Any, **components: type) -> None:
+    """Register components under their names, and in a child registry for those who write ``mion.NAME``."""
+    scoped = type(registry)(registry.name, parent=registry, scope=SCOPE)
+    for name, component in components.items():
+        registry.register_module(name=name, module=component)
+        scoped.register_module(name=name, module=component)
 
 
 def _register_architectures(builder: ModuleType) -> None:
@@ -24,21 +37,20 @@ def _register_architectures(builder: ModuleType) -> None:
     from mion_plugin.hosts.mmhuman3d.workarounds import support_modern_torch
 
     support_modern_torch()
-    builder.ARCHITECTURES.register_module(module=MIONEstimator)
+    _register(builder.ARCHITECTURES, MIONEstimator=MIONEstimator)
 
 
 def _register_backbones(builder: ModuleType) -> None:
     from mion_plugin.backbones import TorchvisionResNet
     from mion_plugin.timm_backbone import TimmBackbone
 
-    builder.BACKBONES.register_module(module=TorchvisionResNet)
-    builder.BACKBONES.register_module(module=TimmBackbone)
+    _register(builder.BACKBONES, TorchvisionResNet=TorchvisionResNet, TimmBackbone=TimmBackbone)
 
 
 def _register_necks(builder: ModuleType) -> None:
     from mion_plugin.backbones import DeconvNeck
 
-    builder.NECKS.register_module(module=DeconvNeck)
+    _register(builder.NECKS, DeconvNeck=DeconvNeck)
 
 
 def _register_heads(builder: ModuleType) -> None:
@@ -46,22 +58,29 @@ def _register_heads(builder: ModuleType) -> None:
     from mion_plugin.consistency import ConsistencyEstimationNetwork, DepthConsistency
     from mion_plugin.refinement.model import MeshRefinementTransformer
 
-    builder.HEADS.register_module(module=CandidateSelector)
-    builder.HEADS.register_module(name="MRT", module=MeshRefinementTransformer)
-    builder.HEADS.register_module(name="CEN", module=ConsistencyEstimationNetwork)
-    builder.HEADS.register_module(module=DepthConsistency)
+    _register(
+        builder.HEADS,
+        CandidateSelector=CandidateSelector,
+        MRT=MeshRefinementTransformer,
+        CEN=ConsistencyEstimationNetwork,
+        DepthConsistency=DepthConsistency,
+    )
 
 
 def _register_data(datasets: ModuleType) -> None:
     from mion_plugin.hosts.mmhuman3d.image_dataset import MIONImageDataset
+    from mion_plugin.hosts.mmhuman3d.inference import PersonKeypoints
+    from mion_plugin.hosts.mmhuman3d.pncc_transform import HumanImagePNCC
     from mion_plugin.hosts.mmhuman3d.synthesis_dataset import SynthesisImageDataset
     from mion_plugin.hosts.mmhuman3d.transforms import CropInputKeypoints
-    from mion_plugin.rendering.pncc_transform import PNCCTransform
 
-    datasets.PIPELINES.register_module(module=PNCCTransform)
-    datasets.PIPELINES.register_module(module=CropInputKeypoints)
-    datasets.DATASETS.register_module(module=MIONImageDataset)
-    datasets.DATASETS.register_module(name="SURREALSynthesisDataset", module=SynthesisImageDataset)
+    _register(
+        datasets.PIPELINES,
+        PNCCTransform=HumanImagePNCC,
+        CropInputKeypoints=CropInputKeypoints,
+        PersonKeypoints=PersonKeypoints,
+    )
+    _register(datasets.DATASETS, MIONImageDataset=MIONImageDataset, SURREALSynthesisDataset=SynthesisImageDataset)
 
 
 def _keep_every_batch(test: ModuleType) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.structures import BaseDataElement
 from torch import Tensor
@@ -14,6 +15,7 @@ from mion_plugin.geometry.keypoints import convert_keypoints
 
 KEYPOINTS2D_CONVENTION = "smpl_54"  # every 2D keypoint that a body model has
 KEYPOINTS3D_CONVENTION = "h36m"
+_KEYPOINTS2D_KEYS = ("keypoints2d", "keypoints2d_input")
 _FLAGS = ("has_keypoints2d", "has_keypoints3d", "has_smpl")
 _CONVENTIONS = {"keypoints2d": KEYPOINTS2D_CONVENTION, "keypoints3d": KEYPOINTS3D_CONVENTION}
 
@@ -47,7 +49,7 @@ def data_samples(
     for row, meta in enumerate(img_metas):
         sample = BaseDataElement(
             metainfo={
-                "image_path": str(meta.get("image_path", "")),
+                "image_path": path if isinstance(path := meta.get("image_path", ""), str) else "",  # or a picture
                 "crop_size": crop_size,
                 "keypoints2d_convention": KEYPOINTS2D_CONVENTION,
                 "keypoints3d_convention": KEYPOINTS3D_CONVENTION,
@@ -58,6 +60,15 @@ def data_samples(
         sample.gt_body = BaseDataElement(**{key: value[row] for key, value in fields.items()})
         samples.append(sample)
     return samples
+
+
+def keypoints_of_metas(img_metas: Sequence[Mapping[str, Any]], device: torch.device) -> dict[str, Tensor]:
+    """Those keys of 2D keypoints that every meta has, stacked: (B, K, 3) float32."""
+    return {
+        key: torch.from_numpy(np.stack([meta[key] for meta in img_metas])).float().to(device)
+        for key in _KEYPOINTS2D_KEYS
+        if all(key in meta for meta in img_metas)
+    }
 
 
 def stack_selected(results: Sequence[BaseDataElement], name: str) -> Tensor:

@@ -13,7 +13,7 @@ from mmhuman3d.models.necks.builder import build_neck
 from torch import Tensor
 
 from mion_plugin.geometry.camera import translation_to_weak_perspective
-from mion_plugin.hosts.mmhuman3d.batches import data_samples, stack_selected
+from mion_plugin.hosts.mmhuman3d.batches import data_samples, keypoints_of_metas, stack_selected
 from mion_plugin.hosts.mmhuman3d.workarounds import drop_unsaved_buffers, unwrap_containers
 from mion_plugin.mion import MultiInitializationOptimizationNetwork
 from mion_plugin.refinement.model import MeshRefinementTransformer
@@ -112,7 +112,7 @@ class MIONEstimator(BaseArchitecture):
 
         Args:
             img: (B, 3, S, S) normalised crops.
-            img_metas: B dicts.
+            img_metas: B dicts; keypoints that the batch lacks may be among them (``PersonKeypoints``).
             batch: See ``data_samples``; ``sample_idx`` (B, 1) tells ``evaluate`` which is which.
 
         Returns:
@@ -122,13 +122,14 @@ class MIONEstimator(BaseArchitecture):
             ``image_idx``, the tensor ``sample_idx``.
 
         Raises:
-            ValueError: The batch has no 2D keypoints.
+            ValueError: Neither the batch nor the metas have 2D keypoints.
         """
+        batch = {**keypoints_of_metas(img_metas, img.device), **batch}
         if "keypoints2d" not in batch and "keypoints2d_input" not in batch:
             raise ValueError(
                 f"the batch holds {', '.join(sorted(batch)) or 'nothing'} beside the images, but MION starts from 2D "
                 "keypoints: add keypoints2d to ToTensor and Collect in the pipeline. For photographs outside a data "
-                "set use mion_plugin.inference.MIONInferencer, since mmhuman3d's inference API passes no keypoints"
+                "set put PersonKeypoints into inference_pipeline, or use mion_plugin.inference.MIONInferencer"
             )
         (network,) = self._network
         results = network(img, self._samples(img, img_metas, batch), mode="predict")

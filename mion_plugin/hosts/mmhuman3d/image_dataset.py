@@ -8,7 +8,7 @@ import numpy as np
 from mmhuman3d.data.datasets.human_image_dataset import HumanImageDataset
 
 from mion_plugin.datasets.human_data import load_human_data
-from mion_plugin.datasets.sample_table import DETECTED_KEY, KEYPOINTS2D_SOURCES
+from mion_plugin.datasets.sample_table import DETECTED_KEY, KEYPOINTS2D_SOURCES, camera_columns
 from mion_plugin.hosts.mmhuman3d.batches import KEYPOINTS2D_CONVENTION
 
 
@@ -41,12 +41,17 @@ class MIONImageDataset(HumanImageDataset):
         key = DETECTED_KEY if self.keypoints2d_source == "detected" else "keypoints2d"
         if key not in data:
             raise data.error(key, f"missing, and keypoints2d_source is {self.keypoints2d_source!r}")
+        self._camera = camera_columns(data)
+        self._tells_place = bool(self._camera) and "transl" in data.content.get("smpl", {})
         self._input = data.keypoints(key, KEYPOINTS2D_CONVENTION)[0].astype(np.float32)
 
     def prepare_raw_data(self, idx: int) -> dict[str, Any]:
         """Sample ``idx`` before the pipeline.
 
-        ``has_transl`` is 0: mmhuman3d's steps do not take ``smpl_transl`` to the crop's camera.
+        ``cam_intrinsics`` (3, 3) is the camera, where the file tells it by row, and ``has_transl`` is 1 where it also
+        tells the translation before it. mmhuman3d's steps do not take them to the crop; ``PNCCTransform`` does.
         """
         info = super().prepare_raw_data(idx)
-        return {**info, "keypoints2d_input": self._input[idx].copy(), "has_transl": 0}
+        camera = {key: column[idx] for key, column in self._camera.items()}
+        has_transl = info["has_smpl"] * int(self._tells_place)
+        return {**info, **camera, "keypoints2d_input": self._input[idx].copy(), "has_transl": has_transl}

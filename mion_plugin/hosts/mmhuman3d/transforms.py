@@ -9,6 +9,8 @@ import numpy as np
 from mion_plugin.geometry.keypoints import flip_permutation
 from mion_plugin.hosts.mmhuman3d.batches import KEYPOINTS2D_CONVENTION
 
+CROPPED_KEY = "keypoints2d_input_cropped"  # true behind CropInputKeypoints
+
 
 class CropInputKeypoints:
     """Takes ``keypoints2d_input`` (54, 3) from pixels of the file to those of the crop; behind ``MeshAffine``.
@@ -34,4 +36,5 @@ class CropInputKeypoints:
         keypoints[:, :2] = keypoints[:, :2] @ transform[:, :2].T + transform[:, 2]
         keypoints[keypoints[:, 2] <= 0] = 0
         results["keypoints2d_input"] = keypoints.astype(np.float32)
+        results[CROPPED_KEY] = True
         return results

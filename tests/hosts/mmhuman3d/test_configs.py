@@ -1,5 +1,7 @@
 """The configs beside those that the other tests train and test: sizes, schedule, data."""
 
+import inspect
+
 import pytest
 import torch
 from mmcv import Config
@@ -8,6 +10,7 @@ from mmhuman3d.data.datasets import build_dataset
 from mmhuman3d.models.architectures.builder import build_architecture
 from support.mmhuman3d_host import CONFIGS, build_model, predict, small_config
 
+from mion_plugin.mion import MultiInitializationOptimizationNetwork
 from mion_plugin.registry import MODELS
 
 PATHS = sorted(CONFIGS.glob("*.py"))
@@ -35,6 +38,21 @@ def test_h36m_protocols(protocol, tmp_path):
     assert f"/{subject}/images/" in outputs[0]["image_path"][0]
 
 
+TWINS = ["mion_tiny_synthetic", "mion_r50_56x56_h36m-test", "mion_r50_56x56_pw3d-test"]
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_its_twin_on_mmengine_chooses_by_the_same_rule(name):
+    rule = inspect.signature(MultiInitializationOptimizationNetwork).parameters
+    chosen = []
+    for folder, read in (("mmhuman3d", Config), ("mion", EngineConfig)):
+        model = read.fromfile(str(CONFIGS.parent / folder / f"{name}.py")).model
+        options = {key: model.get(key, rule[key].default) for key in ("selection", "reprojection_weight")}
+        chosen.append({**options, "cen": model.cen.type.removeprefix("mion."), "fits": bool(model.get("fit"))})
+    assert chosen[0] == chosen[1]
+    assert chosen[0]["selection"] == ("cen+reprojection" if "tiny" in name else "cen")
+
+
 class TestThePapersTraining:
     @pytest.fixture
     def cfg(self) -> Config:
@@ -52,10 +70,20 @@ class TestThePapersTraining:
     def test_six_sets_in_spins_proportions(self, cfg):
         mixed = build_dataset(cfg.data.train)
         weights = mixed.sampler.weights.split([len(dataset) for dataset in mixed.dataset.datasets])
-        names = [dataset.dataset_name for dataset in mixed.dataset.datasets]
-        share = {name: float(weight.sum()) for name, weight in zip(names, weights, strict=True)}
-        photographs = dict.fromkeys(("lsp", "lspet", "mpii", "coco"), 0.15)
-        assert share == pytest.approx({"h36m": 0.3, **photographs, "mpi_inf_3dhp": 0.1})
+        assert [float(weight.sum()) for weight in weights] == pytest.approx([0.3, 0.6, 0.1])
+        h36m, photographs, mpi_inf_3dhp = mixed.dataset.datasets
+        assert (h36m.dataset_name, mpi_inf_3dhp.dataset_name) == ("h36m", "mpi_inf_3dhp")
+        # whose people are all alike: a larger set has a larger share
+        assert [dataset.dataset_name for dataset in photographs.datasets] == ["lsp", "lspet", "mpii", "coco"]
+        assert weights[1].unique().numel() == 1
+
+    def test_the_mixture_is_that_of_the_training_on_mmengine(self, cfg):
+        engine = EngineConfig.fromfile(CONFIGS.parent / "mion" / "mrt_r50_56x56_mixed.py").train_dataloader.dataset
+        assert cfg.data.train.partition == engine.ratios
+        for here, there in zip(cfg.data.train.configs, engine.datasets, strict=True):
+            here, there = ([each] if isinstance(each, dict) else each for each in (here, there))
+            files = [sorted(dataset.ann_file for dataset in group) for group in (here, there)]
+            assert files[0] == files[1]
 
     def test_batches_and_rate(self, cfg):
         assert 4 * cfg.data.samples_per_gpu == 64

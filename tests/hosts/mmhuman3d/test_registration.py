@@ -19,13 +19,15 @@ CHECK = """
     expected = {
         'MIONEstimator': ARCHITECTURES, 'CandidateSelector': HEADS, 'MRT': HEADS, 'CEN': HEADS, 'DeconvNeck': NECKS,
         'TorchvisionResNet': BACKBONES, 'TimmBackbone': BACKBONES,
-        'PNCCTransform': PIPELINES, 'CropInputKeypoints': PIPELINES, 'MIONImageDataset': DATASETS,
+        'PNCCTransform': PIPELINES, 'CropInputKeypoints': PIPELINES, 'PersonKeypoints': PIPELINES,
+        'MIONImageDataset': DATASETS, 'DepthConsistency': HEADS,
         'SURREALSynthesisDataset': DATASETS,
     }
     for name, registry in expected.items():
         component = registry.get(name)
         assert component.__module__.startswith('mion_plugin'), name
         assert list(registry.module_dict.values()).count(component) == 1, name
+        assert registry.get('mion.' + name) is component, name
     assert HEADS.get('HMRHead').__module__.startswith('mmhuman3d')
     assert collect_results_cpu.__module__ == 'mion_plugin.hosts.mmhuman3d.workarounds'
 """
