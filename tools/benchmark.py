@@ -21,7 +21,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))  # where the
 BENCHMARKS = {
     "selection": (
         "benchmarks.selection",
-        "Candidate selection: the selector against exhaustive forms of the same fit.",
+        "Candidate selection: the selector against exhaustive forms of the same fit, and on ordinary people.",
     ),
     "rasterizer": (
         "benchmarks.rasterizer",
