@@ -23,6 +23,10 @@ BENCHMARKS = {
         "benchmarks.selection",
         "Candidate selection: the selector against exhaustive forms of the same fit, and on ordinary people.",
     ),
+    "thresholds": (
+        "benchmarks.thresholds",
+        "Stage 1's threshold: on the loss as it is weighted by confidences, and per unit of confidence.",
+    ),
     "rasterizer": (
         "benchmarks.rasterizer",
         "Speed of the rasteriser's backends: PNCC images of posed bodies, colours included, against pytorch3d.",

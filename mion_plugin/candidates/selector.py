@@ -65,7 +65,8 @@ class CandidateSelector(nn.Module):
     Args:
         pool: None for the pool of the package, the path of a pool file, or a ``CandidatePool``.
         num_candidates: N.
-        max_fit_loss: PoolEntries below this loss are compatible; squared pixels on the crop (paper: 2000).
+        max_fit_loss: Candidates below this loss are compatible; squared pixels on the crop (paper: 2000). The loss is
+            a sum that confidences weigh, so more candidates are compatible where these are low.
         focal_length: Pixels.
         image_size: Side of the square crop in pixels; the principal point is its middle.
         convention: Order of the keypoints that will come; others than the pool's are computed from the body.

@@ -2,7 +2,7 @@ import benchmark
 import numpy as np
 import pytest
 import torch
-from benchmarks import selection
+from benchmarks import selection, thresholds
 from benchmarks.ordinary_people import PEOPLE, ordinary_keypoints
 from support.exhaustive_selection import fit_by_lstsq
 from support.stick_pool import make_keypoints, make_stick_pool
@@ -19,6 +19,21 @@ def test_the_selection_table_is_printed(capsys):
         assert kind in printed
     _, ours, theirs = printed.split("lowest loss of the first image: ")[1].split("\n")[0].replace(",", "").split(" ", 2)
     assert float(ours) == float(theirs.removeprefix("exhaustive "))
+
+
+def test_the_table_of_thresholds_is_printed(capsys):
+    benchmark.main(["thresholds", "--num-samples", "2", "--thresholds", "500"])
+    printed = capsys.readouterr().out
+    assert "weighted loss" in printed
+    assert "loss per confidence" in printed
+
+
+def test_a_threshold_per_unit_of_confidence():
+    """Half the confidence everywhere: the weighted loss halves, the one per confidence stays."""
+    keypoints2d = make_keypoints(make_stick_pool(), 3)
+    halved = keypoints2d * torch.tensor([1.0, 1.0, 0.5])
+    torch.testing.assert_close(thresholds.even_confidence(halved), thresholds.even_confidence(keypoints2d))
+    assert thresholds.even_confidence(keypoints2d)[..., 2].sum(1).tolist() == pytest.approx([17.0] * 3)
 
 
 def test_ordinary_people_stand_in_the_crop():
