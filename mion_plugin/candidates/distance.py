@@ -72,12 +72,11 @@ class PoseDistance(nn.Module):
         Returns:
             (G,) from the sample's start.
         """
-        parts = zip(start, pose.split(num_poses), strict=True)
         measure = _quick_angles if self._geodesic else _quick_difference
+        own = self.body_table.index_select(2, start).unbind(2)
         table, shape = self.body_table.flatten(0, 1), (*self.body_table.shape[:2], -1)  # two dimensions: quick to take
-        squared = [
-            measure(self.body_table[..., own], table.index_select(1, others).view(shape)) for own, others in parts
-        ]
+        others = (table.index_select(1, poses).view(shape) for poses in pose.split(num_poses))
+        squared = [measure(*pair) for pair in zip(own, others, strict=True)]
         return torch.cat(squared) + self.rounding.float()
 
 

@@ -46,18 +46,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Measure ordinary people, then all forms on all pools, and print the tables."""
-    people, growth = measure_people(args)
+    measure_people(args)
     compare_forms(args)
-    Console(width=110).print(people, growth)
 
 
-def measure_people(args: argparse.Namespace) -> tuple[Table, Table]:
+def measure_people(args: argparse.Namespace) -> None:
     """Ordinary people with the package's pool: of each kind, and standing ones under several thresholds."""
     device = torch.device(args.device)
-    default = load_default_pool()
+    selector = CandidateSelector().to(device)
 
     def cells(keypoints2d: torch.Tensor, max_fit_loss: float = 2000.0) -> list[str]:
-        selector = CandidateSelector(default, max_fit_loss=max_fit_loss).to(device)
+        selector.max_fit_loss = max_fit_loss
         queries = keypoints2d.to(device)
         compatible = selector(queries).num_compatible
         wall, processor = median_times(lambda: (selector(queries), synchronize(device)), args.repeats) / len(queries)
@@ -66,7 +65,7 @@ def measure_people(args: argparse.Namespace) -> tuple[Table, Table]:
 
     measured = ("compatible, median (range)", "time", "of processors")
     where = f"batch {args.batch}, {args.device}, {torch.get_num_threads()} threads, per image"
-    people = Table("people", "confidence", *measured, title=f"{len(default):,} candidates, {where}")
+    people = Table("people", "confidence", *measured, title=f"{selector.scorer.num_candidates:,} candidates, {where}")
     for kind in PEOPLE:
         for confidence in CONFIDENCES:
             people.add_row(kind, confidence, *cells(ordinary_keypoints(kind, confidence, args.batch)))
@@ -74,7 +73,7 @@ def measure_people(args: argparse.Namespace) -> tuple[Table, Table]:
     standing = ordinary_keypoints("upright", "0 to 1", args.batch)
     for max_fit_loss in FIT_LOSSES:
         growth.add_row(f"{max_fit_loss:,.0f}", *cells(standing, max_fit_loss))
-    return people, growth
+    Console(width=110).print(people, growth)
 
 
 def compare_forms(args: argparse.Namespace) -> None:
