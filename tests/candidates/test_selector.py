@@ -81,18 +81,13 @@ def test_equals_exhaustive_evaluation_on_ordinary_people(kind):
 @settings(deadline=None, max_examples=15)
 @given(
     seed=st.integers(0, 1000),
-    repeated=st.sampled_from([1, 2]),
     max_fit_loss=st.sampled_from([2000.0, 1e5]),
     num_candidates=st.sampled_from([2, 6]),
     distance=st.sampled_from(["geodesic", "axis_angle"]),
 )
-def test_equals_exhaustive_evaluation_wherever_the_farthest_are_sought(
-    seed, repeated, max_fit_loss, num_candidates, distance
-):
-    """Among so few poses that the first search often has to be widened; repeated poses are ties."""
+def test_equals_exhaustive_evaluation_wherever_the_farthest_are_sought(seed, max_fit_loss, num_candidates, distance):
+    """Among so few poses that the first search often has to be widened."""
     pool = make_stick_pool(num_poses=9, num_orientations=4, seed=seed)
-    rows = np.arange(9 * repeated) % 9
-    pool = dataclasses.replace(pool, body_pose=pool.body_pose[rows], keypoints3d=pool.keypoints3d[rows])
     keypoints2d = make_keypoints(pool, 1, seed=seed, noise=4.0)
     options = {"num_candidates": num_candidates, "max_fit_loss": max_fit_loss, "distance": distance}
     with pytest.MonkeyPatch.context() as patch:
