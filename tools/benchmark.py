@@ -21,7 +21,11 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))  # where the
 BENCHMARKS = {
     "selection": (
         "benchmarks.selection",
-        "Candidate selection: the selector against exhaustive forms of the same fit.",
+        "Candidate selection: the selector against exhaustive forms of the same fit, and on ordinary people.",
+    ),
+    "thresholds": (
+        "benchmarks.thresholds",
+        "Stage 1's threshold: on the loss as it is weighted by confidences, and per unit of confidence.",
     ),
     "rasterizer": (
         "benchmarks.rasterizer",

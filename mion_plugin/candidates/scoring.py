@@ -50,8 +50,8 @@ class Bounds:
     """Bounds of the fit loss over focal_length^2, and the depths that they come from.
 
     Attributes:
-        lower: (B, O, P) lower bound; subtract ``ROUNDING`` times sum w |slopes|^2 before relying on it.
-        farthest: (B, O, P) metres, depth of the candidate's farthest joint, at least ``NEAREST``.
+        lower: (O, B, P) lower bound; subtract ``ROUNDING`` times sum w |slopes|^2 before relying on it.
+        farthest: (O, B, P) metres, depth of the candidate's farthest joint, at least ``NEAREST``.
     """
 
     lower: Tensor
@@ -104,11 +104,11 @@ class PoolScorer(nn.Module):
         weight = weight / spread[:, None]
         moments = self._moments(slopes, weight)
         rotations = self._sheared_rotations(mean)
-        transl_z = _depth_features(rotations) @ moments[:, 1:, 6:].flatten(1, 2)
-        lower = _residual_features(rotations) @ _residual_coefficients(moments, weight)
+        transl_z = _orientations_first(_depth_features(rotations), moments[:, 1:, 6:].flatten(1, 2))
+        lower = _orientations_first(_residual_features(rotations), _residual_coefficients(moments, weight))
         lower.addcmul_(transl_z, transl_z, value=-1.0)
-        farthest = transl_z.add_(self.deepest).clamp_(min=NEAREST)
-        return Bounds(lower.mul_(spread[:, None, None]).div_(farthest).div_(farthest), farthest)
+        farthest = transl_z.add_(self.deepest[:, None]).clamp_(min=NEAREST)
+        return Bounds(lower.mul_(spread[:, None]).div_(farthest).div_(farthest), farthest)
 
     def _moments(self, slopes: Tensor, weight: Tensor) -> Tensor:
         """(B, 4, 9, P): second (6) and first (3) moments of the joints under the weights w, w u, w v, w q."""
@@ -122,6 +122,14 @@ class PoolScorer(nn.Module):
         """(B, O, 3, 3): orientations in the camera whose axis points along ``mean``."""
         lateral = self.rotations[:, :2] - mean[:, None, :, None] * self.rotations[:, 2:]
         return torch.cat([lateral, self.rotations[:, 2:].expand(len(mean), -1, -1, -1)], dim=2)
+
+
+def _orientations_first(features: Tensor, coefficients: Tensor) -> Tensor:
+    """(B, O, F) times (B, F, P) -> (O, B, P): all of a pose of a sample in one column, which are then easily taken."""
+    num_samples, num_orientations, _ = features.shape
+    product = features.new_empty(num_orientations, num_samples, coefficients.shape[2])
+    torch.bmm(features, coefficients, out=product.transpose(0, 1))
+    return product
 
 
 def _depth_features(rotations: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,10 +14,12 @@ from torch import Tensor, nn
 from mion_plugin.bodies import Bodies
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.candidates.distance import PoseDistance
-from mion_plugin.candidates.diversity import choose_diverse
+from mion_plugin.candidates.diversity import choose_diverse, count_compatible
 from mion_plugin.candidates.fit import FitTarget, fit_to_target, make_target
 from mion_plugin.candidates.pool import CandidatePool, make_pool
-from mion_plugin.candidates.scoring import NEAREST, ROUNDING, Bounds, PoolScorer
+from mion_plugin.candidates.quick_fit import QUICK_ERROR, QuickFit
+from mion_plugin.candidates.scoring import ROUNDING, Bounds, PoolScorer
+from mion_plugin.candidates.shortlist import BOUND_SLACK, PoolEntries, Shortlist, bound_poses, may_be_best
 from mion_plugin.candidates.splits import open_pool
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.geometry.crop_camera import CropCamera
@@ -30,7 +32,6 @@ from mion_plugin.registry import MODELS
 _BOUNDS_AT_ONCE_CPU = 1 << 21
 _BOUNDS_AT_ONCE_GPU = 1 << 27
 _PAIRS_AT_ONCE = 1 << 15  # exact fits in one go: 17 joints in double precision and their temporaries, about 100 MB
-_BOUND_SLACK = 1e-4  # relative rounding of the bound's depth in single precision, measured below 1e-6
 _SAME_BODY = 5e-3  # metres between the keypoints of one pose; pools hold poses in half precision
 _FILL_POOL = 4  # exact fits per wanted candidate that find how high a threshold must be to hold N candidates
 
@@ -56,24 +57,6 @@ class Candidates(Bodies):
     PER_IMAGE: ClassVar[tuple[str, ...]] = ("valid", "num_compatible")
 
 
-class PoolEntries(NamedTuple):
-    """M entries of the pool for samples of a batch.
-
-    Attributes:
-        sample: (M,) which sample.
-        pose: (M,) which pose of the pool.
-        orientation: (M,) which orientation of the pool.
-    """
-
-    sample: Tensor
-    pose: Tensor
-    orientation: Tensor
-
-    def take(self, rows: Tensor) -> PoolEntries:
-        """Some of them."""
-        return PoolEntries(self.sample[rows], self.pose[rows], self.orientation[rows])
-
-
 @MODELS.register_module()
 class CandidateSelector(nn.Module):
     """Fit every body of a pool to 2D keypoints and keep N compatible and mutually distant ones.
@@ -84,7 +67,8 @@ class CandidateSelector(nn.Module):
     Args:
         pool: None for the pool of the package, the path of a pool file, or a ``CandidatePool``.
         num_candidates: N.
-        max_fit_loss: PoolEntries below this loss are compatible; squared pixels on the crop (paper: 2000).
+        max_fit_loss: Candidates below this loss are compatible; squared pixels on the crop (paper: 2000). The loss is
+            a sum that confidences weigh, so more candidates are compatible where these are low.
         focal_length: Pixels.
         image_size: Side of the square crop in pixels; the principal point is its middle.
         convention: Order of the keypoints that will come; others than the pool's are computed from the body.
@@ -134,6 +118,7 @@ class CandidateSelector(nn.Module):
             self.register_buffer(name, torch.tensor(getattr(pool, name)), persistent=False)  # a cached pool is shared
         self.register_buffer("rotations", rotvec_to_rotmat(self.global_orient.double()), persistent=False)
         self.scorer = PoolScorer(self.keypoints3d, self.rotations)
+        self.quick_fit = QuickFit(self.keypoints3d, self.rotations)
         self.distance = PoseDistance(self.body_pose, self.global_orient, distance)
 
     @torch.no_grad()
@@ -219,50 +204,43 @@ class CandidateSelector(nn.Module):
         centre = self.image_size / 2.0
         target = make_target(keypoints2d, self.focal_length, (centre, centre))
         bounds = self.scorer(target.slopes.float(), target.weight.float(), target.mean.float())
-        listed = self._shortlist(bounds, target)
-        fit_loss = self._losses(listed, bounds, target)
-        compatible = fit_loss < self.max_fit_loss
-        distance_to = self.distance.within(*listed)
-        num_samples = len(keypoints2d)
-        entry = choose_diverse(listed.sample, fit_loss, compatible, distance_to, num_samples, self.num_candidates)
-        num_compatible = torch.zeros(num_samples, dtype=torch.long, device=entry.device)
-        num_compatible.index_add_(0, listed.sample, compatible.long())
-        return self._assemble(entry, listed, target, num_compatible)
+        shortlist = self._shortlist(bounds, target)
+        num_compatible = count_compatible(shortlist, len(keypoints2d))
+        index = choose_diverse(shortlist, num_compatible, self.distance, self.num_candidates)
+        return self._assemble(index, target, num_compatible)
 
-    def _shortlist(self, bounds: Bounds, target: FitTarget) -> PoolEntries:
-        """All candidates that may be compatible or among the N lowest losses, sorted by sample, pose, orientation."""
-        best_of_pose = bounds.lower.amin(dim=1)
-        threshold = self._highest_needed_loss(bounds.lower, best_of_pose, target).clamp(min=self.max_fit_loss)
-        limit = (threshold + ROUNDING * target.spread) / ((1.0 - _BOUND_SLACK) * self.focal_length**2)
-        limit = torch.where(target.usable, limit, -1.0).to(best_of_pose)
-        sample, pose = (best_of_pose <= limit[:, None]).nonzero(as_tuple=True)
-        row, orientation = (bounds.lower[sample, :, pose] <= limit[sample, None]).nonzero(as_tuple=True)
-        return PoolEntries(sample[row], pose[row], orientation)
+    def _shortlist(self, bounds: Bounds, target: FitTarget) -> Shortlist:
+        """All candidates that may be compatible or among the N lowest losses."""
+        needed = self._highest_needed_loss(bounds.lower, target)
+        limit = needed.clamp(min=self.max_fit_loss)
+        rounding = ROUNDING * target.spread
+        limit = torch.where(target.usable, (limit + rounding) / (1.0 - BOUND_SLACK), -1.0)
+        limit = (limit / self.focal_length**2).to(bounds.lower)
+        poses = bound_poses(bounds, self.scorer.depth_range, limit, rounding, self.focal_length)
+        best = may_be_best(poses, len(limit))
+        compatible = poses.upper < self.max_fit_loss
+        within = poses.lower <= (limit * self.focal_length**2)[poses.sample]
+        column, orientation = (within & (best | ~compatible)).mT.nonzero(as_tuple=True)
+        listed = PoolEntries(poses.sample[column], poses.pose[column], orientation)
+        loss = self.quick_fit(listed, target)
+        # Fits in single precision decide where they can: not on the lowest losses, nor near the camera.
+        doubt = QUICK_ERROR * self.max_fit_loss + poses.rounding[column]
+        exactly = (loss - self.max_fit_loss).abs() > doubt
+        exactly = ~exactly | best[orientation, column] | poses.upper[orientation, column].isinf()
+        exactly |= ~(needed < self.max_fit_loss)[listed.sample]
+        rows = exactly.nonzero(as_tuple=True)[0]
+        exact = listed.take(rows)
+        fit_loss = self._fit(exact, target)[1]
+        fits = fit_loss < self.max_fit_loss
+        compatible[orientation, column] = (loss < self.max_fit_loss).index_copy(0, rows, fits)
+        return Shortlist(poses.sample, poses.pose, compatible, exact, fit_loss, fits)
 
-    def _losses(self, listed: PoolEntries, bounds: Bounds, target: FitTarget) -> Tensor:
-        """(M,) fit losses: exact wherever it matters, else an upper bound.
-
-        It does not matter for a candidate that is compatible by its upper bound and cannot be its sample's best.
-        """
-        place = (listed.sample, listed.orientation, listed.pose)
-        lower = bounds.lower[place].double() * self.focal_length**2
-        farthest = bounds.farthest[place].double()
-        nearest = farthest - self.scorer.depth_range[listed.orientation, listed.pose]
-        rounding = ROUNDING * target.spread[listed.sample]
-        ratio = farthest / nearest.clamp(min=NEAREST)
-        upper = (lower + rounding) * ratio.square() * (1.0 + _BOUND_SLACK)
-        upper = upper.masked_fill(nearest <= NEAREST, torch.inf)
-        lowest = upper.new_full((len(target.usable),), torch.inf).scatter_reduce(0, listed.sample, upper, "amin")
-        may_be_best = lower * (1.0 - _BOUND_SLACK) - rounding <= lowest[listed.sample]
-        exact = (may_be_best | (upper >= self.max_fit_loss)).nonzero(as_tuple=True)[0]
-        return upper.index_copy(0, exact, self._fit(listed.take(exact), target)[1])
-
-    def _highest_needed_loss(self, lower: Tensor, best_of_pose: Tensor, target: FitTarget) -> Tensor:
+    def _highest_needed_loss(self, lower: Tensor, target: FitTarget) -> Tensor:
         """(B,) a loss that at least N candidates do not exceed: the N-th lowest among some with low bounds."""
-        num_samples, num_orientations, num_poses = lower.shape
+        num_orientations, num_samples, num_poses = lower.shape
         wanted = _FILL_POOL * self.num_candidates
-        pose = best_of_pose.topk(min(wanted, num_poses), largest=False).indices  # (B, k)
-        bounds = lower.gather(2, pose[:, None].expand(-1, num_orientations, -1)).flatten(1)  # (B, O * k)
+        pose = lower.amin(dim=0).topk(min(wanted, num_poses), largest=False).indices  # (B, k)
+        bounds = lower.gather(2, pose.expand(num_orientations, -1, -1)).transpose(0, 1).flatten(1)  # (B, O * k)
         best = bounds.topk(min(wanted, bounds.shape[1]), largest=False).indices
         orientation, pose = best // pose.shape[1], pose.gather(1, best % pose.shape[1])
         sample = torch.arange(num_samples, device=lower.device)[:, None].expand_as(pose)
@@ -279,26 +257,24 @@ class CandidateSelector(nn.Module):
             fit_loss.append(loss[:, 0])
         return torch.cat(transl), torch.cat(fit_loss)
 
-    def _assemble(self, entry: Tensor, listed: PoolEntries, target: FitTarget, num_compatible: Tensor) -> Candidates:
-        """Look the chosen entries (B, N) up; samples without any get the documented stand-in."""
-        valid = entry[:, 0] >= 0
-        if len(listed.pose) == 0:  # no sample has an entry: any candidate will do to be replaced
-            listed = PoolEntries(*(torch.zeros(1, dtype=torch.long, device=entry.device) for _ in listed))
-        chosen = listed.take(entry.clamp(min=0).flatten())
-        sample = torch.arange(len(entry), device=entry.device).repeat_interleave(self.num_candidates)
-        transl, fit_loss = self._fit(PoolEntries(sample, chosen.pose, chosen.orientation), target)
-        pose, orientation = chosen.pose.view(entry.shape), chosen.orientation.view(entry.shape)
+    def _assemble(self, index: Tensor, target: FitTarget, num_compatible: Tensor) -> Candidates:
+        """Look the chosen positions in the pool (B, N) up; samples without any get the documented stand-in."""
+        valid = index[:, 0] >= 0
+        number = index.clamp(min=0)  # without any choice, any candidate will do to be replaced
+        pose, orientation = number // len(self.global_orient), number % len(self.global_orient)
+        sample = torch.arange(len(index), device=index.device).repeat_interleave(self.num_candidates)
+        transl, fit_loss = self._fit(PoolEntries(sample, pose.flatten(), orientation.flatten()), target)
         full_pose = torch.cat([self.global_orient[orientation][:, :, None], self.body_pose[pose]], dim=2)
         upright = torch.zeros_like(full_pose[:1, :1])
         upright[..., 0, 0] = torch.pi  # SMPL's y points up, the camera's down
         before_camera = transl.new_tensor([0.0, 0.0, 2.0 * self.focal_length / self.image_size])  # 2 m fill the crop
         known = valid[:, None]
-        transl = torch.where(known[..., None], transl.view(*entry.shape, 3), before_camera) - self.root_offset
+        transl = torch.where(known[..., None], transl.view(*index.shape, 3), before_camera) - self.root_offset
         return Candidates.with_mean_shape(
             torch.where(known[..., None, None], full_pose, upright),
             transl.float(),
-            fit_loss=torch.where(known, fit_loss.view(entry.shape), self.max_fit_loss).float(),
-            index=torch.where(known, pose * len(self.global_orient) + orientation, -1),
+            fit_loss=torch.where(known, fit_loss.view(index.shape), self.max_fit_loss).float(),
+            index=index,
             num_compatible=num_compatible,
             valid=valid,
         )

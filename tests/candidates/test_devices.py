@@ -9,8 +9,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
 from mion_plugin.candidates import CandidateSelector, fit_translation
-from mion_plugin.candidates.diversity import choose_diverse
+from mion_plugin.candidates.diversity import _farthest_among
 from mion_plugin.candidates.fit import make_target
+from mion_plugin.candidates.shortlist import PoolEntries
 
 
 def test_fit_stays_on_its_device():
@@ -30,11 +31,16 @@ def test_bounds_distances_and_choice_stay_on_their_device(stick_pool):
         target = make_target(torch.empty(4, 17, 3, device="cuda", dtype=torch.float64), 5000.0, (112.0, 112.0))
         bounds = selector.scorer(target.slopes.float(), target.weight.float(), target.mean.float())
         assert bounds.lower.device.type == "cuda"
-        needed = selector._highest_needed_loss(bounds.lower, bounds.lower.amin(dim=1), target)
+        needed = selector._highest_needed_loss(bounds.lower, target)
         assert needed.device.type == "cuda"
-        sample, entries = torch.zeros(9, device="cuda", dtype=torch.long), torch.empty(9, device="cuda")
-        chosen = choose_diverse(sample, entries, entries > 0, lambda entry: entries[entry][sample], 4, 3)
-        assert chosen.device.type == "cuda"
+        entries = PoolEntries(*(torch.zeros(9, device="cuda", dtype=torch.long) for _ in range(3)))
+        assert selector.quick_fit(entries, target).device.type == "cuda"
+        assert selector.distance.most_from(entries.pose[:2], entries.pose, [4, 5]).device.type == "cuda"
+        allowed = torch.empty(4, 9, 12, device="cuda", dtype=torch.bool)
+        poses = torch.zeros(4, 9, device="cuda", dtype=torch.long)
+        beyond = torch.empty(4, device="cuda")
+        chosen, proven = _farthest_among(poses, allowed, poses[:, 0], beyond, selector.distance, 3)
+        assert chosen.device.type == proven.device.type == "cuda"
 
 
 @pytest.mark.gpu

@@ -4,6 +4,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from benchmarks.ordinary_people import CONFIDENCES, PEOPLE, ordinary_keypoints
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
@@ -15,7 +16,11 @@ from mion_plugin.bodies import Bodies
 from mion_plugin.body import SMPLBody
 from mion_plugin.candidates import CandidateSelector, fit_translation
 from mion_plugin.candidates.fit import make_target
+from mion_plugin.candidates.pool import load_default_pool
+from mion_plugin.candidates.quick_fit import QUICK_ERROR
 from mion_plugin.candidates.scoring import ROUNDING
+from mion_plugin.candidates.shortlist import PoolEntries
+from mion_plugin.candidates.splits import take_poses
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.registry import MODELS
 
@@ -65,6 +70,55 @@ def test_equals_exhaustive_evaluation_at_any_distance_and_far_off_centre(seed, n
     assert_selects_exhaustively(pool, keypoints2d, max_fit_loss=max_fit_loss)
 
 
+@pytest.mark.parametrize("kind", PEOPLE)
+def test_equals_exhaustive_evaluation_on_ordinary_people(kind):
+    """Every hundredth pose of the package's pool: some people have more than a hundred compatible candidates."""
+    pool = take_poses(load_default_pool(), slice(None, None, 100))
+    keypoints2d = torch.cat([ordinary_keypoints(kind, confidence, 1, seed=3) for confidence in CONFIDENCES])
+    assert_selects_exhaustively(pool, keypoints2d.double(), max_fit_loss=4000.0)
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    seed=st.integers(0, 1000),
+    max_fit_loss=st.sampled_from([2000.0, 1e5]),
+    num_candidates=st.sampled_from([2, 6]),
+    distance=st.sampled_from(["geodesic", "axis_angle"]),
+)
+def test_equals_exhaustive_evaluation_wherever_the_farthest_are_sought(seed, max_fit_loss, num_candidates, distance):
+    """Among so few poses that the first search often has to be widened."""
+    pool = make_stick_pool(num_poses=9, num_orientations=4, seed=seed)
+    keypoints2d = make_keypoints(pool, 1, seed=seed, noise=4.0)
+    options = {"num_candidates": num_candidates, "max_fit_loss": max_fit_loss, "distance": distance}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mion_plugin.candidates.diversity._FARTHEST_POSES", 1)
+        patch.setattr("mion_plugin.candidates.diversity._MORE", 2)
+        assert_selects_exhaustively(pool, keypoints2d, **options)
+
+
+@pytest.mark.parametrize("kind", ["geodesic", "axis_angle"])
+def test_the_bound_of_a_distance_bounds(stick_pool, kind):
+    distance = CandidateSelector(stick_pool, distance=kind).distance
+    start, pose = torch.tensor([3, 8]), torch.arange(60).repeat(2)
+    bound = distance.most_from(start, pose, [60, 60]).double()
+    exact = distance.body_squared(pose, start.repeat_interleave(60))
+    assert (bound >= exact).all()
+    assert (bound <= exact + 2.0 * distance.rounding).all()
+    assert distance.rounding < 0.01
+
+
+def test_the_quick_fit_is_as_near_to_the_exact_one_as_it_says(stick_pool):
+    keypoints2d = make_keypoints(stick_pool, 20, seed=9)
+    selector = CandidateSelector(stick_pool)
+    target = make_target(keypoints2d, 5000.0, (112.0, 112.0))
+    entries = PoolEntries(*(part.flatten() for part in torch.meshgrid(*map(torch.arange, (20, 60, 12)), indexing="ij")))
+    loss, quick = selector._fit(entries, target)[1], selector.quick_fit(entries, target).double()
+    matters = loss < 1e4
+    assert matters.sum() > 100
+    error = QUICK_ERROR * loss + ROUNDING * target.spread[entries.sample]
+    assert ((quick - loss).abs() < 0.1 * error)[matters].all()
+
+
 def test_the_bound_bounds(stick_pool):
     """Every bound is below the exact loss, and near it where it matters."""
     keypoints2d = make_keypoints(stick_pool, 20, seed=9)
@@ -74,7 +128,7 @@ def test_the_bound_bounds(stick_pool):
     bound = 5000.0**2 * bounds.lower.double()
     joints = torch.einsum("oij,pkj->opki", selector.rotations, selector.keypoints3d.double())
     _, loss = fit_translation(joints.flatten(0, 1), keypoints2d, 5000.0, (112.0, 112.0))
-    loss = loss.view_as(bound)
+    bound, loss = bound.transpose(0, 1), loss.view(20, *bound.shape[::2])
     assert (bound * (1 - 1e-4) - ROUNDING * target.spread[:, None, None] <= loss).all()
     good = loss < 5000.0
     assert good.sum() > 20

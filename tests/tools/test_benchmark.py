@@ -2,7 +2,8 @@ import benchmark
 import numpy as np
 import pytest
 import torch
-from benchmarks import selection
+from benchmarks import selection, thresholds
+from benchmarks.ordinary_people import PEOPLE, ordinary_keypoints
 from support.exhaustive_selection import fit_by_lstsq
 from support.stick_pool import make_keypoints, make_stick_pool
 
@@ -14,8 +15,37 @@ def test_the_selection_table_is_printed(capsys):
     printed = capsys.readouterr().out
     for form in ("selector", "exhaustive closed form, torch", "exhaustive closed form, numpy", "torch.linalg.lstsq"):
         assert form in printed
+    for kind in ("upright", "walking", "sitting", "8,000"):
+        assert kind in printed
     _, ours, theirs = printed.split("lowest loss of the first image: ")[1].split("\n")[0].replace(",", "").split(" ", 2)
     assert float(ours) == float(theirs.removeprefix("exhaustive "))
+
+
+def test_the_table_of_thresholds_is_printed(capsys):
+    benchmark.main(["thresholds", "--num-samples", "2", "--thresholds", "500"])
+    printed = capsys.readouterr().out
+    assert "weighted loss" in printed
+    assert "loss per confidence" in printed
+
+
+def test_a_threshold_per_unit_of_confidence():
+    """Half the confidence everywhere: the weighted loss halves, the one per confidence stays."""
+    keypoints2d = make_keypoints(make_stick_pool(), 3)
+    halved = keypoints2d * torch.tensor([1.0, 1.0, 0.5])
+    torch.testing.assert_close(thresholds.even_confidence(halved), thresholds.even_confidence(keypoints2d))
+    assert thresholds.even_confidence(keypoints2d)[..., 2].sum(1).tolist() == pytest.approx([17.0] * 3)
+
+
+def test_ordinary_people_stand_in_the_crop():
+    """Heads above feet, nearly all within the picture; those who walk differ from each other, those who sit are low."""
+    people = {kind: ordinary_keypoints(kind, "0.3 to 1", 40) for kind in PEOPLE}
+    for keypoints2d in people.values():
+        assert (keypoints2d[:, 0, 1] < keypoints2d[:, 15:, 1].amin(dim=1)).all()
+        assert ((keypoints2d[..., :2] > 0) & (keypoints2d[..., :2] < 224)).double().mean() > 0.99
+        assert 0.3 <= keypoints2d[..., 2].min() < keypoints2d[..., 2].max() <= 1.0
+    height = {kind: (points[:, 15:, 1].amax(dim=1) - points[:, 0, 1]).mean() for kind, points in people.items()}
+    assert height["sitting"] < 0.85 * height["walking"] < 0.85 * height["upright"]
+    assert (ordinary_keypoints("upright", "1", 2)[..., 2] == 1.0).all()
 
 
 @pytest.mark.parametrize("upside_down", [False, True])

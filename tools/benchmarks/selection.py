@@ -1,4 +1,4 @@
-"""Candidate selection: the selector against exhaustive forms of the same fit."""
+"""Candidate selection: the selector against exhaustive forms of the same fit, and on ordinary people."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import roma
 import torch
+from benchmarks.measuring import median_times
+from benchmarks.ordinary_people import CENTRE, CONFIDENCES, PEOPLE, ordinary_keypoints
 from rich.console import Console
 from rich.table import Table
 
@@ -20,9 +22,9 @@ from mion_plugin.candidates import CandidatePool, Candidates, CandidateSelector,
 from mion_plugin.candidates.pool import load_default_pool
 from mion_plugin.geometry.camera import FOCAL_LENGTH, project
 
-CENTRE = (112.0, 112.0)
 EXHAUSTIVE_CHUNK = 30_000  # candidates fitted at once by the exhaustive forms: bounds their memory
 LSTSQ_SAMPLE = 3_000  # candidates that lstsq is timed on; its time is proportional to their number
+FIT_LOSSES = (500.0, 1000.0, 2000.0, 4000.0, 8000.0)  # thresholds by which more and more candidates are compatible
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Measure all forms on all pools and print one table."""
+    """Measure ordinary people, then all forms on all pools, and print the tables."""
+    measure_people(args)
+    compare_forms(args)
+
+
+def measure_people(args: argparse.Namespace) -> None:
+    """Ordinary people with the package's pool: of each kind, and standing ones under several thresholds."""
+    device = torch.device(args.device)
+    selector = CandidateSelector().to(device)
+
+    def cells(keypoints2d: torch.Tensor, max_fit_loss: float = 2000.0) -> list[str]:
+        selector.max_fit_loss = max_fit_loss
+        queries = keypoints2d.to(device)
+        compatible = selector(queries).num_compatible
+        wall, processor = median_times(lambda: (selector(queries), synchronize(device)), args.repeats) / len(queries)
+        count = f"{int(compatible.median()):,} ({int(compatible.min()):,} to {int(compatible.max()):,})"
+        return [count, f"{wall:,.2f} ms", f"{processor:,.2f} ms"]
+
+    measured = ("compatible, median (range)", "time", "of processors")
+    where = f"batch {args.batch}, {args.device}, {torch.get_num_threads()} threads, per image"
+    people = Table("people", "confidence", *measured, title=f"{selector.scorer.num_candidates:,} candidates, {where}")
+    for kind in PEOPLE:
+        for confidence in CONFIDENCES:
+            people.add_row(kind, confidence, *cells(ordinary_keypoints(kind, confidence, args.batch)))
+    growth = Table("max_fit_loss", *measured, title=f"Standing people, confidences 0 to 1, {where}")
+    standing = ordinary_keypoints("upright", "0 to 1", args.batch)
+    for max_fit_loss in FIT_LOSSES:
+        growth.add_row(f"{max_fit_loss:,.0f}", *cells(standing, max_fit_loss))
+    Console(width=110).print(people, growth)
+
+
+def compare_forms(args: argparse.Namespace) -> None:
+    """All forms on all pools, in one table."""
     default = load_default_pool()
     num_orientations = len(default.global_orient)
     table = Table(title=f"Stage 1, batch {args.batch}, {args.device}, {torch.get_num_threads()} threads, per image")
