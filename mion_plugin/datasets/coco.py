@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,7 @@ class CocoKeypointFile:
         content = read_json(self._path, "keypoint file")
         images, annotations = (_entries(content, key, self._path) for key in ("images", "annotations"))
         require_ids(images, annotations, self._path)
-        self._num_images = len(images)
+        self._images = [(str(image.get("file_name")), image.get("id")) for image in images]
         self._image_ids, self._by_image = defaultdict(list), defaultdict(list)
         for image in images:
             self._image_ids[Path(str(image.get("file_name"))).name].append(image.get("id"))
@@ -95,7 +95,7 @@ class CocoKeypointFile:
 
     def __len__(self) -> int:
         """How many images the file lists."""
-        return self._num_images
+        return len(self._images)
 
     def __contains__(self, image_name: str) -> bool:
         return image_name in self._image_ids
@@ -106,9 +106,19 @@ class CocoKeypointFile:
         Raises:
             ValueError: An annotation is malformed.
         """
-        entries = [
-            entry for image_id in self._image_ids.get(image_name, []) for entry in self._by_image.get(image_id, [])
-        ]
+        return [person for image_id in self._image_ids.get(image_name, []) for person in self._people_of(image_id)]
+
+    def images(self) -> Iterator[tuple[str, list[CocoPerson]]]:
+        """Every image's ``file_name``, as it is written there, and its people, in the order of the file.
+
+        Raises:
+            ValueError: An annotation is malformed.
+        """
+        for name, image_id in self._images:
+            yield name, self._people_of(image_id)
+
+    def _people_of(self, image_id: Any) -> list[CocoPerson]:
+        entries = self._by_image.get(image_id, [])
         return [_to_person(entry, f"{self._path}: annotation {entry.get('id', '?')}") for entry in entries]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
@@ -44,12 +45,27 @@ def read_image(path: str | Path) -> np.ndarray:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"image {path} does not exist; check data_root, data_prefix and image_path")
+    return decode_image(path, f"image {path}")
+
+
+def decode_image(file: Path | BinaryIO, name: str) -> np.ndarray:
+    """The (H, W, 3) uint8 RGB image in a file, which may be one in memory.
+
+    Args:
+        file: The file.
+        name: What to call it in errors.
+
+    Raises:
+        BrokenImageError: Not an image, or a truncated one.
+    """
     try:
-        with Image.open(path, formats=IMAGE_FORMATS) as file:
-            upright = file if file.getexif().get(ExifTags.Base.Orientation, 1) == 1 else ImageOps.exif_transpose(file)
+        with Image.open(file, formats=IMAGE_FORMATS) as image:
+            upright = (
+                image if image.getexif().get(ExifTags.Base.Orientation, 1) == 1 else ImageOps.exif_transpose(image)
+            )
             return np.asarray(upright if upright.mode == "RGB" else upright.convert("RGB"))
     except (OSError, ValueError, SyntaxError, EOFError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise BrokenImageError(f"image {path} cannot be read: {error}; fetch it again or remove its row") from error
+        raise BrokenImageError(f"{name} cannot be read: {error}; fetch it again or remove its row") from error
 
 
 def list_images(path: Path) -> list[Path]:
