@@ -119,7 +119,7 @@ class CocoKeypointFile:
 
     def _people_of(self, image_id: Any) -> list[CocoPerson]:
         entries = self._by_image.get(image_id, [])
-        return [_to_person(entry, f"{self._path}: annotation {entry.get('id', '?')}") for entry in entries]
+        return [coco_person(entry, f"{self._path}: annotation {entry.get('id', '?')}") for entry in entries]
 
 
 def require_ids(images: Iterable[dict[str, Any]], annotations: Iterable[dict[str, Any]], path: Path) -> None:
@@ -140,7 +140,12 @@ def _entries(content: Any, key: str, path: Path) -> list[dict[str, Any]]:
     return entries
 
 
-def _to_person(entry: dict[str, Any], where: str) -> CocoPerson:
+def coco_person(entry: dict[str, Any], where: str) -> CocoPerson:
+    """The person of a COCO annotation with ``keypoints`` and ``bbox``.
+
+    Raises:
+        ValueError: It is malformed; the message begins with ``where``.
+    """
     try:
         numbers = np.array(entry["keypoints"], dtype=np.float64)
         bbox = np.array(entry["bbox"], dtype=np.float64)
