@@ -174,6 +174,9 @@ def read_shard(path: str | os.PathLike[str]) -> Predictions | None:
     _check(arrays, path)
     if "person" not in arrays:
         return None
+    for name in _FIELDS:
+        if name not in arrays and name not in _OPTIONAL:
+            raise ValueError(f"{path} is no {KIND}: it has no {name}")
     people = Predictions(**{name: arrays[name] for name in (*_FIELDS, "crop_camera") if name in arrays})
     _check_shapes(people, path)
     return people
