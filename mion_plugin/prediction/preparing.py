@@ -69,10 +69,11 @@ class PhotographPreparer(Dataset):
         photograph, prepared = task.photograph, PreparedPhotograph(task.piece)
         try:
             pixels = photograph.read()
-            everyone = self.people_of(photograph, pixels)
         except (BrokenImageError, FileNotFoundError) as error:
             prepared.problems.append(Problem(IMAGE, photograph.name, str(error)))
             return prepared
+        try:
+            everyone = self.people_of(photograph, pixels)
         except NobodyError as error:
             prepared.problems.append(Problem(NOBODY, photograph.name, str(error)))
             return prepared

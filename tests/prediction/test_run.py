@@ -12,7 +12,7 @@ import torch
 from mion_plugin.demo_data import KEYPOINTS, PHOTO
 from mion_plugin.inference import MIONInferencer, find_in_file, infer_frames, open_source
 from mion_plugin.prediction import Pace, Part, open_photographs, predict, read_predictions, read_shard
-from mion_plugin.prediction.keypoints import KeypointTable
+from mion_plugin.prediction.keypoints import DetectedPeople, KeypointTable
 from mion_plugin.prediction.summary import write_summaries
 
 TOLERANCE = 1e-5
@@ -179,6 +179,18 @@ def test_photographs_are_read_no_further_ahead_than_needed(inferencer, pictures,
     people_of = KeypointTable(pictures.keypoints)
     predict(inferencer, pieces(), people_of, tmp_path, IN_PROCESS, lambda done: seen.append((done.name, len(begun))))
     assert all(count <= int(name) + 2 for name, count in seen)
+
+
+def test_a_detector_that_cannot_be_made_ends_the_run(inferencer, pictures, tmp_path):
+    """It must not be taken for photographs that cannot be read."""
+
+    def make():
+        raise FileNotFoundError("weights.pth does not exist")
+
+    pieces = open_photographs([str(pictures.folder)]).pieces(Part())
+    with pytest.raises(FileNotFoundError, match=r"weights\.pth does not exist"):
+        predict(inferencer, pieces, DetectedPeople(make), tmp_path, IN_PROCESS)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("pace", [(0, 1), (1, -1)])
