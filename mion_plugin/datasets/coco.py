@@ -151,7 +151,7 @@ def coco_person(entry: dict[str, Any], where: str) -> CocoPerson:
         bbox = np.array(entry["bbox"], dtype=np.float64)
     except KeyError as error:
         raise ValueError(f"{where} has no {error.args[0]!r}") from None
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # the latter of whole numbers with hundreds of digits
         raise ValueError(f"{where}: keypoints and bbox must be lists of numbers") from None
     if numbers.shape != (3 * NUM_KEYPOINTS,) or bbox.shape != (4,):
         raise ValueError(

@@ -125,15 +125,15 @@ def open_photographs(
     """
     if piece_size < 1:
         raise ValueError(f"the size of a shard is {piece_size} photographs, expected at least 1")
-    path = Path(inputs[0])
+    path, suffix = Path(inputs[0]), keypoint_suffix and keypoint_suffix.lstrip(".").lower()
     if len(inputs) == 1 and path.exists():
         if path.is_dir():
             tars = sorted(path.glob(f"*{TAR_SUFFIX}"))
-            return _tars(tars, piece_size, keypoint_suffix) if tars else FileSource(path, _images_in(path), piece_size)
+            return _tars(tars, piece_size, suffix) if tars else _files(path, _images_in(path), piece_size, suffix)
         if path.suffix.lower() in (LIST_SUFFIX, COCO_SUFFIX):
             names = _listed(path) if path.suffix.lower() == LIST_SUFFIX else _annotated(path)
-            return FileSource(root or path.parent, names, piece_size)
-    return _tars([tar for text in inputs for tar in _matching(text)], piece_size, keypoint_suffix)
+            return _files(root or path.parent, names, piece_size, suffix)
+    return _tars([tar for text in inputs for tar in _matching(text)], piece_size, suffix)
 
 
 def _images_in(folder: Path) -> list[str]:
@@ -177,6 +177,12 @@ def _matching(text: str) -> list[Path]:
         if path.suffix.lower() != TAR_SUFFIX or not path.is_file():
             raise ValueError(f"{path}: expected {EXPECTED}; several inputs must be tars")
     return paths
+
+
+def _files(root: Path, names: Sequence[str], piece_size: int, keypoint_suffix: str | None) -> FileSource:
+    if keypoint_suffix is not None:
+        raise ValueError(f"keypoints in the members .{keypoint_suffix} of tars, but the photographs are files")
+    return FileSource(root, names, piece_size)
 
 
 def _tars(paths: Sequence[Path], piece_size: int, keypoint_suffix: str | None) -> TarSource:

@@ -32,9 +32,11 @@ def write_summaries(folder: Path, names: Iterable[str], part: Part) -> tuple[Pat
         The file of this process, and its content.
     """
     summary = summarize(folder, names)
+    own = folder / (NAME if part.count == 1 else _part_name(part))
+    remove_leftovers(own)
+    _write(own, summary)
     if part.count == 1:
-        return _write(folder / NAME, summary), summary
-    own = _write(folder / _part_name(part), summary)
+        return own, summary
     paths = [folder / _part_name(Part(index, part.count)) for index in range(part.count)]
     if all(path.is_file() for path in paths):
         _write(folder / NAME, _joined([read_json(path) for path in paths]))
@@ -72,8 +74,6 @@ def _part_name(part: Part) -> str:
     return f"summary_{part.label}.json"
 
 
-def _write(path: Path, content: dict[str, Any]) -> Path:
-    remove_leftovers(path)
+def _write(path: Path, content: dict[str, Any]) -> None:
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    return path

@@ -64,6 +64,7 @@ def test_images_of_one_name_in_several_folders_are_told_apart(table):
         ([1], "expected a list of COCO annotations"),
         ([{"keypoints": [1, 2, 2], "bbox": [0, 0, 1, 1]}], "person 0 has 3 keypoint numbers"),
         ([{"keypoints": [1, 2, 2] * 17}], "person 0 has no 'bbox'"),
+        ([{"keypoints": [10**400] * 51, "bbox": [0, 0, 1, 1]}], "must be lists of numbers"),
         (b"{", "cannot be read"),
         (b"\xff\xfe", "cannot be read"),
         (None, "no such member beside it"),

@@ -106,3 +106,8 @@ def test_tars_of_one_name_and_a_size_of_nothing(tmp_path):
         open_photographs([str(tmp_path / "*" / "x.tar")])
     with pytest.raises(ValueError, match="the size of a shard is 0 photographs"):
         open_photographs([str(tmp_path)], piece_size=0)
+
+
+def test_keypoints_in_members_of_what_is_no_tar(folder):
+    with pytest.raises(ValueError, match=r"members \.json of tars, but the photographs are files"):
+        open_photographs([str(folder / "images")], keypoint_suffix=".JSON")

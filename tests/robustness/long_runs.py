@@ -97,7 +97,8 @@ def _predict(inputs: Path, out: Path, steps: int) -> list[Any]:
 
 
 def _photographs_predicted(out: Path) -> int:
-    return _SHARD_SIZE * sum(not path.name.startswith(".") for path in out.glob("*.npz"))
+    """Those of the shards before the latest: when the last is written the worker is gone, and its memory."""
+    return _SHARD_SIZE * max(sum(not path.name.startswith(".") for path in out.glob("*.npz")) - 1, 0)
 
 
 def _main(tool: str) -> Callable[[list[str]], int]:

@@ -77,7 +77,8 @@ def test_a_run_its_report_and_other_settings(folder, tmp_path, capsys):
     [
         (["--shard", "2/2"], "part 2/2, expected i/n"),
         (["--batch-size", "0"], "batch size 0"),
-        (["--keypoints-member", "json"], "--keypoints and --keypoints-member are two places"),
+        (["--keypoints-member", "json"], "members .json of tars, but the photographs are files"),
+        (["--pose-config", "a.py"], "--keypoints and --pose-config are two places where keypoints come from"),
         (["--checkpoint", "a.pth"], "--checkpoint a.pth needs --config"),
     ],
 )
