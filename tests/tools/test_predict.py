@@ -118,5 +118,5 @@ class TestBenchmark:
         work = benchmark.Work("run", people=100, seconds=7.0, cpu_seconds=3.7, cpu_in_model=1.6)
         assert work.outside == pytest.approx(0.021)
         text = benchmark.million_table(work)
-        assert "| 1 | 10.3 |\n| 8 | 1.3 |\n| 64 | 0.2 |" in text
+        assert "| 1 | 10.28 |\n| 8 | 1.28 |\n| 64 | 0.16 |" in text
         assert "Computed, not run" in text

@@ -213,7 +213,6 @@ def speed_table(works: list[Work]) -> str:
         [
             work.name,
             str(work.people),
-            f"{work.people / work.seconds:.1f}",
             f"{work.people / work.cpu_seconds:.1f}",
             f"{1000 * work.cpu_in_model / work.people:.1f}",
             f"{1000 * work.outside:.1f}",
@@ -222,7 +221,7 @@ def speed_table(works: list[Work]) -> str:
         for work in works
     ]
     heading = [
-        *("loop", "people", "people per second by the clock", "people per second and core"),
+        *("loop", "people", "people per second and core"),
         *("work in the model, ms per person", "work outside, ms per person", "times that of tools/predict.py"),
     ]
     threads = torch.get_num_threads()
@@ -232,7 +231,7 @@ def speed_table(works: list[Work]) -> str:
 def million_table(work: Work) -> str:
     """What a million people would take."""
     hours = work.cpu_seconds / work.people * MILLION / 3600
-    rows = [[f"{cores}", f"{hours / cores:.1f}"] for cores in CORES]
+    rows = [[f"{cores}", f"{hours / cores:.2f}"] for cores in CORES]
     head = table(["cores", "hours for a million people"], rows)
     each = f"{1000 * work.cpu_seconds / work.people:.1f} ms in all, {work.people} people measured"
     return (
