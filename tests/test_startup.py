@@ -25,6 +25,7 @@ TOOLS = {
     "export": ["--out", "a"],
     "make_figures": [],
     "model_cost": ["a.py"],
+    "predict": ["a", "--out", "b"],
     "publish_model": ["a.pth", "b.pth"],
     "synthesize": ["--out", "a", "--num-images", "1"],
     "test": ["a.py"],

@@ -61,6 +61,10 @@ BENCHMARKS = {
         "Every way to an answer on a calibrated real clip with 3D truth, with its picture and without, into "
         "docs/real.md.",
     ),
+    "predict": (
+        "benchmarks.predict",
+        "Many photographs: people per second, work outside the networks and memory, against the demo's loop.",
+    ),
     "methods": (
         "benchmarks.methods",
         "HMR, SPIN and MION with one backbone, data and number of steps, on synthetic test people "
@@ -76,7 +80,7 @@ BENCHMARKS = {
     ),
     "memory": (
         "robustness.memory",
-        "Resident memory over long runs: a training, and the demo on a folder of images.",
+        "Resident memory over long runs: a training, the demo on a folder of images, and a run over many photographs.",
     ),
 }
 

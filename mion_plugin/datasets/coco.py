@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,7 @@ class CocoKeypointFile:
         content = read_json(self._path, "keypoint file")
         images, annotations = (_entries(content, key, self._path) for key in ("images", "annotations"))
         require_ids(images, annotations, self._path)
-        self._num_images = len(images)
+        self._images = [(str(image.get("file_name")), image.get("id")) for image in images]
         self._image_ids, self._by_image = defaultdict(list), defaultdict(list)
         for image in images:
             self._image_ids[Path(str(image.get("file_name"))).name].append(image.get("id"))
@@ -95,7 +95,7 @@ class CocoKeypointFile:
 
     def __len__(self) -> int:
         """How many images the file lists."""
-        return self._num_images
+        return len(self._images)
 
     def __contains__(self, image_name: str) -> bool:
         return image_name in self._image_ids
@@ -106,10 +106,20 @@ class CocoKeypointFile:
         Raises:
             ValueError: An annotation is malformed.
         """
-        entries = [
-            entry for image_id in self._image_ids.get(image_name, []) for entry in self._by_image.get(image_id, [])
-        ]
-        return [_to_person(entry, f"{self._path}: annotation {entry.get('id', '?')}") for entry in entries]
+        return [person for image_id in self._image_ids.get(image_name, []) for person in self._people_of(image_id)]
+
+    def images(self) -> Iterator[tuple[str, list[CocoPerson]]]:
+        """Every image's ``file_name``, as it is written there, and its people, in the order of the file.
+
+        Raises:
+            ValueError: An annotation is malformed.
+        """
+        for name, image_id in self._images:
+            yield name, self._people_of(image_id)
+
+    def _people_of(self, image_id: Any) -> list[CocoPerson]:
+        entries = self._by_image.get(image_id, [])
+        return [coco_person(entry, f"{self._path}: annotation {entry.get('id', '?')}") for entry in entries]
 
 
 def require_ids(images: Iterable[dict[str, Any]], annotations: Iterable[dict[str, Any]], path: Path) -> None:
@@ -130,13 +140,18 @@ def _entries(content: Any, key: str, path: Path) -> list[dict[str, Any]]:
     return entries
 
 
-def _to_person(entry: dict[str, Any], where: str) -> CocoPerson:
+def coco_person(entry: dict[str, Any], where: str) -> CocoPerson:
+    """The person of a COCO annotation with ``keypoints`` and ``bbox``.
+
+    Raises:
+        ValueError: It is malformed; the message begins with ``where``.
+    """
     try:
         numbers = np.array(entry["keypoints"], dtype=np.float64)
         bbox = np.array(entry["bbox"], dtype=np.float64)
     except KeyError as error:
         raise ValueError(f"{where} has no {error.args[0]!r}") from None
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # the latter of whole numbers with hundreds of digits
         raise ValueError(f"{where}: keypoints and bbox must be lists of numbers") from None
     if numbers.shape != (3 * NUM_KEYPOINTS,) or bbox.shape != (4,):
         raise ValueError(

@@ -19,11 +19,11 @@ from mion_plugin.consistency import DepthConsistency
 from mion_plugin.datasets.coco import CocoPerson
 from mion_plugin.evaluation.errors import MILLIMETRES
 from mion_plugin.files.configs import read_config
-from mion_plugin.geometry.keypoints import convert_keypoints
 from mion_plugin.inference.cropping import CropPlace, check_box, place_crop
 from mion_plugin.inference.image_camera import PinholeCamera, equivalent_camera, fit_to_camera, image_camera
 from mion_plugin.inference.meshes import FORMATS
 from mion_plugin.inference.people import Photograph, find_people, for_each_photograph, is_single, list_photographs
+from mion_plugin.inference.preparation import PersonCropper
 from mion_plugin.inference.results import PersonBodies, save_person
 from mion_plugin.models import DEFAULT_MODEL, load_model_config, model_names, shipped_stage
 from mion_plugin.registry import INFERENCERS, MODELS
@@ -34,6 +34,7 @@ from mion_plugin.weights import load_part
 PICTURE_SIZE = 448  # pixels of the large pictures of a sheet
 _PIPELINE = (dict(type="mion.Normalize"), dict(type="mion.PackBodyInputs"))
 _CONVENTION = "coco"
+_KEPT = ("image_index", "image_name", "person", "known", "place")  # of a cropped sample, for its results
 _NOTHING = np.zeros((0, 0, 3), np.uint8)  # a photograph of nobody is not read
 
 
@@ -170,12 +171,17 @@ class MIONInferencer(BaseInferencer):
             raise ValueError(f"{where}: {error}") from None
 
     @torch.no_grad()
-    def forward(self, inputs: Any, **kwargs: Any) -> list[BaseDataElement]:
-        """The model's data samples of a batch, with the ``PersonBodies`` as ``found`` in their meta information."""
+    def estimate(self, inputs: Any) -> list[BaseDataElement]:
+        """The model's data samples of a batch of ``pack``, collated; ``collect`` tells what one of them says."""
         device = next(self.model.parameters()).device.type
         half = torch.float16 if device == "cuda" else torch.bfloat16
         with torch.autocast(device, half, enabled=self.amp):
-            samples = self.model.test_step(inputs)
+            return self.model.test_step(inputs)
+
+    @torch.no_grad()
+    def forward(self, inputs: Any, **kwargs: Any) -> list[BaseDataElement]:
+        """The model's data samples of a batch, with the ``PersonBodies`` as ``found`` in their meta information."""
+        samples = self.estimate(inputs)
         for sample in samples:
             sample.set_metainfo({"found": self.collect(sample)})
         return samples
@@ -212,10 +218,8 @@ class MIONInferencer(BaseInferencer):
         """What the model found about one person."""
         found, camera, place = sample.pred_bodies, self.model.camera, sample.place
         vertices = self._vertices(found)
-        crop_camera = PinholeCamera(camera.focal_length, camera.principal_point)
+        target = self.camera_of_image(*sample.ori_shape)
         in_image = equivalent_camera(place, camera.focal_length, camera.image_size)
-        height, width = sample.ori_shape
-        target = image_camera(height, width, self.image_focal_length)
         image_transl, image_error = fit_to_camera(vertices, found.transl, in_image, target)
         optional = ("fit_loss", "fit_cost", "scores", "selection_scores")
         return PersonBodies(
@@ -228,7 +232,7 @@ class MIONInferencer(BaseInferencer):
             image_size=int(camera.image_size),
             **{name: _array(found.get(name)) for name in ("pose", "betas", "transl")},
             vertices=_array(vertices),
-            crop_camera=crop_camera,
+            crop_camera=PinholeCamera(camera.focal_length, camera.principal_point),
             crop_camera_in_image=in_image,
             image_camera=target,
             image_transl=_array(image_transl),
@@ -237,12 +241,22 @@ class MIONInferencer(BaseInferencer):
             expected_error=self._expected_error(found),
         )
 
+    def camera_of_image(self, height: int, width: int) -> PinholeCamera:
+        """The camera that all people of an image of so many pixels share."""
+        return image_camera(height, width, self.image_focal_length)
+
+    @property
+    def score_unit(self) -> float | None:
+        """Millimetres of expected error that a score of 1 means, where stage 3 is calibrated; else None."""
+        cen = getattr(self.model, "cen", None)
+        if not isinstance(cen, DepthConsistency) or not cen.calibrated:
+            return None
+        return MILLIMETRES * cen.body_height
+
     def _expected_error(self, found: BaseDataElement) -> np.ndarray | None:
         """(N,) millimetres, where a calibrated stage 3 tells them: its scores in another unit."""
-        cen = getattr(self.model, "cen", None)
-        if not isinstance(cen, DepthConsistency) or not cen.calibrated or "scores" not in found:
-            return None
-        return _array(found.scores) * (MILLIMETRES * cen.body_height)
+        unit = self.score_unit
+        return None if unit is None or "scores" not in found else _array(found.scores) * unit
 
     def _vertices(self, found: BaseDataElement) -> torch.Tensor:
         """(N, V, 3) in the crop camera's frame; stage 3 has skinned them already, if there is one."""
@@ -282,34 +296,21 @@ class MIONInferencer(BaseInferencer):
         return model.to(device).eval()
 
     def _init_pipeline(self, cfg: Any) -> Callable[[dict], dict]:
-        size = int(self.model.camera.image_size)
-        after_crop = Compose(list(cfg.get("inference_pipeline", _PIPELINE)))
         convention = getattr(self.model, "keypoints2d_convention", _CONVENTION)
+        self.cropper = PersonCropper(int(self.model.camera.image_size), convention, self.use_depths)
+        self._after_crop = Compose(list(cfg.get("inference_pipeline", _PIPELINE)))
+        return lambda results: self.pack(self.cropper(results))
 
-        def crop(results: dict) -> dict:
-            person, place, image = results["known"], results["place"], results["img"]
-            keypoints2d = place.to_crop(person.keypoints2d, size)
-            keypoints2d[person.keypoints2d[:, 2] == 0] = 0
-            known = {}
-            if self.use_depths and person.depths is not None:
-                known["depths_input"] = convert_keypoints(person.depths, _CONVENTION, convention)[0]
-            packed = after_crop(
-                {
-                    "img": place.cut(image, size),
-                    "keypoints2d": convert_keypoints(keypoints2d, _CONVENTION, convention)[0],
-                    **known,
-                    "keypoints2d_convention": convention,
-                    "crop_size": size,
-                    "ori_shape": image.shape[:2],
-                    "sample_idx": results["sample_idx"],
-                    "image_path": results["image_name"],
-                }
-            )
-            kept = ("image_index", "image_name", "person", "known", "place")
-            packed["data_samples"].set_metainfo({key: results[key] for key in kept})
-            return packed
+    def pack(self, cropped: dict[str, Any]) -> dict[str, Any]:
+        """What ``estimate`` takes a batch of: a sample of ``cropper`` after the pipeline's steps.
 
-        return crop
+        Args:
+            cropped: With ``image_index``, ``image_name``, ``person`` and ``sample_idx``, which the data sample keeps.
+        """
+        meta = {key: cropped[key] for key in _KEPT}
+        packed = self._after_crop(cropped)
+        packed["data_samples"].set_metainfo(meta)
+        return packed
 
     def _init_collate(self, cfg: Any) -> Callable:
         return pseudo_collate

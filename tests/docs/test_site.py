@@ -18,7 +18,7 @@ from support.page_code import code_blocks, run_page
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-OURS = "index get_started concepts cameras training fidelity evaluation faq api/index".split()
+OURS = "index get_started many_photographs concepts cameras training fidelity evaluation faq api/index".split()
 PAGES = [DOCS / f"{name}.md" for name in OURS]
 API_PAGES = sorted((DOCS / "api").glob("*.md"))
 MAX_PICTURE, MAX_PICTURES = 150_000, 800_000  # bytes

@@ -25,6 +25,7 @@ from mion_plugin.detection.mmpose_estimator import find_config
 from mion_plugin.detection.person_boxes import read_coco
 from mion_plugin.files.checkpoints import load_local_checkpoint
 from mion_plugin.files.json_files import read_json
+from mion_plugin.prediction import read_shard
 from robustness.left_files import (
     Readers,
     contents,
@@ -33,10 +34,12 @@ from robustness.left_files import (
     read_human_data_with_images,
     training_state,
 )
+from robustness.long_runs import write_photographs
 
 REPOSITORY = Path(__file__).parents[2]
 _EPOCHS, _STEPS = 3, 4
 _IMAGES = _PEOPLE = 260  # three pieces
+_PHOTOGRAPHS, _SHARD_SIZE = 120, 20
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,11 @@ def _synthesize(inputs: Path, out: Path) -> list[Any]:
 def _detect(inputs: Path, out: Path) -> list[Any]:
     network = ["--config", inputs / "network.py", "--checkpoint", inputs / "network.pth", "--device", "cpu"]
     return ["--images", inputs / "images", "--out", out / "people.json", *network]
+
+
+def _predict(inputs: Path, out: Path) -> list[Any]:
+    pace = ["--shard-size", _SHARD_SIZE, "--batch-size", 8, "--workers", 1, "--device", "cpu", "--num-candidates", 2]
+    return [inputs / "images", "--keypoints", inputs / "people.json", "--out", out, *pace]
 
 
 def _convert(inputs: Path, out: Path) -> list[Any]:
@@ -192,5 +200,12 @@ COMMANDS: dict[str, KilledCommand] = {
     ),
     "dataset conversion": KilledCommand(
         "convert_dataset", _convert, {"*.jpg": read_image, "*.npz": load_human_data}, _write_archive, _copy_archive
+    ),
+    "prediction": KilledCommand(
+        "predict",
+        _predict,
+        {"settings.json": read_json, "summary.json": read_json, "*.npz": read_shard},
+        lambda inputs: write_photographs(inputs, _PHOTOGRAPHS),
+        first="*.npz",
     ),
 }

@@ -25,6 +25,7 @@ _EPOCHS = 10  # a checkpoint after each
 _LOG_INTERVAL = 5  # steps between two lines that tell the progress
 _PATHS = 2  # a chosen and a rejected one: drawing more takes most of the time
 _PICTURES, _PICTURE_SIZE = 50, 112  # different ones; copies of them make up the folder
+_SHARD_SIZE = 50  # photographs in a file of results, whose files tell the progress
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def _pictures_written(out: Path) -> int:
     return sum(1 for _ in out.glob("*_overlay.jpg"))
 
 
-def _write_photographs(inputs: Path, steps: int) -> None:
+def write_photographs(inputs: Path, steps: int) -> None:
     """A synthetic person in each picture, and their keypoints."""
     synthesizer = SetSettings(_PICTURES, image_size=_PICTURE_SIZE).build()
     names, keypoints2d = [f"{number:05d}.png" for number in range(steps)], []
@@ -90,6 +91,16 @@ def _write_photographs(inputs: Path, steps: int) -> None:
     write_coco(PersonBoxes(tuple(names)), inputs / "people.json", found, settings="", min_score=0.0)
 
 
+def _predict(inputs: Path, out: Path, steps: int) -> list[Any]:
+    people = ["--keypoints", inputs / "people.json", "--shard-size", _SHARD_SIZE, "--workers", 1]
+    return [inputs / "images", *people, "--out", out, "--device", "cpu"]
+
+
+def _photographs_predicted(out: Path) -> int:
+    """Those of the shards before the latest: when the last is written the worker is gone, and its memory."""
+    return _SHARD_SIZE * max(sum(not path.name.startswith(".") for path in out.glob("*.npz")) - 1, 0)
+
+
 def _main(tool: str) -> Callable[[list[str]], int]:
     """A tool's ``main``, with what it imports."""
     importlib.import_module(f"commands.{tool}")
@@ -98,5 +109,6 @@ def _main(tool: str) -> Callable[[list[str]], int]:
 
 RUNS: dict[str, LongRun] = {
     "training": LongRun(lambda: _main("train"), _train, _steps_logged),
-    "demo images": LongRun(lambda: _main("demo"), _demo, _pictures_written, _write_photographs),
+    "demo images": LongRun(lambda: _main("demo"), _demo, _pictures_written, write_photographs),
+    "prediction": LongRun(lambda: _main("predict"), _predict, _photographs_predicted, write_photographs),
 }

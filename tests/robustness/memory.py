@@ -1,4 +1,4 @@
-"""Resident memory over long runs: a training, and the demo on a folder of images.
+"""Resident memory over long runs: a training, the demo on a folder of images, and a run over many photographs.
 
 Of a process with its workers, as often as its progress shows. The first tenth of the steps is warm-up. A run is called
 flat if, by a straight line through its second half, memory rises there by less than 2 % and less than 20 MiB; that rule
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> None:
             samples = measure(RUNS[name], args.steps, args.work_dir / name.replace(" ", "-"))
             with atomic_path(record) as temporary:
                 temporary.write_text(json.dumps(samples.tolist()), encoding="utf-8")
-        rows.append(_row(name, args.steps, judge(np.array(read_json(record)), args.steps)))
+        rows.append(memory_row(name, args.steps, judge(np.array(read_json(record)), args.steps)))
     text = table(HEADING, rows)
     write_section(args.page, "memory", text)
     print(text)
@@ -157,7 +157,8 @@ def fit_line(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     return slope, float(np.sqrt(residual @ residual / (len(x) - 2) / spread))
 
 
-def _row(name: str, steps: int, memory: Memory) -> list[str]:
+def memory_row(name: str, steps: int, memory: Memory) -> list[str]:
+    """A run's cells below ``HEADING``."""
     slope = f"{memory.slope:.2f} ± {memory.slope_error:.2f}"
     numbers = [f"{value:.0f}" for value in (memory.start, memory.end, memory.peak)]
     return [name, str(steps), *numbers, slope, f"{memory.rise:.1f} MiB", "flat" if memory.flat else "not flat"]

@@ -95,4 +95,4 @@ def test_the_demo_on_a_few_pictures(tmp_path):
     assert cells[:2] == ["demo images", "10"]
     assert 100 < float(cells[2]) <= float(cells[4])
     assert len(list((tmp_path / "work" / "demo-images" / "out").glob("*_overlay.jpg"))) == 10
-    assert set(RUNS) == {"training", "demo images"}
+    assert set(RUNS) == {"training", "demo images", "prediction"}

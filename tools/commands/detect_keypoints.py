@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import shutil
 import sys
@@ -29,6 +28,7 @@ from mion_plugin.detection.mmpose_estimator import (
 from mion_plugin.detection.person_boxes import PersonBoxes, boxes_of_coco, boxes_of_human_data, boxes_of_images
 from mion_plugin.detection.pose_checkpoint import fetch_checkpoint, load_pose_weights
 from mion_plugin.files import remove_leftovers
+from mion_plugin.files.hashing import hash_file
 
 
 def run(args: argparse.Namespace) -> int:
@@ -60,15 +60,6 @@ def describe_run(people: PersonBoxes, config: Path, weights: Path, args: argpars
         "people": people.digest(),
     }
     return json.dumps(told | ({"min_score": args.min_score} if args.out.suffix == ".json" else {}), sort_keys=True)
-
-
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file."""
-    told = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            told.update(block)
-    return told.hexdigest()
 
 
 def write_result(people: PersonBoxes, found: Detections, settings: str, args: argparse.Namespace) -> None:

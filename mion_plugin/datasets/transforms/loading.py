@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
@@ -77,21 +78,41 @@ def read_reduced(path: str | Path, most: float) -> tuple[np.ndarray, tuple[int, 
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"image {path} does not exist; check data_root, data_prefix and image_path")
+    # not by its path: Pillow 13 then garbles grey TIFF files that are to be turned a quarter
+    with path.open("rb") as stream:
+        return _decode(stream, f"image {path}", most)
+
+
+def decode_image(stream: BinaryIO, name: str) -> np.ndarray:
+    """The (H, W, 3) uint8 RGB image in an open file, which may be one in memory.
+
+    Args:
+        stream: The file.
+        name: What to call it in errors.
+
+    Raises:
+        BrokenImageError: Not an image, or a truncated one.
+    """
+    return _decode(stream, name, 1.0)[0]
+
+
+def _decode(stream: BinaryIO, name: str, most: float) -> tuple[np.ndarray, tuple[int, int], int]:
+    """As ``read_reduced``."""
     try:
-        with Image.open(path, formats=IMAGE_FORMATS) as file:
-            if file.getexif().get(ExifTags.Base.Orientation, 1) != 1:
-                turned = np.asarray(ImageOps.exif_transpose(file).convert("RGB"))
-                return turned, (turned.shape[0], turned.shape[1]), 1
+        with Image.open(stream, formats=IMAGE_FORMATS) as file:
             width, height = file.size
-            reduction = max((part for part in _REDUCTIONS if part <= min(most, width, height)), default=1)
-            if file.format != "JPEG" or reduction == 1:
-                reduction = 1
-            else:
-                file.draft(None, (width // reduction, height // reduction))
-                reduction = round(width / file.size[0])
-            return np.asarray(file if file.mode == "RGB" else file.convert("RGB")), (height, width), reduction
+            upright, reduction = file, 1
+            if file.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+                upright = ImageOps.exif_transpose(file)
+                width, height = upright.size
+            elif file.format == "JPEG":
+                wanted = max((part for part in _REDUCTIONS if part <= min(most, width, height)), default=1)
+                if wanted > 1:
+                    file.draft(None, (width // wanted, height // wanted))
+                    reduction = round(width / file.size[0])
+            return np.asarray(upright if upright.mode == "RGB" else upright.convert("RGB")), (height, width), reduction
     except (OSError, ValueError, SyntaxError, EOFError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise BrokenImageError(f"image {path} cannot be read: {error}; fetch it again or remove its row") from error
+        raise BrokenImageError(f"{name} cannot be read: {error}; fetch it again or remove its row") from error
 
 
 def list_images(path: Path) -> list[Path]:
