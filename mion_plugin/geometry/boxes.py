@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+LEAST_SCORE = 0.3
+"""A detector's score from which on a keypoint counts as seen; mmpose's own threshold for drawing."""
+
 
 def keypoint_box(keypoints2d: np.ndarray) -> np.ndarray | None:
     """Box (4,) around those of the keypoints (K, 3) whose confidence is above 0; None if no two of them are apart."""
