@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from mion_plugin.datasets.transforms.pixel_values import as_rgb
 from mion_plugin.registry import TRANSFORMS
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -40,14 +41,15 @@ class LoadImageFromFile:
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """The (H, W, 3) uint8 RGB image at ``path``; errors as ``LoadImageFromFile``."""
+    """The (H, W, 3) uint8 RGB image at ``path``; see ``as_rgb``; errors as ``LoadImageFromFile``."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"image {path} does not exist; check data_root, data_prefix and image_path")
     try:
-        with Image.open(path, formats=IMAGE_FORMATS) as file:
+        # not by its path: Pillow 13 then garbles grey TIFF files that are to be turned a quarter
+        with path.open("rb") as stream, Image.open(stream, formats=IMAGE_FORMATS) as file:
             upright = file if file.getexif().get(ExifTags.Base.Orientation, 1) == 1 else ImageOps.exif_transpose(file)
-            return np.asarray(upright if upright.mode == "RGB" else upright.convert("RGB"))
+            return np.asarray(as_rgb(upright, file))
     except (OSError, ValueError, SyntaxError, EOFError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise BrokenImageError(f"image {path} cannot be read: {error}; fetch it again or remove its row") from error
 
