@@ -27,6 +27,7 @@ class Frame:
         pixels: (H, W, 3) uint8 RGB, or None where it cannot be read.
         problem: Why it cannot be read, or "".
         path: Of a photograph, or None.
+        time: When it is to be shown, seconds from the video's start; None of a photograph.
     """
 
     index: int
@@ -34,6 +35,7 @@ class Frame:
     pixels: np.ndarray | None
     problem: str = ""
     path: Path | None = None
+    time: float | None = None
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,6 @@ def _pictures(reader: VideoReader, name: str) -> Iterator[Frame]:
     try:
         for index, pixels in enumerate(reader):
             problem = f"frame {index} of {name} cannot be decoded" if pixels is None else ""
-            yield Frame(index, f"{name}_{index:06d}.jpg", pixels, problem)
+            yield Frame(index, f"{name}_{index:06d}.jpg", pixels, problem, time=reader.time)
     finally:
         reader.close()

@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from launching import add_hook, launched, load_config
+from launching import add_hook, launched, load_config, require_hooks
 from mmengine.config import Config
 from mmengine.registry import OPTIMIZERS
 from mmengine.runner import Runner
 
 from mion_plugin.engine.checkpoints import prepare_checkpoints, remove_partial_checkpoints
+
+# Without them a training cannot be resumed (``--resume`` reads tensors and plain values alone), is not the same after
+# it, or goes on with weights that are NaN.
+_NEEDED_HOOKS = ("mion.EpochSeedHook", "mion.PlainCheckpointHook", "mion.StopOnInvalidLossHook")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -31,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
 def make_config(args: argparse.Namespace) -> Config:
     """The config with the command line's changes."""
     cfg = load_config(args)
+    require_hooks(cfg, *_NEEDED_HOOKS)
     _check_optimizer(cfg)
     if args.amp:
         if not torch.cuda.is_available():
