@@ -24,7 +24,8 @@ class EpochSeedHook(Hook):
     the run's seed, the epoch, the iteration if it is by iterations, and the rank. mmengine restores weights, optimiser
     and schedules, but not what dropout and the choice of training candidates draw from, and a validation in between
     draws too. With this hook a run that stopped after an epoch and was resumed ends with the weights of an
-    uninterrupted one, bit for bit on a CPU; one by iterations, too, with data whose augmentation depends on the epoch (``mion.EpochSampler``).
+    uninterrupted one, bit for bit on a CPU; one by iterations, too, with data whose augmentation depends on the epoch
+    (``mion.EpochSampler``).
     """
 
     priority = "VERY_HIGH"  # before any hook that draws

@@ -19,7 +19,8 @@ def describe_frame(result: FramePeople, frame_rate: float | None) -> dict[str, A
     """A frame and its people, ready for a line of JSON.
 
     ``frame`` is its index, ``time`` in seconds as the video's time stamps have it (null of photographs),
-    ``image`` its name, ``people`` a list of ``PersonBodies.describe_selected``, ``problems`` a list of what was left out and why.
+    ``image`` its name, ``people`` a list of ``PersonBodies.describe_selected``, ``problems`` a list of what was left
+    out and why.
     """
     index, time = result.frame.index, result.frame.time
     if time is None and frame_rate is not None:

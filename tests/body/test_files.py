@@ -201,6 +201,18 @@ class TestSparseRegressors:
         (tmp_path / "a.pkl").write_bytes(content)
         np.testing.assert_array_equal(load_smpl_pickle(tmp_path / "a.pkl")["J_regressor"], dense)
 
+    def test_a_few_bytes_that_tell_of_many_zeros(self, tmp_path):
+        for matrix in (
+            sparse.coo_matrix((10**6, 10**6)),
+            sparse.csr_matrix((3, 10**10)),
+            sparse.csc_matrix((10**10, 3)),
+        ):
+            (tmp_path / "a.pkl").write_bytes(pickle.dumps({"J_regressor": matrix}))
+            with pytest.raises(
+                ValueError, match=r"a\.pkl is not .* a sparse matrix of shape .*more than 10,000,000 values"
+            ):
+                load_smpl_pickle(tmp_path / "a.pkl")
+
     @pytest.mark.parametrize("place", [99, -1])
     def test_entries_outside_are_refused(self, tmp_path, place):
         for form, names in (("coo_matrix", ("row",)), ("csr_matrix", ("indices",))):

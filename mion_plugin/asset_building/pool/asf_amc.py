@@ -25,7 +25,8 @@ def read_asf_amc(path: str | os.PathLike[str], name: str | None = None) -> Motio
 
     A bone's frame is aligned with the world in the pose of all-zero angles; R = C M C^-1 relative to the parent, C
     being the bone's axis and M its angles, in the order of its ``dof`` (rx ry rz: M = Rz Ry Rx). A bone of the file
-    becomes a joint at the bone's start; the ends of the last bones become joints named ``<bone>_end``. The frame rate is 120 Hz over the step of the frame numbers.
+    becomes a joint at the bone's start; the ends of the last bones become joints named ``<bone>_end``. The frame rate
+    is 120 Hz over the step of the frame numbers.
 
     Args:
         path: The ``.amc`` file. Its skeleton is ``<stem>.asf``, else ``<stem up to _>.asf``, else the folder's only
