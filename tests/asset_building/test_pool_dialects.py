@@ -79,11 +79,8 @@ class TestAsfOrders:
 
     def test_comments_masses_and_radians(self, files):
         expected = read_asf_amc(files / "a.amc")
-        change(
-            files / "a.asf",
-            ("  end\n", "    bodymass 2.5 # kg\n    cofmass 1.0\n  end\n"),
-            (":root", "# the hips\n:root"),
-        )
+        masses = r"\1    bodymass 2.5 # kg\n    cofmass 1.0\n"
+        change(files / "a.asf", (r"(    axis .*\n)", masses), (":root", "# the hips\n:root"))
         lines = (files / "a.amc").read_text().replace(":DEGREES", ":RADIANS").splitlines()
         for number, line in enumerate(lines):
             word, *numbers = line.split()

@@ -101,7 +101,7 @@ def without_prefix(joint_names: Sequence[str]) -> list[str]:
         prefix, count = max(
             ((start, starts.count(start)) for start in set(starts)), key=lambda one: one[1], default=("", 0)
         )
-        if 2 * count <= len(names) or split_side(prefix + "arm")[0]:
+        if 2 * count <= len(names):
             return names
         names = [name.removeprefix(prefix) for name in names]
 
