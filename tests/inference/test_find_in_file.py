@@ -31,9 +31,9 @@ def write(tmp_path, names, **changes):
     return tmp_path / "k.json"
 
 
-def noses(find, source):
+def noses(find, frames):
     found = []
-    for frame in source.frames:
+    for frame in frames:
         try:
             found.append([person.keypoints2d[0, 0] - 0.5 for person in find(frame)])
         except NobodyError as error:
@@ -44,13 +44,14 @@ def noses(find, source):
 def test_each_photograph_gets_the_people_of_its_own_folder(source, tmp_path):
     names = [f"D:\\clips\\{folder}\\{number:06d}.png" for folder in reversed(FOLDERS) for number in range(2)]
     find = find_in_file(write(tmp_path, names), source.paths)
-    assert noses(find, source) == [[2.0], [3.0], [0.0], [1.0]]
-    assert [frame.name for frame in source.frames] == [f"{folder}/{n:06d}.png" for folder in FOLDERS for n in range(2)]
+    frames = list(source.frames)
+    assert noses(find, frames) == [[2.0], [3.0], [0.0], [1.0]]
+    assert [frame.name for frame in frames] == [f"{folder}/{n:06d}.png" for folder in FOLDERS for n in range(2)]
 
 
 def test_people_are_not_given_to_another_folder(source, tmp_path):
     find = find_in_file(write(tmp_path, ["walk/000000.png", "walk/000001.png"]), source.paths)
-    *left_out, first, second = noses(find, source)
+    *left_out, first, second = noses(find, source.frames)
     assert (first, second) == ([0.0], [1.0])
     assert all("none of its 2 images is called jump/00000" in text for text in left_out)
 
@@ -60,7 +61,7 @@ def test_people_are_not_given_to_another_folder(source, tmp_path):
 )
 def test_a_bad_entry_leaves_out_its_image_alone(source, tmp_path, change):
     names = [f"{folder}/{number:06d}.png" for folder in FOLDERS for number in range(2)]
-    found = noses(find_in_file(write(tmp_path, names, **change), source.paths), source)
+    found = noses(find_in_file(write(tmp_path, names, **change), source.paths), source.frames)
     assert [found[0], *found[2:]] == [[0.0], [2.0], [3.0]]
     assert "k.json: annotation 1" in found[1]
 
