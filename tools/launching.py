@@ -114,6 +114,22 @@ def unwrapped_model(runner: Runner) -> torch.nn.Module:
     return runner.model.module if is_model_wrapper(runner.model) else runner.model
 
 
+def require_hooks(cfg: Config, *hooks: str) -> None:
+    """Add the custom hooks that a config lacks, before its own.
+
+    ``custom_hooks = [...]`` in a config takes the place of the inherited list, with the hooks that ``--resume`` needs.
+    """
+    given = cfg.get("custom_hooks") or []
+    names = {_type_name(hook) for hook in given}
+    cfg.custom_hooks = [*(dict(type=hook) for hook in hooks if hook.rpartition(".")[2] not in names), *given]
+
+
+def _type_name(hook: Any) -> str:
+    """The class's name of a hook, or of what a hook is built of."""
+    kind = hook.get("type") if isinstance(hook, dict) else type(hook)
+    return kind.rpartition(".")[2] if isinstance(kind, str) else getattr(kind, "__name__", "")
+
+
 @contextlib.contextmanager
 def launched(args: argparse.Namespace) -> Iterator[None]:
     """Let the launcher's workers find their rank, and each other where there is no GPU; part them after the work.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import numpy as np
 from mion_plugin.files import RestrictedUnpickler, UnsafePickleError
 from mion_plugin.files.array_constructors import SealedType, plain
 from mion_plugin.files.npz import one_line
+
+_MAX_VALUES = 10_000_000  # of a regressor: SMPL-X's has 55 x 10,475
 
 
 class _SavedObject(metaclass=SealedType):
@@ -42,24 +45,57 @@ class _ChumpySelection(_SavedObject):
         return values if shape is None else values.reshape(shape)
 
 
-class _SparseColumns(_SavedObject):
-    """``scipy.sparse.csc_matrix``."""
+class _Compressed(_SavedObject):
+    """A sparse matrix of scipy's, by rows or columns."""
+
+    kind: str
 
     def to_array(self) -> np.ndarray:
-        from scipy.sparse import csc_matrix
+        from scipy import sparse
 
         parts = [np.asarray(_field(self, name)) for name in ("data", "indices", "indptr")]
-        matrix = csc_matrix(tuple(parts), shape=tuple(_field(self, "_shape")))
+        matrix = getattr(sparse, f"{self.kind}_matrix")(tuple(parts), shape=_shape(self))
         matrix.check_format(full_check=True)  # indices from the file are used as memory offsets
         return matrix.toarray()
 
 
+class _Columns(_Compressed):
+    """``scipy.sparse.csc_matrix`` and ``csc_array``."""
+
+    kind = "csc"
+
+
+class _Rows(_Compressed):
+    """``scipy.sparse.csr_matrix`` and ``csr_array``."""
+
+    kind = "csr"
+
+
+class _Coordinates(_SavedObject):
+    """``scipy.sparse.coo_matrix`` and ``coo_array``."""
+
+    def to_array(self) -> np.ndarray:
+        from scipy.sparse import coo_matrix
+
+        # scipy 1.13 made one field of two
+        places = _field(self, "coords") if "coords" in self.saved else [_field(self, name) for name in ("row", "col")]  # type: ignore[attr-defined]
+        row, column = (np.asarray(place) for place in places)
+        # which checks that they lie inside
+        matrix = coo_matrix((np.asarray(_field(self, "data")), (row, column)), shape=_shape(self))
+        return matrix.toarray()
+
+
+_SPARSE = {"csc": _Columns, "csr": _Rows, "coo": _Coordinates}
 _STAND_INS: dict[tuple[str, str], Any] = {
     ("chumpy.ch", "Ch"): _ChumpyArray,
     ("chumpy", "Ch"): _ChumpyArray,
     ("chumpy.reordering", "Select"): _ChumpySelection,
-    ("scipy.sparse.csc", "csc_matrix"): _SparseColumns,
-    ("scipy.sparse._csc", "csc_matrix"): _SparseColumns,
+    **{
+        (f"scipy.sparse.{module}", f"{kind}_{form}"): stand_in
+        for kind, stand_in in _SPARSE.items()
+        for module in (kind, f"_{kind}")
+        for form in ("matrix", "array")
+    },
 }
 
 
@@ -68,6 +104,14 @@ def _field(obj: _SavedObject, name: str) -> Any:
     if name not in saved:
         raise ValueError(f"{type(obj).__name__} without its field {name!r}")
     return saved[name]
+
+
+def _shape(matrix: _SavedObject) -> tuple[int, ...]:
+    """The shape of a sparse matrix, whose few bytes may tell of any number of zeros."""
+    shape = tuple(int(length) for length in _field(matrix, "_shape"))
+    if math.prod(shape) > _MAX_VALUES:
+        raise ValueError(f"a sparse matrix of shape {shape}, more than {_MAX_VALUES:,} values")
+    return shape
 
 
 def _plain(value: Any) -> Any:

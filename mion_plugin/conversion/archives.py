@@ -10,7 +10,7 @@ import numpy as np
 from mion_plugin.files import RestrictedUnpickler, UnsafePickleError
 from mion_plugin.files.json_files import read_json
 from mion_plugin.files.npz import one_line
-from mion_plugin.files.relative_paths import leads_out
+from mion_plugin.files.relative_paths import leads_out, with_slashes
 
 
 def require_file(path: Path) -> Path:
@@ -121,10 +121,10 @@ def _has_shape(array: np.ndarray, shape: tuple[int, ...]) -> bool:
 
 
 def safe_relative(path: str, source: Path) -> str:
-    """``path`` if it stays below the folder that it is joined to.
+    """``path``, with forward slashes, if it stays below the folder that it is joined to.
 
     Args:
-        path: A relative path with forward slashes from an annotation.
+        path: A relative path from an annotation.
         source: The annotation file, for the error.
 
     Raises:
@@ -132,4 +132,4 @@ def safe_relative(path: str, source: Path) -> str:
     """
     if leads_out(path):
         raise ValueError(f"{source} names {path!r}, expected a path below the data set's folder")
-    return path
+    return with_slashes(path)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mion_plugin.conversion.archives import fields, load_json, safe_relative
 from mion_plugin.conversion.people import BOX_SCALE, People
-from mion_plugin.datasets.coco import require_ids
+from mion_plugin.datasets.coco_documents import PersonCategories, id_key, require_ids
 from mion_plugin.geometry.boxes import scale_boxes
 
 
@@ -30,15 +30,19 @@ def convert_coco(archive: Path, split: str, progress: Callable[[int, int], None]
     path = archive / "annotations" / f"person_keypoints_{folder}.json"
     content = load_json(path)
     try:
-        names = {image["id"]: safe_relative(str(image["file_name"]), path) for image in content["images"]}
         require_ids(content["images"], content["annotations"], path)
-        annotations = sorted(content["annotations"], key=lambda annotation: annotation["image_id"])
+        names = {id_key(image["id"]): safe_relative(str(image["file_name"]), path) for image in content["images"]}
+        categories = PersonCategories(content)
+        annotations = sorted(
+            (annotation for annotation in content["annotations"] if categories.include(annotation)),
+            key=lambda annotation: (len(id_key(annotation["image_id"])), id_key(annotation["image_id"])),
+        )
         for done, annotation in enumerate(annotations, start=1):
             keypoints2d, bbox = fields(annotation, path, keypoints=(51,), bbox=(4,))
             keypoints2d = keypoints2d.reshape(17, 3)
             keypoints2d[:, 2] = keypoints2d[:, 2] > 0  # 1 is hidden, 2 visible; both are annotated
             if keypoints2d[5:, 2].all():
-                name = f"{folder}/{names[annotation['image_id']]}"
+                name = f"{folder}/{names[id_key(annotation['image_id'])]}"
                 people.add(name, scale_boxes(bbox, BOX_SCALE), keypoints2d)
             else:
                 people.skip("people with a joint of the body not annotated")

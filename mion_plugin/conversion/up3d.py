@@ -16,6 +16,7 @@ import numpy as np
 
 from mion_plugin.conversion.archives import fields, load_pickle, require_file
 from mion_plugin.conversion.people import People, person_box
+from mion_plugin.files.text_files import read_text
 
 _LINE = re.compile(r"/?(\d{5})_image\.png")  # of train.txt and so on
 
@@ -51,7 +52,7 @@ def convert_up3d(archive: Path, split: str, progress: Callable[[int, int], None]
 def _read_names(path: Path) -> list[str]:
     """The five-digit names of the photographs of a split."""
     names = []
-    for line in require_file(path).read_text(encoding="utf-8").splitlines():
+    for line in read_text(require_file(path)).splitlines():
         if line.strip():
             match = _LINE.fullmatch(line.strip())
             if match is None:
@@ -91,7 +92,7 @@ def _read_fit(archive: Path, name: str) -> tuple[dict[str, np.ndarray], np.ndarr
 
 def _read_crop(path: Path) -> tuple[float, np.ndarray, np.ndarray]:
     """Crop pixels per pixel of the photograph, the crop's corner in the photograph (x, y), its size (x, y)."""
-    words = require_file(path).read_text(encoding="utf-8").split()
+    words = read_text(require_file(path)).split()
     try:
         height, width, top, bottom, left, right = (int(word) for word in words[:6])
         scale = (height / (bottom - top) + width / (right - left)) / 2

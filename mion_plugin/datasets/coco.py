@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mion_plugin.datasets.coco_documents import PersonCategories, as_coco, id_key, require_ids
+from mion_plugin.datasets.image_names import ImageNames
+from mion_plugin.datasets.keypoint_layouts import to_coco
 from mion_plugin.files.json_files import read_json
+from mion_plugin.geometry.boxes import LEAST_SCORE, keypoint_box
 
 NUM_KEYPOINTS = 17
+_LARGEST_SCORE = 2.0  # of detectors: a heatmap's peak may pass 1
 
 
 @dataclass(frozen=True)
@@ -22,8 +27,9 @@ class CocoPerson:
 
     Attributes:
         keypoints2d: (17, 3) float64 x, y in pixels of the image (pixel centres at integer + 0.5) and confidence: 1
-            where COCO's visibility flag is 1 or 2, else 0 with x = y = 0.
-        bbox: (4,) x, y of the top left corner, width, height in pixels.
+            where COCO's visibility flag is 1 or 2, a detector's score where the file holds scores, else 0 with
+            x = y = 0.
+        bbox: (4,) x, y of the top left corner, width, height in pixels; that of the keypoints where the file has none.
         depths: (17, 2) what is known of the keypoints' depths: metres behind the middle of the hips, z into the scene
             along the line of sight to the person, and the precision of that, one over its mean error, 1 / metres; 0
             is unknown. None where nothing is: COCO's files know of none.
@@ -39,8 +45,9 @@ def load_coco_people(path: str | os.PathLike[str], image_name: str) -> list[Coco
 
     Args:
         path: JSON with ``images`` (``id``, ``file_name``) and ``annotations`` (``image_id``, ``keypoints`` as 51
-            numbers x, y, visibility, ``bbox``).
-        image_name: File name of the image, as in ``images``.
+            numbers x, y, visibility, ``bbox`` if there is one); or what AlphaPose and OpenPose write. Instead of
+            visibilities there may be scores, and instead of COCO's keypoints those of ``keypoint_layouts``.
+        image_name: Path of the image, or its name as in ``images``; see ``ImageNames``.
 
     Returns:
         The people in the order of the file; never empty.
@@ -54,16 +61,9 @@ def load_coco_people(path: str | os.PathLike[str], image_name: str) -> list[Coco
 
 def load_coco_people_of(path: str | os.PathLike[str], image_names: Iterable[str]) -> list[list[CocoPerson]]:
     """``load_coco_people`` for several images, reading the file once; errors as there."""
-    file = CocoKeypointFile(path)
-    found = []
-    for name in image_names:
-        if name not in file:
-            raise ValueError(f"{path}: none of its {len(file)} images is called {name}")
-        people = file.people(name)
-        if not people:
-            raise ValueError(f"{path}: nobody in {name} has keypoints")
-        found.append(people)
-    return found
+    names = list(image_names)
+    file = CocoKeypointFile(path, names)
+    return [file.people(name) for name in names]
 
 
 class CocoKeypointFile:
@@ -71,42 +71,54 @@ class CocoKeypointFile:
 
     Args:
         path: See ``load_coco_people``.
+        image_names: Those that will be asked for, as far as is known; see ``ImageNames``.
 
     Raises:
         FileNotFoundError: No such file.
         ValueError: Not such a JSON file.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], image_names: Iterable[str | os.PathLike[str]] = ()) -> None:
         self._path = Path(path)
-        content = read_json(self._path, "keypoint file")
+        content = as_coco(read_json(self._path, "keypoint file"), self._path)
         images, annotations = (_entries(content, key, self._path) for key in ("images", "annotations"))
         require_ids(images, annotations, self._path)
-        self._images = [(str(image.get("file_name")), image.get("id")) for image in images]
-        self._image_ids, self._by_image = defaultdict(list), defaultdict(list)
-        for image in images:
-            self._image_ids[Path(str(image.get("file_name"))).name].append(image.get("id"))
+        self._categories = PersonCategories(content)
+        self._image_ids = [id_key(image["id"]) for image in images]
+        self._names = ImageNames((str(image.get("file_name")) for image in images), path, image_names)
+        self._file_names = [str(image.get("file_name")) for image in images]
+        self._by_image = defaultdict(list)
         for entry in annotations:
-            keypoints = entry.get("keypoints")
-            if not isinstance(keypoints, list | None):
-                raise ValueError(f"{path}: annotation {entry.get('id', '?')}: keypoints must be a list of numbers")
-            if any(keypoints or []):
-                self._by_image[entry.get("image_id")].append(entry)
+            if self._categories.include(entry) and _is_labelled(entry.get("keypoints")):
+                self._by_image[id_key(entry["image_id"])].append(entry)
+        self._scored = any(holds_scores(entry["keypoints"]) for people in self._by_image.values() for entry in people)
 
     def __len__(self) -> int:
         """How many images the file lists."""
-        return len(self._images)
+        return len(self._image_ids)
 
-    def __contains__(self, image_name: str) -> bool:
-        return image_name in self._image_ids
+    def people(self, image_name: str | os.PathLike[str], called: str = "") -> list[CocoPerson]:
+        """The people of an image with at least one labelled keypoint, in the order of the file; never empty.
 
-    def people(self, image_name: str) -> list[CocoPerson]:
-        """The people of an image with at least one labelled keypoint, in the order of the file; [] where none is.
+        Args:
+            image_name: See ``load_coco_people``.
+            called: What to call it in errors; as it is given where left out.
 
         Raises:
-            ValueError: An annotation is malformed.
+            ValueError: The image is not in the file, or several may be it; nobody in it has keypoints; or an annotation
+                is malformed.
         """
-        return [person for image_id in self._image_ids.get(image_name, []) for person in self._people_of(image_id)]
+        called = called or os.fspath(image_name)
+        numbers = self._names.find(image_name)
+        if not numbers:
+            raise ValueError(f"{self._path}: none of its {len(self)} images is called {called}")
+        ids = dict.fromkeys(self._image_ids[number] for number in numbers)
+        entries = [entry for image_id in ids for entry in self._by_image.get(image_id, [])]
+        if not entries:
+            others = self._categories.others
+            told = f"; its {', '.join(others[:3])} are no people" if others else ""
+            raise ValueError(f"{self._path}: nobody in {called} has keypoints{told}")
+        return [self._person(entry) for entry in entries]
 
     def images(self) -> Iterator[tuple[str, list[CocoPerson]]]:
         """Every image's ``file_name``, as it is written there, and its people, in the order of the file.
@@ -114,20 +126,13 @@ class CocoKeypointFile:
         Raises:
             ValueError: An annotation is malformed.
         """
-        for name, image_id in self._images:
-            yield name, self._people_of(image_id)
+        for name, image_id in zip(self._file_names, self._image_ids, strict=True):
+            yield name, [self._person(entry) for entry in self._by_image.get(image_id, [])]
 
-    def _people_of(self, image_id: Any) -> list[CocoPerson]:
-        entries = self._by_image.get(image_id, [])
-        return [coco_person(entry, f"{self._path}: annotation {entry.get('id', '?')}") for entry in entries]
-
-
-def require_ids(images: Iterable[dict[str, Any]], annotations: Iterable[dict[str, Any]], path: Path) -> None:
-    """Raise ValueError if an ``id`` of images, or ``image_id`` of annotations, is not a number or text."""
-    for key, entries in (("id", images), ("image_id", annotations)):
-        for entry in entries:
-            if not isinstance(entry.get(key), int | str):
-                raise ValueError(f"{path}: {key} is {entry.get(key)!r}, expected the number of an image")
+    def _person(self, entry: dict[str, Any]) -> CocoPerson:
+        where = f"{self._path}: annotation {entry.get('id', '?')}"
+        keypoints2d = read_keypoints(entry["keypoints"], self._categories.keypoint_names(entry), self._scored, where)
+        return CocoPerson(keypoints2d, _read_box(entry.get("bbox"), keypoints2d, where))
 
 
 def _entries(content: Any, key: str, path: Path) -> list[dict[str, Any]]:
@@ -140,31 +145,95 @@ def _entries(content: Any, key: str, path: Path) -> list[dict[str, Any]]:
     return entries
 
 
-def coco_person(entry: dict[str, Any], where: str) -> CocoPerson:
-    """The person of a COCO annotation with ``keypoints`` and ``bbox``.
+def coco_person(entry: Mapping[str, Any], where: str) -> CocoPerson:
+    """The person of one annotation with ``keypoints`` and perhaps ``bbox``, of a file that tells no more.
 
     Raises:
         ValueError: It is malformed; the message begins with ``where``.
     """
+    if "keypoints" not in entry:
+        raise ValueError(f"{where} has no 'keypoints'")
+    keypoints2d = read_keypoints(entry["keypoints"], None, holds_scores(entry["keypoints"]), where)
+    return CocoPerson(keypoints2d, _read_box(entry.get("bbox"), keypoints2d, where))
+
+
+def _is_labelled(keypoints: Any) -> bool:
+    """Whether there is anything but zeros; what is no list is told of when its image is asked for."""
+    return any(keypoints) if isinstance(keypoints, list) else keypoints is not None
+
+
+def holds_scores(keypoints: Any) -> bool:
+    """Whether the third numbers are scores of a detector: visibilities are 0, 1 or 2."""
     try:
-        numbers = np.array(entry["keypoints"], dtype=np.float64)
-        bbox = np.array(entry["bbox"], dtype=np.float64)
-    except KeyError as error:
-        raise ValueError(f"{where} has no {error.args[0]!r}") from None
-    except (TypeError, ValueError, OverflowError):  # the latter of whole numbers with hundreds of digits
-        raise ValueError(f"{where}: keypoints and bbox must be lists of numbers") from None
-    if numbers.shape != (3 * NUM_KEYPOINTS,) or bbox.shape != (4,):
+        flags = _triples(keypoints)[:, 2]
+    except (TypeError, ValueError, OverflowError):
+        return False  # which is told of when its image is asked for
+    return bool((~np.isin(flags, (0, 1, 2)) & np.isfinite(flags)).any())
+
+
+def _triples(keypoints: Any) -> np.ndarray:
+    """(K, 3) of a list of 3 K numbers, or of K lists of 3."""
+    numbers = np.array(keypoints, dtype=np.float64)
+    if numbers.ndim == 1 and numbers.size % 3 == 0:
+        numbers = numbers.reshape(-1, 3)
+    if numbers.ndim != 2 or numbers.shape[1] != 3:
+        raise ValueError(f"{numbers.size} numbers are no triples")
+    return numbers
+
+
+def read_keypoints(keypoints: Any, names: Sequence[str] | None, scored: bool, where: str) -> np.ndarray:
+    """An annotation's keypoints as those of a ``CocoPerson``.
+
+    Args:
+        keypoints: What stands in the file.
+        names: What the file calls them, if it does.
+        scored: The third numbers are scores, not visibilities. Keypoints with scores below ``LEAST_SCORE`` are absent.
+        where: Whose they are, for errors.
+
+    Returns:
+        (17, 3).
+
+    Raises:
+        ValueError: No such numbers, or keypoints of an order that is not known.
+    """
+    try:
+        triples = _triples(keypoints)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{where}: keypoints must be a list of numbers: x, y, visibility of each") from None
+    try:
+        triples = to_coco(triples, names)
+    except ValueError as error:
+        raise ValueError(f"{where} has {error}") from None
+    if not np.isfinite(triples).all():
+        raise ValueError(f"{where}: keypoints hold NaN or infinite values")
+    if triples[:, 2].max() > _LARGEST_SCORE:
         raise ValueError(
-            f"{where} has {numbers.size} keypoint numbers and {bbox.size} bbox numbers, expected 51 (x, y, visibility "
-            "of 17 keypoints) and 4"
+            f"{where}: keypoint {int(triples[:, 2].argmax())} has {triples[:, 2].max():g} as third number, expected a "
+            "visibility (0, 1 or 2) or a score (0 to 1)"
         )
-    if not (np.isfinite(numbers).all() and np.isfinite(bbox).all() and (bbox[2:] > 0).all()):
-        raise ValueError(f"{where}: keypoints and bbox must be finite, and the box must have a size")
-    return CocoPerson(with_confidence(numbers.reshape(NUM_KEYPOINTS, 3)), bbox)
+    return with_confidence(triples, scored)
 
 
-def with_confidence(keypoints2d: np.ndarray) -> np.ndarray:
-    """COCO's keypoints (..., 17, 3), pixel indices and visibility, as those of a ``CocoPerson``."""
-    visible = keypoints2d[..., 2:] > 0
+def _read_box(bbox: Any, keypoints2d: np.ndarray, where: str) -> np.ndarray:
+    """The annotated box (4,), else that of the keypoints; zeros where these have none, which no crop is made of."""
+    if bbox is None or bbox == []:
+        box = keypoint_box(keypoints2d)
+        return np.zeros(4) if box is None else box
+    try:
+        numbers = np.array(bbox, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{where}: bbox must be a list of numbers") from None
+    if numbers.shape != (4,):
+        raise ValueError(f"{where} has {numbers.size} bbox numbers, expected 4")
+    if not (np.isfinite(numbers).all() and (numbers[2:] > 0).all()):
+        raise ValueError(f"{where}: bbox must be finite, and the box must have a size")
+    return numbers
+
+
+def with_confidence(keypoints2d: np.ndarray, scored: bool = False) -> np.ndarray:
+    """COCO's keypoints (..., 17, 3), pixel indices and visibility or score, as those of a ``CocoPerson``."""
+    third = keypoints2d[..., 2:]
+    seen = third >= LEAST_SCORE if scored else third > 0
+    confidence = np.minimum(third, 1.0) if scored else np.ones_like(third)
     centres = keypoints2d[..., :2] + 0.5  # COCO gives the pixel's index, we its centre
-    return np.where(visible, np.concatenate([centres, np.ones_like(centres[..., :1])], axis=-1), 0.0)
+    return np.where(seen, np.concatenate([centres, confidence], axis=-1), 0.0)

@@ -17,7 +17,7 @@ from mion_plugin.datasets.human_data import HumanData, load_human_data
 from mion_plugin.datasets.randomness import Epoch, sample_generator
 from mion_plugin.datasets.sample_table import KEYPOINTS2D_SOURCES, SampleTable, build_table
 from mion_plugin.datasets.transforms.loading import BrokenImageError
-from mion_plugin.files.relative_paths import leads_out
+from mion_plugin.files.relative_paths import leads_out, with_slashes
 from mion_plugin.registry import DATASETS, MODELS
 
 LOST_IMAGE = (BrokenImageError, FileNotFoundError)
@@ -131,7 +131,7 @@ class HumanDataset(BaseDataset):
 
     def _image_path(self, data: HumanData, row: int) -> str:
         """Where the image of ``row`` lies: always below the image folder, whatever the file says."""
-        path = str(data.content["image_path"][row])
+        path = with_slashes(str(data.content["image_path"][row]))
         if leads_out(path):
             raise data.error(
                 "image_path",

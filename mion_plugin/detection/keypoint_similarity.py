@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from mion_plugin.geometry.boxes import seen_keypoints
+
 # COCO's standard deviations of annotations, per keypoint, as shares of the square root of a person's area.
 _SIGMAS = np.array(
     [0.026]  # nose
@@ -25,8 +27,8 @@ def object_keypoint_similarity(keypoints2d: np.ndarray, reference: np.ndarray, a
     Args:
         keypoints2d: (17, 3) x, y in pixels and confidence, COCO order. One that is absent (confidence 0) counts as 0.
         reference: (17, 3) likewise; those absent here are left out.
-        area: Of the reference's person in square pixels; None for 0.53 of the box around its keypoints, whose sides
-            count as a pixel at least.
+        area: Of the reference's person in square pixels; None for 0.53 of the box around its keypoints
+            (``seen_keypoints``), whose sides count as a pixel at least.
 
     Raises:
         ValueError: Another shape, a reference without keypoints, or an area that is not positive.
@@ -37,7 +39,7 @@ def object_keypoint_similarity(keypoints2d: np.ndarray, reference: np.ndarray, a
     if not known.any():
         raise ValueError("the reference has no keypoints, expected one at least whose confidence is above 0")
     if area is None:
-        area = _BODY_SHARE * float(np.ptp(reference[known, :2], axis=0).clip(min=1.0).prod())
+        area = _BODY_SHARE * float(np.ptp(reference[seen_keypoints(reference), :2], axis=0).clip(min=1.0).prod())
     if not area > 0:
         raise ValueError(f"area is {area}, expected a positive number of square pixels")
     squared = ((keypoints2d[:, :2] - reference[:, :2]) ** 2).sum(axis=1)

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from mion_plugin.datasets.coco import NUM_KEYPOINTS, require_ids, with_confidence
+from mion_plugin.datasets.coco import NUM_KEYPOINTS, holds_scores, read_keypoints
+from mion_plugin.datasets.coco_documents import PersonCategories, id_key, require_ids
 from mion_plugin.datasets.human_data import load_human_data
 from mion_plugin.datasets.transforms.loading import list_images
 from mion_plugin.files.json_files import read_json
-from mion_plugin.files.relative_paths import leads_out
+from mion_plugin.files.relative_paths import leads_out, with_slashes
 from mion_plugin.geometry.boxes import scale_boxes
 
 
@@ -28,8 +29,8 @@ class PersonBoxes:
         boxes: (N, 4) x, y of the top left corner, width, height in pixels; None for the whole image.
         image_ids: N numbers of the images in a COCO file; None where there is none.
         ids: N numbers of the people in a COCO file; likewise.
-        annotated: (N, 17, 3) the COCO file's own keypoints, x, y in pixels (centres at integer + 0.5) and confidence 1,
-            or zeros; None where the source has none, or keeps them itself.
+        annotated: (N, 17, 3) the COCO file's own keypoints, as those of a ``CocoPerson``;
+            None where the source has none, or keeps them itself.
     """
 
     image_paths: tuple[str, ...]
@@ -73,14 +74,14 @@ def boxes_of_human_data(path: str | os.PathLike[str]) -> PersonBoxes:
         raise data.error("image_path", "holds no rows")
     boxes = data.rows("bbox_xywh", data.require("bbox_xywh"), (5,))[:, :4]
     data.check_finite("bbox_xywh", boxes)
-    paths = tuple(str(name) for name in data.require("image_path"))
+    paths = tuple(with_slashes(str(name)) for name in data.require("image_path"))
     _check_paths(paths, f"{path}: image_path")
     _check_sizes(boxes, f"{path}: bbox_xywh", [f"row {row}" for row in range(len(boxes))])
     return PersonBoxes(paths, boxes)
 
 
 def boxes_of_coco(path: str | os.PathLike[str]) -> PersonBoxes:
-    """The people of a COCO annotation file: its annotations with a ``bbox``, but for those of crowds.
+    """The people of a COCO annotation file: its annotations of persons with a ``bbox``, but for those of crowds.
 
     Raises:
         FileNotFoundError: No such file.
@@ -88,27 +89,33 @@ def boxes_of_coco(path: str | os.PathLike[str]) -> PersonBoxes:
     """
     path = Path(path)
     content = read_coco(path)
-    names = {image.get("id"): str(image.get("file_name")) for image in content["images"]}
-    entries = [entry for entry in content["annotations"] if "bbox" in entry and not entry.get("iscrowd")]
+    images = {id_key(image["id"]): image for image in content["images"]}
+    categories = PersonCategories(content)
+    entries = [
+        entry
+        for entry in content["annotations"]
+        if "bbox" in entry and not entry.get("iscrowd") and categories.include(entry)
+    ]
     if not entries:
         raise ValueError(f"{path}: none of its {len(content['annotations'])} annotations has a bbox of a person")
     labels = [f"annotation {entry.get('id', '?')}" for entry in entries]
     for entry, label in zip(entries, labels, strict=True):
-        if entry.get("image_id") not in names:
+        if id_key(entry["image_id"]) not in images:
             raise ValueError(f"{path}: {label} is of image {entry.get('image_id')!r}, which is not among its images")
     try:
         boxes = np.array([entry["bbox"] for entry in entries], dtype=np.float64).reshape(len(entries), 4)
     except (TypeError, ValueError):
         raise ValueError(f"{path}: a bbox is not four numbers x, y, width, height") from None
-    paths = tuple(names[entry["image_id"]] for entry in entries)
+    shown = [images[id_key(entry["image_id"])] for entry in entries]
+    paths = tuple(with_slashes(str(image.get("file_name"))) for image in shown)
     _check_paths(paths, f"{path}: file_name")
     _check_sizes(boxes, f"{path}: bbox", labels)
     return PersonBoxes(
         paths,
         boxes,
-        tuple(entry["image_id"] for entry in entries),
+        tuple(image["id"] for image in shown),
         tuple(entry.get("id", number) for number, entry in enumerate(entries, 1)),
-        _annotated_keypoints(entries, labels, path),
+        _annotated_keypoints(entries, labels, categories, path),
     )
 
 
@@ -138,18 +145,17 @@ def read_coco(path: Path) -> dict[str, Any]:
     return content
 
 
-def _annotated_keypoints(entries: Sequence[dict[str, Any]], labels: Sequence[str], path: Path) -> np.ndarray | None:
+def _annotated_keypoints(
+    entries: Sequence[dict[str, Any]], labels: Sequence[str], categories: PersonCategories, path: Path
+) -> np.ndarray | None:
     """See ``PersonBoxes.annotated``."""
     keypoints2d = np.zeros((len(entries), NUM_KEYPOINTS, 3))
+    scored = any(holds_scores(entry.get("keypoints")) for entry in entries)
     for row, (entry, label) in enumerate(zip(entries, labels, strict=True)):
         if entry.get("keypoints"):
-            try:
-                keypoints2d[row] = np.array(entry["keypoints"], dtype=np.float64).reshape(NUM_KEYPOINTS, 3)
-            except (TypeError, ValueError):
-                raise ValueError(f"{path}: {label}: keypoints must be 51 numbers: x, y, visibility of 17") from None
-    if not np.isfinite(keypoints2d).all():
-        raise ValueError(f"{path}: keypoints hold NaN or infinite values")
-    return with_confidence(keypoints2d) if (keypoints2d[..., 2] > 0).any() else None
+            names = categories.keypoint_names(entry)
+            keypoints2d[row] = read_keypoints(entry["keypoints"], names, scored, f"{path}: {label}")
+    return keypoints2d if (keypoints2d[..., 2] > 0).any() else None
 
 
 def _check_paths(paths: Sequence[str], where: str) -> None:

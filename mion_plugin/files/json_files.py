@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mion_plugin.files.text_files import read_text
+
 
 def read_json(path: Path, kind: str = "file") -> Any:
-    """The content of a JSON file.
+    """The content of a JSON file, in any encoding of ``read_text``.
 
     Args:
         path: The file.
@@ -21,6 +23,6 @@ def read_json(path: Path, kind: str = "file") -> Any:
     if not path.is_file():
         raise FileNotFoundError(f"{kind} {path} does not exist")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not a JSON file: {error}") from None

@@ -4,6 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
+LEAST_SCORE = 0.3
+"""A detector's score from which on a keypoint counts as seen; mmpose's own threshold for drawing."""
+
+
+def seen_keypoints(keypoints2d: np.ndarray) -> np.ndarray:
+    """Which (K,) of the keypoints (K, 3) were seen: of a confidence of ``LEAST_SCORE``; if no two are, all above 0.
+
+    A detector gives every keypoint a place, and a low score where it guessed.
+    """
+    seen = keypoints2d[:, 2] >= LEAST_SCORE
+    return seen if keypoint_box(keypoints2d[seen]) is not None else keypoints2d[:, 2] > 0
+
 
 def keypoint_box(keypoints2d: np.ndarray) -> np.ndarray | None:
     """Box (4,) around those of the keypoints (K, 3) whose confidence is above 0; None if no two of them are apart."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from mion_plugin.datasets.coco import CocoPerson
 from mion_plugin.datasets.transforms.geometric import crop_matrix, warp
-from mion_plugin.geometry.boxes import keypoint_box
+from mion_plugin.geometry.boxes import keypoint_box, seen_keypoints
 
 # Side of the crop over the longer side of the box. Keypoints: SPIN's preprocessing, and what the synthetic people of
 # training are cut by (BodySettings); annotated boxes, which reach to fingertips and hair: mmhuman3d's demo.
@@ -76,10 +76,12 @@ def check_box(box: str, scale: float | None) -> float:
 def visible_box(keypoints2d: np.ndarray) -> np.ndarray:
     """The box (4,) x, y, width, height of the visible ones of keypoints (K, 3).
 
+    What a detector guessed, with a low score, does not widen the box; see ``seen_keypoints``.
+
     Raises:
         ValueError: No two of them are visible, at different places.
     """
-    box = keypoint_box(keypoints2d)
+    box = keypoint_box(keypoints2d[seen_keypoints(keypoints2d)])
     if box is None:
         visible = int((keypoints2d[:, 2] > 0).sum())
         raise ValueError(f"{visible} keypoints are visible, expected at least two, apart, to crop by")

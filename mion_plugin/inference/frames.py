@@ -43,22 +43,26 @@ class FramePeople:
     problems: list[str] = field(default_factory=list)
 
 
-def find_in_file(path: str | os.PathLike[str]) -> PeopleFinder:
-    """People from a COCO keypoint annotation file, by the frame's name.
+def find_in_file(path: str | os.PathLike[str], paths: Iterable[Path] = ()) -> PeopleFinder:
+    """People from a COCO keypoint annotation file, by the frame's path or name; see ``CocoKeypointFile``.
+
+    A malformed annotation leaves out its frame, as one without people.
+
+    Args:
+        path: The file.
+        paths: Of the photographs that the frames are, if they are.
 
     Raises:
         FileNotFoundError: No such file.
         ValueError: Not such a JSON file.
     """
-    file = CocoKeypointFile(path)
+    file = CocoKeypointFile(path, paths)
 
     def find(frame: Frame) -> list[CocoPerson]:
-        if frame.name not in file:
-            raise NobodyError(f"{path}: none of its {len(file)} images is called {frame.name}")
-        people = file.people(frame.name)
-        if not people:
-            raise NobodyError(f"{path}: nobody in {frame.name} has keypoints")
-        return people
+        try:
+            return file.people(frame.name if frame.path is None else frame.path, frame.name)
+        except ValueError as error:
+            raise NobodyError(str(error)) from None
 
     return find
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from mion_plugin.datasets.coco import NUM_KEYPOINTS, CocoPerson, load_coco_people_of
+from mion_plugin.datasets.coco import CocoPerson, load_coco_people_of
+from mion_plugin.datasets.keypoint_layouts import LAYOUTS, to_coco
 from mion_plugin.datasets.transforms.loading import list_images, read_image
 from mion_plugin.inference.cropping import visible_box
 
@@ -73,7 +74,8 @@ def find_people(keypoints2d: Any, photographs: Sequence[Photograph]) -> list[lis
 
     Args:
         keypoints2d: A COCO keypoint annotation file that names the photographs; or for each photograph (17, 3) x, y in
-            pixels of the image and confidence, (P, 17, 3), or a list of ``CocoPerson``.
+            pixels of the image and confidence, (P, 17, 3), or a list of ``CocoPerson``. In place of COCO's 17 keypoints
+            there may be those of another order of ``LAYOUTS``, told by their number.
         photographs: Of ``list_photographs``.
 
     Raises:
@@ -86,7 +88,7 @@ def find_people(keypoints2d: Any, photographs: Sequence[Photograph]) -> list[lis
         unnamed = [photograph.name for photograph in photographs if photograph.path is None]
         if unnamed:
             raise ValueError(f"keypoints2d is the file {keypoints2d}, but {unnamed[0]} is an array without a name")
-        return load_coco_people_of(keypoints2d, [photograph.name for photograph in photographs])
+        return load_coco_people_of(keypoints2d, [str(photograph.path) for photograph in photographs])
     if len(keypoints2d) != len(photographs):
         raise ValueError(
             f"keypoints2d has {len(keypoints2d)} entries for {len(photographs)} images, expected one for each"
@@ -110,8 +112,12 @@ def _people(entry: Any, name: str) -> list[CocoPerson]:
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name}: keypoints2d is not an array of numbers: {error}") from None
     values = values[None] if values.ndim == 2 else values
-    if values.ndim != 3 or values.shape[1:] != (NUM_KEYPOINTS, 3):
-        raise ValueError(f"{name}: keypoints2d has shape {values.shape}, expected (17, 3) or (P, 17, 3) in COCO order")
+    if values.ndim != 3 or values.shape[1] not in LAYOUTS or values.shape[2] != 3:
+        raise ValueError(
+            f"{name}: keypoints2d has shape {values.shape}, expected (17, 3) or (P, 17, 3) in COCO order, or one of "
+            f"{', '.join(told for told, _ in LAYOUTS.values() if told != 'COCO')}"
+        )
+    values = to_coco(values)
     if not np.isfinite(values[..., 2]).all():
         raise ValueError(f"{name}: keypoints2d holds a confidence that is NaN or infinite")
     if not np.isfinite(values[values[..., 2] > 0]).all():

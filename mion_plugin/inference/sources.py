@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,15 +22,20 @@ class Frame:
 
     Attributes:
         index: Place in the source, from 0.
-        name: File name of a photograph; ``VIDEO_000012.jpg`` for frame 12 of ``VIDEO.mp4``.
+        name: Of a photograph its path below the folder that all have in common; ``VIDEO_000012.jpg`` for frame 12 of
+            ``VIDEO.mp4``.
         pixels: (H, W, 3) uint8 RGB, or None where it cannot be read.
         problem: Why it cannot be read, or "".
+        path: Of a photograph, or None.
+        time: When it is to be shown, seconds from the video's start; None of a photograph.
     """
 
     index: int
     name: str
     pixels: np.ndarray | None
     problem: str = ""
+    path: Path | None = None
+    time: float | None = None
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,7 @@ class FrameSource:
         count: How many; of a video as its header tells, None if unknown.
         frame_rate: Frames per second of a video, None of photographs.
         live: From a webcam, which does not end by itself.
+        paths: Of all photographs.
     """
 
     name: str
@@ -49,6 +56,7 @@ class FrameSource:
     count: int | None
     frame_rate: float | None = None
     live: bool = False
+    paths: tuple[Path, ...] = ()
 
     @property
     def single(self) -> bool:
@@ -90,15 +98,17 @@ def _matching(pattern: str) -> list[Path]:
 
 
 def _photographs(paths: Sequence[Path], name: str) -> FrameSource:
-    return FrameSource(name, _read(paths), len(paths))
+    return FrameSource(name, _read(paths), len(paths), paths=tuple(paths))
 
 
 def _read(paths: Sequence[Path]) -> Iterator[Frame]:
+    top = os.path.commonpath([path.parent for path in paths])
     for index, path in enumerate(paths):
+        name = path.relative_to(top).as_posix()
         try:
-            yield Frame(index, path.name, read_image(path))
+            yield Frame(index, name, read_image(path), path=path)
         except (BrokenImageError, FileNotFoundError) as error:
-            yield Frame(index, path.name, None, str(error))
+            yield Frame(index, name, None, str(error), path)
 
 
 def _video(source: Path | int, name: str) -> FrameSource:
@@ -110,6 +120,6 @@ def _pictures(reader: VideoReader, name: str) -> Iterator[Frame]:
     try:
         for index, pixels in enumerate(reader):
             problem = f"frame {index} of {name} cannot be decoded" if pixels is None else ""
-            yield Frame(index, f"{name}_{index:06d}.jpg", pixels, problem)
+            yield Frame(index, f"{name}_{index:06d}.jpg", pixels, problem, time=reader.time)
     finally:
         reader.close()

@@ -9,6 +9,7 @@ import numpy as np
 
 from mion_plugin.datasets.coco import CocoPerson
 from mion_plugin.detection.keypoint_similarity import object_keypoint_similarity
+from mion_plugin.geometry.boxes import seen_keypoints
 
 
 @dataclass
@@ -80,7 +81,7 @@ def similarity(keypoints2d: np.ndarray, reference: np.ndarray) -> float:
 
 
 def _overlap(a: np.ndarray, b: np.ndarray) -> float:
-    boxes = [points[points[:, 2] > 0, :2] for points in (a, b)]
+    boxes = [points[seen_keypoints(points), :2] for points in (a, b)]
     low = np.maximum(*(points.min(axis=0) for points in boxes))
     high = np.minimum(*(points.max(axis=0) for points in boxes))
     common = (high - low).clip(min=0).prod()

@@ -18,13 +18,16 @@ from mion_plugin.inference.videos import VideoWriter
 def describe_frame(result: FramePeople, frame_rate: float | None) -> dict[str, Any]:
     """A frame and its people, ready for a line of JSON.
 
-    ``frame`` is its index, ``time`` in seconds (null of photographs), ``image`` its name, ``people`` a list of
-    ``PersonBodies.describe_selected``, ``problems`` a list of what was left out and why.
+    ``frame`` is its index, ``time`` in seconds as the video's time stamps have it (null of photographs),
+    ``image`` its name, ``people`` a list of ``PersonBodies.describe_selected``, ``problems`` a list of what was left
+    out and why.
     """
-    index = result.frame.index
+    index, time = result.frame.index, result.frame.time
+    if time is None and frame_rate is not None:
+        time = index / frame_rate
     return {
         "frame": index,
-        "time": None if frame_rate is None else round(index / frame_rate, 6),
+        "time": None if time is None else round(time, 6),
         "image": result.frame.name,
         "people": [person.describe_selected() for person in result.people],
         "problems": result.problems,

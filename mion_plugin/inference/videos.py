@@ -14,6 +14,7 @@ import numpy as np
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
 _CODEC = "mp4v"  # MPEG-4 part 2, the one in every build of OpenCV; H.264 is in none from the package index
 _FALLBACK_RATE = 25.0  # frames per second of a webcam that does not tell
+_LARGEST_NUMERATOR = 65535  # of a frame rate in MPEG-4 part 2
 _BROKEN_IN_A_ROW = 50  # a webcam that was pulled out never delivers again
 REMEDY = "pip install 'mion-plugin[video]'"
 
@@ -25,8 +26,10 @@ class VideoReader:
         source: Path, or number of a webcam.
 
     Attributes:
-        frame_rate: Frames per second.
+        frame_rate: Frames per second, on average where the frames are not evenly spaced.
         num_frames: As the file's header tells, or None of a webcam or a file that does not tell.
+        time: When the frame that was given last is to be shown, seconds; of a webcam, and of a file that does not tell,
+            as the frame rate has it.
 
     Raises:
         ImportError: OpenCV is not installed.
@@ -44,9 +47,11 @@ class VideoReader:
             if self._live:
                 raise ValueError(f"webcam {source} cannot be opened; expected the number of one, 0 for the first")
             raise ValueError(f"video {source} cannot be read: no format or codec that OpenCV knows, or a broken file")
+        self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # some versions leave phones' portrait clips lying
         rate, count = self._capture.get(cv2.CAP_PROP_FPS), self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.frame_rate = float(rate) if 0 < rate < np.inf else _FALLBACK_RATE
         self.num_frames = None if self._live or not 0 < count < np.inf else int(count)
+        self.time = 0.0
 
     def __iter__(self) -> Iterator[np.ndarray | None]:
         """Every frame, turned upright as the file says; None for one that cannot be decoded.
@@ -57,14 +62,22 @@ class VideoReader:
         while broken < _BROKEN_IN_A_ROW:
             if not self._capture.grab():
                 if self.num_frames is not None and given < self.num_frames:
+                    self.time += 1 / self.frame_rate
                     yield None
                 if not self._live:
                     return
                 broken += 1
                 continue
+            self.time = self._time(given)
             decoded, frame = self._capture.retrieve()
             given, broken = given + 1, 0 if decoded else broken + 1
             yield np.ascontiguousarray(frame[..., ::-1]) if decoded else None
+
+    def _time(self, index: int) -> float:
+        """Of the frame that was grabbed last."""
+        stamp = float(self._capture.get(_opencv().CAP_PROP_POS_MSEC)) / 1000
+        told = not self._live and np.isfinite(stamp) and (stamp > self.time or index == 0)
+        return max(stamp, 0.0) if told else index / self.frame_rate
 
     def close(self) -> None:
         """Let go of the file or webcam."""
@@ -76,7 +89,7 @@ class VideoWriter:
 
     Args:
         path: File to write.
-        frame_rate: Frames per second.
+        frame_rate: Frames per second; written with at most 5 digits, which is what MPEG-4 has room for.
         size: Width and height in pixels.
 
     Raises:
@@ -87,7 +100,8 @@ class VideoWriter:
     def __init__(self, path: str | os.PathLike[str], frame_rate: float, size: tuple[int, int]) -> None:
         cv2 = _opencv()
         self._path, self._size, self._count = os.fspath(path), size, 0
-        self._writer = cv2.VideoWriter(os.fspath(path), cv2.VideoWriter_fourcc(*_CODEC), frame_rate, size)
+        rate = writable_rate(frame_rate)
+        self._writer = cv2.VideoWriter(os.fspath(path), cv2.VideoWriter_fourcc(*_CODEC), rate, size)
         if not self._writer.isOpened():
             raise OSError(f"video {path} cannot be written at {size[0]} x {size[1]} pixels, {frame_rate} per second")
 
@@ -122,6 +136,14 @@ class VideoWriter:
             written.release()
         if count != self._count:
             raise OSError(f"video {self._path} holds {count} of {self._count} frames: No space left on the device?")
+
+
+def writable_rate(frame_rate: float) -> float:
+    """The nearest rate that MPEG-4 has room for, as OpenCV writes it: a decimal fraction of a number of 16 bits."""
+    decimals = 3
+    while decimals and round(frame_rate * 10**decimals) > _LARGEST_NUMERATOR:
+        decimals -= 1
+    return round(frame_rate, decimals)
 
 
 @functools.cache

@@ -21,12 +21,12 @@ from support.mocap_files import (
     write_bvh,
 )
 
-from mion_plugin.asset_building.pool.amass import read_amass
 from mion_plugin.asset_building.pool.asf_amc import read_asf_amc
 from mion_plugin.asset_building.pool.bvh import read_bvh
 from mion_plugin.asset_building.pool.poselib_npy import read_poselib_npy
 from mion_plugin.asset_building.pool.skeleton_npz import read_skeleton_npz
 from mion_plugin.asset_building.pool.smpl_arrays import read_smpl_array, smpl_poses
+from mion_plugin.asset_building.pool.sources import _read
 
 
 class TestBvh:
@@ -153,12 +153,15 @@ class TestAsfAmc:
         ("suffix", "damage", "message"),
         [
             (".amc", lambda text: "\n".join(text.splitlines()[:-3]), "truncated file"),
-            (".amc", lambda text: text.replace("ltibia ", "ltibia 1 "), "ltibia has 2 angles a frame, its skeleton 1"),
+            (".amc", lambda text: text.replace("ltibia ", "ltibia 1 "), "ltibia has 2 values a frame, its skeleton 1"),
             (".amc", lambda text: text.replace("root ", "root x", 1), "damaged AMC line 'root x"),
             (".amc", lambda text: text.replace("lfemur", "lfemurr"), "bone lfemur moves but has no line"),
             (".amc", lambda text: ":DEGREES\n", "no frames"),
-            (".amc", lambda text: text.replace(":DEGREES", ":RADIANS"), "radians are not supported"),
-            (".asf", lambda text: text.replace("TX TY TZ RX", "RX TX TY TZ"), "root channels are not in the order"),
+            (
+                ".asf",
+                lambda text: text.replace("TX TY TZ RX", "TX TY TZ"),
+                "root channels are .tx ty tz ry rz., expected",
+            ),
             (".asf", lambda text: text.replace(":hierarchy", ":hier"), "damaged skeleton 07.asf"),
             (".asf", lambda text: text[:900], "damaged skeleton 07.asf"),
         ],
@@ -174,21 +177,53 @@ class TestAmass:
     @pytest.mark.parametrize("width", [156, 165])
     def test_keeps_22_joints_and_leaves_hands_zero(self, tmp_path, width):
         poses = write_amass(tmp_path / "a.npz", width=width, fps=60)
-        sequence = read_amass(tmp_path / "a.npz")
+        sequence = read_smpl_array(tmp_path / "a.npz")
         np.testing.assert_allclose(sequence.poses[:, :22].reshape(-1, 66), poses[:, :66], rtol=1e-6)
         assert (sequence.poses[:, 22:] == 0).all()
         assert sequence.fps == 60
 
+    def test_every_release_is_read_by_its_keys(self, tmp_path):
+        """What the archives hold, and what others made of them; each with its own name for the frame rate."""
+        rng = np.random.default_rng(0)
+        body, hands = rng.normal(0, 0.2, (20, 66)), rng.normal(0, 0.2, (20, 90))
+        jaw_and_eyes, trans = rng.normal(0, 0.1, (20, 9)), rng.normal(size=(20, 3))
+        smpl = np.concatenate([body, rng.normal(0, 0.2, (20, 6))], axis=1)
+        parts = {"root_orient": body[:, :3], "pose_body": body[:, 3:], "pose_hand": hands, "trans": trans}
+        files = {
+            "smpl_h": {"poses": np.concatenate([body, hands], 1), "trans": trans, "mocap_framerate": 120.0},
+            "smpl_x": {
+                "poses": np.concatenate([body, jaw_and_eyes, hands], 1),
+                **parts,
+                "surface_model_type": "smplx",
+                "mocap_frame_rate": 59.94,
+            },
+            "parts alone": {**parts, "mocap_frame_rate": np.array([100])},
+            "smpl": {"poses": smpl, "trans": trans, "fps": 30},
+            "smpl without trans": {"poses": smpl, "fps": np.float32(25)},
+            "22 joints": {"poses": body, "trans": trans, "frame_rate": 50},
+            "no rate": {"poses": smpl, "trans": trans},
+            "by SMPL-X's names": {"body_pose": body[:, 3:], "global_orient": body[:, :3], "transl": trans},
+        }
+        rates = [120.0, 59.94, 100.0, 30.0, 25.0, 50.0, None, None]
+        for (name, content), fps in zip(files.items(), rates, strict=True):
+            np.savez(tmp_path / f"{name}.npz", **content)
+            sequence = _read(tmp_path / f"{name}.npz", name)
+            np.testing.assert_allclose(sequence.poses[:, :22].reshape(20, 66), body, rtol=1e-6)
+            hands_there = (name.startswith("smpl") and not name.startswith("smpl_")) or name == "no rate"
+            np.testing.assert_allclose(sequence.poses[:, 22:].reshape(20, 6), smpl[:, 66:] * hands_there, rtol=1e-6)
+            assert sequence.fps == fps, name
+
     def test_wrong_files_are_refused(self, tmp_path):
-        np.savez(tmp_path / "a.npz", poses=np.zeros((4, 100)))
-        with pytest.raises(ValueError, match=r"shape \(4, 100\), expected \(T, 156\) or \(T, 165\)"):
-            read_amass(tmp_path / "a.npz")
+        np.savez(tmp_path / "a.npz", poses=np.zeros((4, 100)), trans=np.zeros((4, 3)))
+        with pytest.raises(ValueError, match=r"shape \(4, 100\), expected \(T, J \* 3\).* one of 22, 24, 52, 55"):
+            read_smpl_array(tmp_path / "a.npz")
         np.savez(tmp_path / "b.npz", betas=np.zeros(10))
-        with pytest.raises(ValueError, match=r"no array 'poses' \(it holds betas\)"):
-            read_amass(tmp_path / "b.npz")
-        np.savez(tmp_path / "c.npz", poses=np.zeros((4, 156)), mocap_framerate=0)
-        with pytest.raises(ValueError, match="frame rate 0"):
-            read_amass(tmp_path / "c.npz")
+        with pytest.raises(ValueError, match=r"no pose array among its keys \(betas\)"):
+            read_smpl_array(tmp_path / "b.npz")
+        for rate, message in ((0, "frame rate 0"), (np.nan, "frame rate nan"), ([30, 60], "no single number")):
+            np.savez(tmp_path / "c.npz", poses=np.zeros((4, 156)), mocap_framerate=rate)
+            with pytest.raises(ValueError, match=message):
+                read_smpl_array(tmp_path / "c.npz")
 
 
 class TestSmplArrays:

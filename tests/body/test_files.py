@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import smplx
 import torch
+from scipy import sparse
 from support.smpl_files import Malicious, dump_like_official, make_smpl_dict
 
 from mion_plugin.body import SMPLBody, load_body
@@ -199,3 +200,44 @@ def test_missing_files_tell_where_to_get_them(tmp_path):
         load_body(tmp_path / "body.obj")
     with pytest.raises(ValueError, match="gender 'other', expected one of neutral, male, female"):
         load_body(gender="other")
+
+
+class TestSparseRegressors:
+    @pytest.mark.parametrize("form", ["csc_matrix", "csr_matrix", "coo_matrix", "csc_array", "csr_array", "coo_array"])
+    def test_every_form_is_the_same_array(self, tmp_path, form):
+        dense = np.where(np.random.default_rng(0).random((24, 50)) < 0.1, 0.25, 0.0)
+        (tmp_path / "a.pkl").write_bytes(pickle.dumps({"J_regressor": getattr(sparse, form)(dense)}))
+        np.testing.assert_array_equal(load_smpl_pickle(tmp_path / "a.pkl")["J_regressor"], dense)
+
+    def test_coordinates_of_older_versions(self, tmp_path):
+        dense = np.diag([1.0, 2.0, 3.0])
+        matrix = sparse.coo_matrix(dense)
+        state = {"_shape": (3, 3), "row": matrix.row, "col": matrix.col, "data": matrix.data}
+        old = sparse.coo_matrix((3, 3))
+        old.__dict__.clear()
+        old.__dict__.update(state)
+        content = pickle.dumps({"J_regressor": old}, protocol=2).replace(b"scipy.sparse._coo", b"scipy.sparse.coo")
+        (tmp_path / "a.pkl").write_bytes(content)
+        np.testing.assert_array_equal(load_smpl_pickle(tmp_path / "a.pkl")["J_regressor"], dense)
+
+    def test_a_few_bytes_that_tell_of_many_zeros(self, tmp_path):
+        for matrix in (
+            sparse.coo_matrix((10**6, 10**6)),
+            sparse.csr_matrix((3, 10**10)),
+            sparse.csc_matrix((10**10, 3)),
+        ):
+            (tmp_path / "a.pkl").write_bytes(pickle.dumps({"J_regressor": matrix}))
+            with pytest.raises(
+                ValueError, match=r"a\.pkl is not .* a sparse matrix of shape .*more than 10,000,000 values"
+            ):
+                load_smpl_pickle(tmp_path / "a.pkl")
+
+    @pytest.mark.parametrize("place", [99, -1])
+    def test_entries_outside_are_refused(self, tmp_path, place):
+        for form, names in (("coo_matrix", ("row",)), ("csr_matrix", ("indices",))):
+            matrix = getattr(sparse, form)(np.eye(3))
+            for name in names:
+                getattr(matrix, name)[0] = place
+            (tmp_path / "a.pkl").write_bytes(pickle.dumps({"J_regressor": matrix}))
+            with pytest.raises(ValueError, match=r"a\.pkl is not a readable SMPL pickle"):
+                load_smpl_pickle(tmp_path / "a.pkl")

@@ -38,7 +38,7 @@ def test_coco(tmp_path):
         ({"bbox": [1, 2, 3]}, "a bbox is not four numbers"),
         ({"bbox": "wide"}, "a bbox is not four numbers"),
         ({"image_id": 9}, "annotation 5 is of image 9, which is not among its images"),
-        ({"keypoints": [1, 2]}, "annotation 5: keypoints must be 51 numbers"),
+        ({"keypoints": [1, 2]}, "annotation 5: keypoints must be a list of numbers"),
         ({"keypoints": [float("nan")] * 51}, "keypoints hold NaN"),
     ],
 )

@@ -9,6 +9,8 @@ from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
+from mion_plugin.datasets.epoch_sampler import EpochSampler
+
 EPOCHS, STEPS = 3, 2
 
 
@@ -66,3 +68,46 @@ def test_a_resumed_run_draws_what_an_uninterrupted_one_does(num_workers, uninter
 
 def test_the_number_of_workers_does_not_matter(uninterrupted, tmp_path):
     np.testing.assert_array_equal(drawn(tmp_path, num_workers=0), uninterrupted[1])
+
+
+ITEMS, ITERATIONS, STOPPED = 4, 6, 3
+
+
+class Noting(Drawing):
+    """Notes which items it was given, too."""
+
+    def forward(self, inputs, mode="loss"):
+        losses = super().forward(inputs, mode)
+        self.drawn[-1] = (inputs.item(), *self.drawn[-1])
+        return losses
+
+
+def drawn_by_iterations(folder, num_workers, resume_from=None):
+    """(iterations run, 4), more iterations than the data set has items."""
+    items = [{"inputs": float(number)} for number in range(ITEMS)]
+    runner = Runner(
+        model=Noting(),
+        work_dir=str(folder),
+        train_dataloader=DataLoader(items, num_workers=num_workers, sampler=EpochSampler(items, shuffle=True, seed=3)),
+        train_cfg=dict(by_epoch=False, max_iters=ITERATIONS),
+        optim_wrapper=dict(optimizer=dict(type="SGD", lr=0.01)),
+        default_hooks=dict(checkpoint=dict(type="CheckpointHook", interval=STOPPED, by_epoch=False)),
+        custom_hooks=[dict(type="mion.EpochSeedHook"), dict(type="mion.PlainCheckpointHook")],
+        randomness=dict(seed=5),
+        load_from=resume_from,
+        resume=resume_from is not None,
+        experiment_name=f"{folder} {num_workers} {resume_from}",
+        log_level="ERROR",
+    )
+    runner.train()
+    return np.array(runner.model.drawn), runner.model.weight.item()
+
+
+def test_a_training_by_iterations_resumes_to_what_an_uninterrupted_one_does(tmp_path):
+    expected, weight = drawn_by_iterations(tmp_path / "whole", num_workers=0)
+    assert len(np.unique(expected[:, 1:])) == ITERATIONS * 3
+    for num_workers in (0, 1):
+        checkpoint = str(tmp_path / "whole" / f"iter_{STOPPED}.pth")
+        resumed, its_weight = drawn_by_iterations(tmp_path / str(num_workers), num_workers, checkpoint)
+        np.testing.assert_array_equal(resumed, expected[STOPPED:])
+        assert its_weight == weight

@@ -88,7 +88,7 @@ def test_people_of_a_file(folder):
     (folder / "k.json").write_text(json.dumps(content))
     photographs = list_photographs(folder)
     assert [len(people) for people in find_people(folder / "k.json", photographs[:2])] == [1, 2]
-    with pytest.raises(ValueError, match=r"none of its 2 images is called c\.webp"):
+    with pytest.raises(ValueError, match=r"none of its 2 images is called .*c\.webp"):
         find_people(str(folder / "k.json"), photographs)
     with pytest.raises(ValueError, match=r"is the file .*k\.json, but image_0 is an array without a name"):
         find_people(folder / "k.json", list_photographs(ARRAY))

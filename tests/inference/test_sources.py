@@ -51,7 +51,7 @@ class TestPhotographs:
 
     def test_globs(self, folder):
         assert [frame.name for frame in open_source(str(folder / "*")).frames] == ["a.jpg", "b.png", "broken.png"]
-        assert [frame.name for frame in open_source(str(folder / "**/[bc].png")).frames] == ["b.png", "c.png"]
+        assert [frame.name for frame in open_source(str(folder / "**/[bc].png")).frames] == ["b.png", "sub/c.png"]
 
     def test_a_file_whose_name_looks_like_a_glob_or_a_webcam(self, folder, monkeypatch):
         Image.fromarray(picture(1)).save(folder / "x[1].png")

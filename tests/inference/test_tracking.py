@@ -50,6 +50,13 @@ def test_one_without_keypoints_is_like_nobody():
     assert tracker([nothing, person(0)], 1) == [1, 2]
 
 
+def test_a_guess_far_away_makes_nobody_another_person():
+    sound, guessed = person(0).keypoints2d, person(0).keypoints2d
+    guessed[5] = 5000.0, 5000.0, 0.05
+    for one, other in ((sound, guessed), (guessed, sound)):
+        assert similarity(one, other) == pytest.approx((16 / 17 + 1) / 2, abs=1e-6)
+
+
 def test_similarity_by_hand():
     """Boxes shifted by a quarter overlap by 75 / 125; no keypoint is near its own."""
     assert similarity(person(0).keypoints2d, person(0).keypoints2d) == pytest.approx(1.0)

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 import train as train_tool
+from commands.train import make_config
 from mmengine.runner import Runner
 
 # `import test` would be Python's own package of that name
@@ -139,3 +140,18 @@ def test_advises_a_cpu_without_bfloat16_instructions(monkeypatch, capsys, tmp_pa
     printed = capsys.readouterr().err
     assert sorted(printed.partition("--cfg-options ")[2].split()) == [f"model.{name}=False" for name in advice]
     assert bool(printed) == bool(advice)
+
+
+@pytest.mark.parametrize(
+    "hooks",
+    ["[dict(type='EMAHook')]", "[]", "None", "[dict(type='mion.PlainCheckpointHook'), dict(type='EMAHook')]"],
+)
+def test_hooks_of_ones_own_do_not_take_away_what_resuming_needs(tmp_path, hooks):
+    config = tmp_path / "own.py"
+    config.write_text(f'_base_ = ["{Path(CONFIG).resolve()}"]\ncustom_hooks = {hooks}\n')
+    cfg = make_config(train_tool.parse_args([str(config)]))
+    types = [hook["type"] for hook in cfg.custom_hooks]
+    needed = {"mion.EpochSeedHook", "mion.PlainCheckpointHook", "mion.StopOnInvalidLossHook"}
+    assert needed <= set(types)
+    assert len(types) == len(set(types))
+    assert ("EMAHook" in types) == ("EMAHook" in hooks)

@@ -70,7 +70,7 @@ def run_candidates(args: argparse.Namespace, source: FrameSource) -> list[Path]:
     (frame,) = source.frames
     if frame.pixels is None:
         raise ValueError(frame.problem)
-    people, number = choose_finder(args)(frame), args.person or 0
+    people, number = choose_finder(args, source.paths)(frame), args.person or 0
     if not 0 <= number < len(people):
         raise ValueError(f"--person {number}: {frame.name} has {len(people)} people, numbered from 0")
     body = SMPLBody(args.body_model)
@@ -81,7 +81,7 @@ def run_candidates(args: argparse.Namespace, source: FrameSource) -> list[Path]:
 
 def run_bodies(args: argparse.Namespace, source: FrameSource, stage: int) -> list[Path]:
     """Stages 1 to 2 or 3; the files written."""
-    find = choose_finder(args)
+    find = choose_finder(args, source.paths)
     inferencer = MIONInferencer(
         make_config(args, stage), args.checkpoint, device=args.device, amp=args.amp, use_depths=not args.no_depths
     )

@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from launching import add_hook, launched, load_config, unwrapped_model
+from launching import add_hook, launched, load_config, require_hooks, unwrapped_model
 from mmengine.config import Config
 from mmengine.registry import OPTIMIZERS
 from mmengine.runner import Runner
 from speed import compile_networks, set_products, train_in_bfloat16
 
 from mion_plugin.engine.checkpoints import prepare_checkpoints, remove_partial_checkpoints
+
+# Without them a training cannot be resumed (``--resume`` reads tensors and plain values alone), is not the same after
+# it, or goes on with weights that are NaN.
+_NEEDED_HOOKS = ("mion.EpochSeedHook", "mion.PlainCheckpointHook", "mion.StopOnInvalidLossHook")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
 def make_config(args: argparse.Namespace) -> Config:
     """The config with the command line's changes."""
     cfg = load_config(args)
+    require_hooks(cfg, *_NEEDED_HOOKS)
     _check_optimizer(cfg)
     if args.amp:
         if not torch.cuda.is_available():

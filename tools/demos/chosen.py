@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from pathlib import Path
 
 from mmengine.config import Config
 
@@ -24,10 +26,10 @@ def last_stage(args: argparse.Namespace, wanted: int | None = None) -> int:
     return wanted or (shipped_stage() if args.config is None else 3)
 
 
-def choose_finder(args: argparse.Namespace) -> PeopleFinder:
-    """Where people come from."""
+def choose_finder(args: argparse.Namespace, paths: Sequence[Path] = ()) -> PeopleFinder:
+    """Where people come from; ``paths`` are those of the photographs, if it is they."""
     if args.keypoints is not None:
-        return find_in_file(args.keypoints)
+        return find_in_file(args.keypoints, paths)
     return find_by_detector(choose_detector(args.pose_config, args.pose_checkpoint, args.device or "cpu"))
 
 

@@ -5,27 +5,28 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import re
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mion_plugin.asset_building.pool.asf_orders import AsfText, BoneRotation, read_asf_text
 from mion_plugin.asset_building.pool.motion import Motion, global_rotations, joint_positions
-from mion_plugin.asset_building.pool.rotations import aligning_rotation, euler_to_rotmat, unit
+from mion_plugin.asset_building.pool.rotations import aligning_rotation, unit
+from mion_plugin.files.text_files import read_text
 
 _CMU_FPS = 120.0  # AMC files carry no rate; the data base was recorded at 120 Hz
 _INSTALL_HINT = 'reading ASF/AMC files needs pyacclaim: pip install "mion-plugin[mocap]"'
-_ROOT_ORDER = re.compile(r"^\s*order\s+TX\s+TY\s+TZ\s+RX\s+RY\s+RZ\s*$", re.MULTILINE | re.IGNORECASE)
 
 
 def read_asf_amc(path: str | os.PathLike[str], name: str | None = None) -> Motion:
     """Read an ``.amc`` file with the ``.asf`` skeleton beside it.
 
-    A bone's frame is aligned with the world in the pose of all-zero angles; R = C Rz Ry Rx C^-1 relative to the
-    parent, C being the bone's axis. A bone of the file becomes a joint at the bone's start; the ends of the last bones
-    become joints named ``<bone>_end``. The frame rate is 120 Hz over the step of the frame numbers.
+    A bone's frame is aligned with the world in the pose of all-zero angles; R = C M C^-1 relative to the parent, C
+    being the bone's axis and M its angles, in the order of its ``dof`` (rx ry rz: M = Rz Ry Rx). A bone of the file
+    becomes a joint at the bone's start; the ends of the last bones become joints named ``<bone>_end``. The frame rate
+    is 120 Hz over the step of the frame numbers.
 
     Args:
         path: The ``.amc`` file. Its skeleton is ``<stem>.asf``, else ``<stem up to _>.asf``, else the folder's only
@@ -37,13 +38,15 @@ def read_asf_amc(path: str | os.PathLike[str], name: str | None = None) -> Motio
         ValueError: No skeleton, or a damaged file; the message says what is wrong.
     """
     path = Path(path)
-    bones = _read_skeleton(_find_skeleton(path))
-    numbers, frames = _read_frames(path.read_text(encoding="utf-8", errors="replace"))
+    bones, asf = _read_skeleton(_find_skeleton(path))
+    text = read_text(path)
+    numbers, frames = _read_frames(text)
+    in_degrees = _in_degrees(text, asf.degrees)
     names = list(bones)
     parents = [-1 if bone.parent is None else names.index(bone.parent.name) for bone in bones.values()]
     if any(parent >= joint for joint, parent in enumerate(parents)) or parents.count(-1) != 1:
         raise ValueError("bones of the skeleton do not hang together in the order they are listed")
-    local = np.stack([_bone_rotations(bone, frames) for bone in bones.values()], axis=1)
+    local = np.stack([_bone_rotations(name, asf.bones[name], frames, in_degrees) for name in bones], axis=1)
     # a joint stands at its bone's start, which is the end of the parent's bone
     tips = [bone.direction * bone.length for bone in bones.values()]
     offsets = [np.zeros(3) if parent < 0 else tips[parent] for parent in parents]
@@ -98,20 +101,25 @@ def _find_skeleton(path: Path) -> Path:
     return others[0]
 
 
-def _read_skeleton(path: Path) -> dict[str, Any]:
-    """pyacclaim's bones by name, root first."""
+def _read_skeleton(path: Path) -> tuple[dict[str, Any], AsfText]:
+    """pyacclaim's bones by name, root first, and what the file states about their rotations."""
     try:
         import pyacclaim
     except ImportError as error:
         raise ImportError(_INSTALL_HINT) from error
-    text = path.read_text(encoding="utf-8", errors="replace")
-    if not _ROOT_ORDER.search(text):
-        raise ValueError(f"{path.name}: root channels are not in the order TX TY TZ RX RY RZ")
-    with tempfile.NamedTemporaryFile("w", suffix=".asf") as cleaned, contextlib.redirect_stdout(io.StringIO()):
-        cleaned.write("\n".join(line for line in text.splitlines() if line.strip()))  # it fails on blank lines
-        cleaned.flush()
+    text = read_text(path)
+    try:
+        read = read_asf_text(text)
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from None
+    with (
+        tempfile.NamedTemporaryFile("w", suffix=".asf", errors="replace") as plain,
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
+        plain.write(read.plain)
+        plain.flush()
         try:
-            return pyacclaim.loadASF(cleaned.name, verbose=False)["bones"]
+            return pyacclaim.loadASF(plain.name, verbose=False)["bones"], read
         except (AssertionError, KeyError, IndexError, ValueError, TypeError) as error:
             raise ValueError(f"damaged skeleton {path.name}: {error or type(error).__name__}") from error
 
@@ -121,8 +129,6 @@ def _read_frames(text: str) -> tuple[list[int], dict[str, np.ndarray]]:
 
     Read here because pyacclaim 0.0.1 loses the last frame of a file.
     """
-    if ":RADIANS" in text.upper():
-        raise ValueError("angles in radians are not supported, expected :DEGREES")
     numbers: list[int] = []
     rows: dict[str, list[list[float]]] = {}
     for line in text.splitlines():
@@ -144,20 +150,21 @@ def _read_frames(text: str) -> tuple[list[int], dict[str, np.ndarray]]:
     return numbers, {bone: np.asarray(values) for bone, values in rows.items()}
 
 
-def _bone_rotations(bone: Any, frames: dict[str, np.ndarray]) -> np.ndarray:
+def _in_degrees(text: str, as_skeleton: bool) -> bool:
+    """Whether the angles of an AMC file are in degrees; where it does not tell, as its skeleton's."""
+    told = {line.strip().upper() for line in text.splitlines() if line.lstrip().startswith(":")}
+    return as_skeleton if not {":RADIANS", ":DEGREES"} & told else ":RADIANS" not in told
+
+
+def _bone_rotations(name: str, rotation: BoneRotation, frames: dict[str, np.ndarray], in_degrees: bool) -> np.ndarray:
     """Rotations (T, 3, 3) of a bone relative to its parent."""
-    if bone.name not in frames:
-        if bone.limits is not None and len(bone.limits) and bone.limits.any():
-            raise ValueError(f"bone {bone.name} moves but has no line in the AMC file")
+    if name not in frames:
+        if rotation.order:
+            raise ValueError(f"bone {name} moves but has no line in the AMC file")
         return np.broadcast_to(np.eye(3), (len(next(iter(frames.values()))), 3, 3))
-    values = frames[bone.name]
-    # pyacclaim keeps which axes turn as the rows of the limits, in the order x, y, z
-    axes = (
-        [0, 1, 2] if bone.parent is None else [i for i in range(3) if bone.limits is not None and bone.limits[i].any()]
-    )
-    angles = values[:, 3:] if bone.parent is None else values
-    if angles.shape[1] != len(axes):
-        raise ValueError(f"bone {bone.name} has {angles.shape[1]} angles a frame, its skeleton {len(axes)}")
-    zyx = np.zeros((len(angles), 3))
-    zyx[:, [2 - axis for axis in axes]] = angles
-    return bone.frame @ euler_to_rotmat("ZYX", zyx) @ bone.frame_inv
+    values = frames[name]
+    count = 6 if name == "root" else len(rotation.order)
+    if values.shape[1] != count:
+        raise ValueError(f"bone {name} has {values.shape[1]} values a frame, its skeleton {count}")
+    angles = values[:, list(rotation.columns)]
+    return rotation.local(angles if in_degrees else np.degrees(angles))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ import numpy as np
 
 from mion_plugin.asset_building.pool.motion import Motion, global_rotations
 from mion_plugin.asset_building.pool.rotations import euler_to_rotmat
+from mion_plugin.files.text_files import read_text
 
-_MOTION_HEADER = re.compile(r"^\s*MOTION\s+Frames:\s*(\d+)\s+Frame Time:\s*(\S+)[ \t]*$", re.MULTILINE)
+_MOTION_HEADER = re.compile(
+    r"^\s*MOTION\s+Frames\s*:\s*(\d+)\s+Frame\s*Time\s*:\s*(\S+)[ \t]*$", re.MULTILINE | re.IGNORECASE
+)
 _INSTALL_HINT = 'reading BVH files needs bvhio: pip install "mion-plugin[mocap]"'
 
 
@@ -33,16 +37,19 @@ def read_bvh(path: str | os.PathLike[str], name: str | None = None) -> Motion:
         ValueError: The file is not BVH, or damaged; the message says what is wrong.
     """
     path = Path(path)
-    text = path.read_text(encoding="utf-8", errors="replace")
+    text = "\n".join(read_text(path).splitlines())
     header = _MOTION_HEADER.search(text)
     # bvhio reads on forever at an early end of file, so the sections are checked to be there first
-    if header is None or "HIERARCHY" not in text[: header.start()]:
+    if header is None or "HIERARCHY" not in text[: header.start()].upper():
         raise ValueError("not a complete BVH file: no HIERARCHY followed by MOTION, Frames: and Frame Time:")
-    joints, parents = _flatten(_read_hierarchy(path))
+    joints, parents = _flatten(_read_hierarchy(text[: header.start()]))
     channels = sum(len(joint.Channels) for joint in joints)
     values = _frame_values(text[header.end() :], int(header.group(1)), channels)
-    frame_time = float(header.group(2))
-    if not frame_time > 0:
+    try:
+        frame_time = float(header.group(2).replace(",", "."))  # as some countries write it
+    except ValueError:
+        raise ValueError(f"frame time {header.group(2)!r}, expected a number of seconds") from None
+    if not 0 < frame_time < np.inf:
         raise ValueError(f"frame time {frame_time}, expected a positive number of seconds")
 
     names, offsets, local, column = [], [], [], 0
@@ -50,7 +57,9 @@ def read_bvh(path: str | os.PathLike[str], name: str | None = None) -> Motion:
         names.append(joint.Name)
         offsets.append([*joint.Offset])
         rotation = [i for i, channel in enumerate(joint.Channels) if channel.lower().endswith("rotation")]
-        order = "".join(joint.Channels[i][0] for i in rotation)
+        order = "".join(joint.Channels[i][0] for i in rotation).upper()
+        if not set(order) <= set("XYZ"):
+            raise ValueError(f"joint {joint.Name} has the channels {' '.join(joint.Channels)}, expected X, Y or Z")
         local.append(euler_to_rotmat(order, values[:, [column + i for i in rotation]]))
         column += len(joint.Channels)
     for index, joint in enumerate(joints):
@@ -72,16 +81,19 @@ def read_bvh(path: str | os.PathLike[str], name: str | None = None) -> Motion:
     )
 
 
-def _read_hierarchy(path: Path) -> Any:
-    """bvhio's root joint, without keyframes: its own loop over frames and joints is many times slower."""
+def _read_hierarchy(text: str) -> Any:
+    """bvhio's root joint of a file's upper part; its own reading of frames is many times slower, and particular."""
     try:
         import bvhio
     except ImportError as error:
         raise ImportError(_INSTALL_HINT) from error
-    try:
-        return bvhio.readAsBvh(str(path), loadKeyFrames=False).Root
-    except (SyntaxError, IndexError) as error:
-        raise ValueError(f"damaged BVH hierarchy: {error.args[0]}") from error
+    with tempfile.NamedTemporaryFile("w", suffix=".bvh", errors="replace") as plain:
+        plain.write(f"{text.strip()}\nMOTION\nFrames: 1\nFrame Time: 1\n")
+        plain.flush()
+        try:
+            return bvhio.readAsBvh(plain.name, loadKeyFrames=False).Root
+        except (SyntaxError, IndexError) as error:
+            raise ValueError(f"damaged BVH hierarchy: {error.args[0]}") from error
 
 
 def _flatten(root: Any) -> tuple[list[Any], list[int]]:

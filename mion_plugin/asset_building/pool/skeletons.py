@@ -25,6 +25,7 @@ _CENTRAL_NAMES = {"head": ("head",), "neck": ("lowerneck", "neck01", "necktwist0
 _HELPER = "__"  # MakeHuman's bones that only hold others in place
 _OPTIONAL = ("toe", "collar", "neck")
 _PREFIX = re.compile(r"^(mixamorig\d*|cc_base|neo|bip\d*)[_ ]?")
+_START = re.compile(r"^[^_:.|\s]*[_:.|\s]+(?=.)")
 _SIDE_WORDS = re.compile(r"left|right")
 _SIDE_LETTERS = re.compile(r"^(?P<first>[lr])[_. ]|[_. ](?P<last>[lr])$")
 
@@ -60,7 +61,7 @@ def map_body(joint_names: Sequence[str], parents: np.ndarray) -> BodyMap:
         ValueError: A joint that a body needs is not there; the message names it.
     """
     found: dict[tuple[str, str], int] = {}
-    sides_and_names = [split_side(name) for name in joint_names]
+    sides_and_names = [split_side(name) for name in without_prefix(joint_names)]
     roles = [(side, role, names) for side in ("left", "right") for role, names in _SIDED_NAMES.items()]
     roles += [("", role, names) for role, names in _CENTRAL_NAMES.items()]
     for side, role, names in roles:
@@ -86,6 +87,23 @@ def map_body(joint_names: Sequence[str], parents: np.ndarray) -> BodyMap:
             if any(limb[upper] not in ancestors(parents, limb[lower]) for upper, lower in pairwise(chain)):
                 raise ValueError(f"skeleton not recognised: its {side} {', '.join(chain)} are not one limb")
     return BodyMap(pelvis, trunk, neck, head, left, right)
+
+
+def without_prefix(joint_names: Sequence[str]) -> list[str]:
+    """The names without what most of them begin with up to ``_``, ``:``, ``.``, ``|`` or a blank.
+
+    Programs put the character's name before every joint: ``Character1_LeftArm``, ``Actor 2:Hips``, ``rig|b_Hips``. At
+    most half of a body's joints begin with the word of one side.
+    """
+    names = list(joint_names)
+    while True:
+        starts = [match[0] for name in names if (match := _START.match(name))]
+        prefix, count = max(
+            ((start, starts.count(start)) for start in set(starts)), key=lambda one: one[1], default=("", 0)
+        )
+        if 2 * count <= len(names):
+            return names
+        names = [name.removeprefix(prefix) for name in names]
 
 
 def split_side(name: str) -> tuple[str, str]:

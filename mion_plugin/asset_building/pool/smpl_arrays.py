@@ -1,4 +1,4 @@
-"""Reading plain arrays of SMPL, SMPL+H or SMPL-X poses."""
+"""Reading arrays of SMPL, SMPL+H or SMPL-X poses: plain ones, and all releases of AMASS."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ _KIND = "file of poses"
 POSE_KEYS = ("poses", "pose", "fullpose", "smpl_pose")
 _BODY_KEYS = ("body_pose", "pose_body")
 _ROOT_KEYS = ("global_orient", "root_orient")
+# AMASS's SMPL+H and SMPL-X releases, and what others made of them
+FPS_KEYS = ("mocap_framerate", "mocap_frame_rate", "fps", "frame_rate", "framerate")
 # joints in the array -> leading joints that are SMPL's: 22 of SMPL+H (52) and SMPL-X (55), whose hands differ
 _SHARED_JOINTS = {24: 24, 22: 22, 52: 22, 55: 22}
 # no source writes angles beyond two turns: larger values are degrees, positions or noise
@@ -25,17 +27,20 @@ _LARGEST_ANGLE = 4 * np.pi
 def read_smpl_array(path: str | os.PathLike[str], name: str | None = None) -> PoseSequence:
     """Read poses from ``.npy``, or from ``.npz`` with one of the keys ``POSE_KEYS`` or ``body_pose``/``global_orient``.
 
+    AMASS calls the latter ``pose_body`` and ``root_orient``. The frame rate is that of one of ``FPS_KEYS``, unknown
+    without. The hands' 15 joints each of SMPL+H and SMPL-X have no place in SMPL's 24: joints 22 and 23 stay zero.
+
     Args:
         path: The file.
         name: Name of the sequence; the path when left out.
 
     Raises:
-        ValueError: No pose array, a wrong shape, or values that are no rotations.
+        ValueError: No pose array, a wrong shape, values that are no rotations, or a frame rate that is none.
     """
     path = Path(path)
     if not zipfile.is_zipfile(path):
         return PoseSequence(name=name or str(path), poses=smpl_poses(read_npy(path, _KIND)))
-    arrays = read_npz(path, _KIND, only=(*POSE_KEYS, *_BODY_KEYS, *_ROOT_KEYS))
+    arrays = read_npz(path, _KIND, only=(*POSE_KEYS, *_BODY_KEYS, *_ROOT_KEYS, *FPS_KEYS))
     key = next((key for key in POSE_KEYS if key in arrays), None)
     if key is not None:
         poses = smpl_poses(arrays[key])
@@ -45,7 +50,21 @@ def read_smpl_array(path: str | os.PathLike[str], name: str | None = None) -> Po
             raise ValueError(f"no pose array among its keys ({', '.join(npz_names(path, _KIND)) or 'none'})")
         root_key = next((key for key in _ROOT_KEYS if key in arrays), None)
         poses = _join(arrays[body_key], None if root_key is None else arrays[root_key])
-    return PoseSequence(name=name or str(path), poses=poses)
+    return PoseSequence(name=name or str(path), poses=poses, fps=_frame_rate(arrays))
+
+
+def _frame_rate(arrays: dict[str, np.ndarray]) -> float | None:
+    """Frames per second, None if the file does not tell."""
+    key = next((key for key in FPS_KEYS if key in arrays), None)
+    if key is None:
+        return None
+    try:
+        fps = float(arrays[key].item())
+    except (TypeError, ValueError):
+        raise ValueError(f"{key} is no single number") from None
+    if not 0 < fps < np.inf:
+        raise ValueError(f"frame rate {fps}, expected a positive number")
+    return fps
 
 
 def smpl_poses(array: np.ndarray) -> np.ndarray:

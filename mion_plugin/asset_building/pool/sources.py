@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 from mmengine.utils import ProgressBar
 
-from mion_plugin.asset_building.pool.amass import read_amass
 from mion_plugin.asset_building.pool.asf_amc import read_asf_amc
 from mion_plugin.asset_building.pool.bvh import read_bvh
 from mion_plugin.asset_building.pool.derived_rest_pose import derive_rest_pose
@@ -195,12 +194,8 @@ def _npz_reader(path: Path) -> Reader:
     with path.open("rb") as file:
         if file.read(2) != b"PK":
             raise ValueError("not an .npz file")
-    keys = set(npz_names(path, "file of poses"))
-    if {"rot_deg", "parents"} <= keys:
-        return read_skeleton_npz
-    if "poses" in keys and {"trans", "mocap_framerate", "mocap_frame_rate"} & keys:
-        return read_amass
-    return read_smpl_array
+    is_skeleton = {"rot_deg", "parents"} <= set(npz_names(path, "file of poses"))
+    return read_skeleton_npz if is_skeleton else read_smpl_array
 
 
 def _npy_reader(path: Path) -> Reader:

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from mion_plugin.datasets.transforms.geometry import apply_maps
+from mion_plugin.datasets.transforms.pixel_values import as_rgb
 from mion_plugin.registry import TRANSFORMS
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -60,7 +61,7 @@ class LoadImageFromFile:
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """The (H, W, 3) uint8 RGB image at ``path``; errors as ``LoadImageFromFile``."""
+    """The (H, W, 3) uint8 RGB image at ``path``; see ``as_rgb``; errors as ``LoadImageFromFile``."""
     return read_reduced(path, 1.0)[0]
 
 
@@ -110,7 +111,7 @@ def _decode(stream: BinaryIO, name: str, most: float) -> tuple[np.ndarray, tuple
                 if wanted > 1:
                     file.draft(None, (width // wanted, height // wanted))
                     reduction = round(width / file.size[0])
-            return np.asarray(upright if upright.mode == "RGB" else upright.convert("RGB")), (height, width), reduction
+            return np.asarray(as_rgb(upright, file)), (height, width), reduction
     except (OSError, ValueError, SyntaxError, EOFError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise BrokenImageError(f"{name} cannot be read: {error}; fetch it again or remove its row") from error
 

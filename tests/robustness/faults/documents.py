@@ -37,6 +37,7 @@ def hostile_texts() -> Iterator[Damage]:
     for name, text in texts.items():
         yield Damage("hostile JSON", name, _writes(text))
     yield Damage("not UTF-8", "Latin-1", lambda path: path.write_bytes('{"images": "Höhe"}'.encode("latin1")))
+    yield Damage("not UTF-8", "half of UTF-16", lambda path: path.write_bytes('{"images": []}'.encode("utf-16")[:-1]))
     yield Damage("not UTF-8", "UTF-16", lambda path: path.write_bytes('{"images": []}'.encode("utf-16")))
 
 

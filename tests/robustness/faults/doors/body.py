@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy import sparse
 
 from mion_plugin.body import SMPLBody
 from robustness.faults import arrays, pickles
 from robustness.faults.arrays import read_npz
-from robustness.faults.case import ANYTHING, REFUSED, Case, require_finite
+from robustness.faults.case import ANYTHING, REFUSED, SAME, Case, require_finite
 from robustness.faults.damage import Damage, damages
 from robustness.faults.doors.files import file_cases, tool
 from robustness.faults.seeds import Seeds
@@ -87,6 +88,14 @@ def _changed(content: dict[str, Any]) -> Iterator[Damage]:
     yield changed("wrong order", "parents reversed", kintree_table=parents[:, ::-1])
     yield changed("wrong order", "vertices reversed", ANYTHING, v_template=content["v_template"][::-1])
     yield changed("wrong shape", "shapedirs of 3 shapes", shapedirs=content["shapedirs"][..., :3])
+    dense = content["J_regressor"]
+    for form in ("csr", "coo"):
+        matrix = getattr(sparse, f"{form}_matrix")(dense)
+        yield changed("another tool's", f"a {form} regressor", SAME, J_regressor=matrix)
+        outside = getattr(sparse, f"{form}_matrix")(dense)
+        getattr(outside, "row" if form == "coo" else "indices")[0] = 10**6
+        yield changed("wrong type", f"a {form} regressor with an entry outside", J_regressor=outside)
+    yield changed("huge", "a regressor of 10^12 zeros", J_regressor=sparse.coo_matrix((10**6, 10**6)))
     yield changed("wrong type", "weights that are all zero", weights=np.zeros_like(content["weights"]))
 
 

@@ -46,6 +46,7 @@ def cases(seeds: Seeds) -> Iterator[Case]:
         yield from file_cases("image", f"small.{suffix}", _few(sound, seeds.seed), _read)
     yield from file_cases("image", "photo.png", _traps(seeds), _read)
     yield from file_cases("image", "photo.png", _odd(), _read_same)
+    yield from file_cases("image", "photo.tif", _deep(), _read, same=_read_same)
     yield from _demo_cases(seeds)
     yield from _video_cases(seeds)
 
@@ -140,6 +141,22 @@ def _odd() -> Iterator[Damage]:
         )
     broken = b"Exif\0\0ab"
     yield Damage("wrong type", "EXIF of random bytes", lambda path: picture.save(path, exif=broken))
+
+
+def _deep() -> Iterator[Damage]:
+    """Pictures whose white nothing tells, which Pillow would clip."""
+    grey = np.linspace(0, 1, 48 * 64).reshape(48, 64)
+    wide = (grey * (2**31 - 1)).astype(np.int32)
+    for told, pixels in (
+        ("whole numbers of 32 bits", wide),
+        ("floats to 255", (grey * 255).astype(np.float32)),
+        ("floats below 0", (grey - 0.5).astype(np.float32)),
+        ("NaN", np.full((8, 8), np.nan, np.float32)),
+        ("infinite floats", np.full((8, 8), np.inf, np.float32)),
+    ):
+        yield Damage("too deep", told, lambda path, p=pixels: Image.fromarray(p).save(path, format="TIFF"))
+    floats = (_picture()[..., 0] / 255).astype(np.float32)
+    yield Damage("too deep", "floats of 0 and 1", lambda path: Image.fromarray(floats).save(path, format="TIFF"), SAME)
 
 
 def _demo_cases(seeds: Seeds) -> Iterator[Case]:

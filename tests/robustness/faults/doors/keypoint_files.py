@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mion_plugin.datasets.coco import load_coco_people
 from robustness.faults import documents
-from robustness.faults.case import ANYTHING, REFUSED, Case, WrongResultError, require_finite
+from robustness.faults.case import ANYTHING, REFUSED, SAME, Case, WrongResultError, require_equal, require_finite
 from robustness.faults.damage import Damage, damages
 from robustness.faults.doors.files import file_cases, tool
 from robustness.faults.seeds import Seeds
@@ -44,6 +46,9 @@ def cases(seeds: Seeds) -> Iterator[Case]:
     content = json.loads(seeds.read(_NAME))
     every = [*damages(seeds.read(_NAME), seeds.seed), *documents.hostile_texts(), *_changed(content)]
     yield from file_cases("keypoint file", _NAME, every, _read)
+    yield from file_cases(
+        "keypoint file", _NAME, _other_tools(content), _read, same=functools.partial(_read_same, seeds)
+    )
     few = [damage for damage in every[::4] if "3,000 times" not in damage.name]  # as many bodies take minutes
     yield from file_cases(
         "demo: keypoint file", _NAME, few, _demo(seeds), tool="demo.py: error: ", mentions=("photo.jpg",)
@@ -77,6 +82,39 @@ def _changed(content: Any) -> Iterator[Damage]:
     yield Damage("huge", "the same person 3,000 times", _writes(many), ANYTHING)
 
 
+def _other_tools(content: Any) -> Iterator[Damage]:
+    """The same people as other tools write them, and what cannot be told."""
+    text = json.dumps(content)
+    for encoding in ("utf-8-sig", "utf-16", "utf-16-be", "utf-32"):
+        yield Damage("another tool's", encoding, lambda path, e=encoding: path.write_bytes(text.encode(e)), SAME)
+
+    def changed(*places: tuple[tuple[Any, ...], Any]) -> Callable[[Path], int]:
+        document = content
+        for place, value in places:
+            document = documents.with_value(document, place, value)
+        return _writes(document)
+
+    keypoints = content["annotations"][0]["keypoints"]
+    halpe = [*keypoints, *[7.0, 7.0, 1.0] * 9]
+    number = str(content["images"][0]["id"])
+    first, image = ("annotations", 0), content["images"][0]
+    two = [{**image, "file_name": "walk/photo.jpg"}, {**image, "file_name": "jump/photo.jpg", "id": -5}]
+    for told, places, expected in (
+        ("ids as text", [(("images", 0, "id"), number)], SAME),
+        ("a path of Windows", [(("images", 0, "file_name"), "C:\\photos\\photo.jpg")], SAME),
+        ("Halpe's 26 keypoints", [((*first, "keypoints"), halpe)], SAME),
+        ("no box", [((*first, "bbox"), None)], ANYTHING),
+        ("scores", [((*first, "keypoints", 2), 0.5)], ANYTHING),
+        ("percents", [((*first, "keypoints", 2), 87.5)], ANYTHING),
+        ("another category", [(("categories", 0, "name"), "horse"), (("categories", 0, "supercategory"), "animal"),
+                              (("categories", 0, "keypoints"), ["tail"])], REFUSED),
+        ("18 keypoints", [((*first, "keypoints"), [5.0] * 54)], REFUSED),
+        ("names of other joints", [(("categories", 0, "keypoints"), ["left_hip"] * 17)], REFUSED),
+        ("two images of one name", [(("images",), two)], REFUSED),
+    ):  # fmt: skip
+        yield Damage("another tool's", told, changed(*places), expected)
+
+
 def _names_that_lead_out(content: Any) -> Iterator[Damage]:
     for name in ("../photo.jpg", "/etc/passwd", "a/../../photo.jpg", "\0", ""):
         changed = documents.with_value(content, ("images", 0, "file_name"), name)
@@ -92,6 +130,11 @@ def _read(path: Path, out: Path) -> None:
     if any(person.keypoints2d.shape != (17, 3) for person in people):
         raise WrongResultError("keypoints of another shape")
     require_finite(values for person in people for values in (person.keypoints2d, person.bbox))
+
+
+def _read_same(seeds: Seeds, path: Path, out: Path) -> None:
+    found, expected = (load_coco_people(one, "photo.jpg") for one in (path, seeds.path(_NAME)))
+    require_equal(np.array([one.keypoints2d for one in found]), np.array([one.keypoints2d for one in expected]))
 
 
 def _demo(seeds: Seeds) -> Callable[[Path, Path], int]:

@@ -1,0 +1,63 @@
+"""What a video file says of itself is obeyed: rotation, time stamps, rate."""
+
+import numpy as np
+import pytest
+from support.video_files import clock, time_frames, turn
+
+from mion_plugin.inference import open_source
+from mion_plugin.inference.frames import FramePeople
+from mion_plugin.inference.video_results import describe_frame
+from mion_plugin.inference.videos import VideoReader, VideoWriter, writable_rate
+
+pytest.importorskip("cv2", reason="OpenCV is not installed")
+COUNT, SIZE = 6, (64, 48)
+
+
+def picture():
+    """Four plain quarters, all different."""
+    pixels = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
+    for number, color in enumerate(((250, 20, 20), (20, 250, 20), (20, 20, 250), (240, 240, 240))):
+        row, column = divmod(number, 2)
+        pixels[24 * row : 24 * row + 24, 32 * column : 32 * column + 32] = color
+    return pixels
+
+
+@pytest.fixture
+def clip(tmp_path):
+    with VideoWriter(tmp_path / "clip.mp4", 10.0, SIZE) as writer:
+        for _ in range(COUNT):
+            writer.write(picture())
+    return tmp_path / "clip.mp4"
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_pictures_stand_upright(clip, degrees):
+    turn(clip, degrees)
+    frames = list(open_source(str(clip)).frames)
+    assert len(frames) == COUNT
+    expected = np.rot90(picture(), -degrees // 90)  # numpy turns the other way
+    for frame in frames:
+        assert frame.pixels.shape == expected.shape
+        error = np.abs(frame.pixels.astype(int) - expected)
+        assert np.median(error) <= 6  # lossy
+        assert (error > 60).mean() < 0.05  # along the edges
+
+
+@pytest.mark.parametrize("durations", [(1, 1, 4, 1, 2, 1), (10, 1, 1, 1, 1, 1), (3, 3, 3, 3, 3, 3)])
+def test_frames_have_the_times_of_the_file(clip, durations):
+    units = clock(clip) // 10
+    time_frames(clip, [units * one for one in durations])
+    source = open_source(str(clip))
+    frames = list(source.frames)
+    times = [describe_frame(FramePeople(frame), source.frame_rate)["time"] for frame in frames]
+    np.testing.assert_allclose(times, np.cumsum([0, *durations[:-1]]) / 10, atol=1e-3)
+    assert source.frame_rate == pytest.approx(10 * COUNT / sum(durations), rel=0.02)
+
+
+@pytest.mark.parametrize("rate", [239.863, 1000 / 3, 59.94006, 29.97003, 23.976, 12.5, 119.88, 960.0, 65.536, 7.25])
+def test_any_rate_can_be_written_and_is_read(tmp_path, rate):
+    with VideoWriter(tmp_path / "a.mp4", rate, SIZE) as writer:
+        for _ in range(3):
+            writer.write(picture())
+    assert VideoReader(tmp_path / "a.mp4").frame_rate == pytest.approx(rate, rel=1e-4)
+    assert writable_rate(rate) == pytest.approx(rate, rel=1e-4)
