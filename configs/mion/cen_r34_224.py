@@ -49,8 +49,8 @@ pairs = dict(
         num_samples=32000,  # the paper gives no number; half of each epoch, 1.6 million pictures in all
         split="train",
         fresh_samples=True,
-        # for the cameras, and the keypoints that are hidden; nobody sees these pictures
-        looks=dict(recipe="training", skins="plain"),
+        pictures=False,  # nobody sees them
+        looks=dict(recipe="training", skins="plain"),  # for the cameras, and the keypoints that are hidden
         **synthetic,
     ),
     selector=selector,

@@ -7,11 +7,12 @@ PNCC, silhouettes, part maps, normals and shaded images are all interpolations o
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 BACKENDS = ("auto", "torch", "numba", "pytorch3d")
 
@@ -20,6 +21,8 @@ _MAX_PIXEL = float(2**30)
 
 # (screen, faces, height, width, cull_backfaces) -> face_index, depth, barycentric; see `_project` for `screen`.
 Backend = Callable[[Tensor, Tensor, int, int, bool], tuple[Tensor, Tensor, Tensor]]
+# by tensor, as long as it lives: how often it was written to when it was read, and what was read
+_VERTEX_RANGES: MutableMapping[Tensor, tuple[int, int, int]] = WeakTensorKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -130,13 +133,24 @@ def _check_mesh(vertices: Tensor, faces: Tensor) -> None:
         raise ValueError(f"vertices must be float (B, V, 3), got {vertices.dtype} {tuple(vertices.shape)}")
     if faces.dim() != 2 or faces.shape[-1] != 3 or faces.is_floating_point():
         raise ValueError(f"faces must be integer (F, 3), got {faces.dtype} {tuple(faces.shape)}")
-    if faces.numel() and not 0 <= int(faces.min()) <= int(faces.max()) < vertices.shape[1]:
-        raise ValueError(
-            f"faces index vertices {int(faces.min())} to {int(faces.max())}, but there are {vertices.shape[1]}"
-        )
+    if faces.numel():
+        lowest, highest = _vertex_range(faces)
+        if not 0 <= lowest <= highest < vertices.shape[1]:
+            raise ValueError(f"faces index vertices {lowest} to {highest}, but there are {vertices.shape[1]}")
     if not torch.isfinite(vertices).all():
         bad = (~torch.isfinite(vertices)).flatten(1).any(1).nonzero().flatten().tolist()
         raise ValueError(f"vertices of samples {bad} hold NaN or infinite values")
+
+
+def _vertex_range(faces: Tensor) -> tuple[int, int]:
+    """The lowest and highest vertex of faces, read once for a tensor that stays as it is: each look waits for a GPU."""
+    if faces.is_inference():  # such a tensor does not tell whether it was written to
+        return int(faces.min()), int(faces.max())
+    version, lowest, highest = _VERTEX_RANGES.get(faces, (-1, 0, 0))
+    if version != faces._version:
+        lowest, highest = int(faces.min()), int(faces.max())
+        _VERTEX_RANGES[faces] = faces._version, lowest, highest
+    return lowest, highest
 
 
 def _project(

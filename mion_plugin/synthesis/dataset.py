@@ -55,6 +55,8 @@ class SURREALSynthesisDataset(torch.utils.data.Dataset):
         keypoints2d_convention: As in ``HumanDataset``.
         keypoints3d_convention: As in ``HumanDataset``.
         fresh_samples: Draw new samples in every epoch.
+        pictures: False leaves the images black, for whoever wants the people's keypoints alone
+            (``CandidatePairDataset``).
         pipeline: Transforms, configs or callables.
         **renamed: Entries of ``poses`` and ``looks`` as version 0.1 had them, beside the others.
 
@@ -77,6 +79,7 @@ class SURREALSynthesisDataset(torch.utils.data.Dataset):
         keypoints2d_convention: str = "coco",
         keypoints3d_convention: str = "h36m",
         fresh_samples: bool = False,
+        pictures: bool = True,
         pipeline: Sequence[dict | Callable] = (),
         **renamed: Any,
     ) -> None:
@@ -102,7 +105,7 @@ class SURREALSynthesisDataset(torch.utils.data.Dataset):
         self.seed = seed
         self.pipeline = Compose(list(pipeline))
         self._epoch = Epoch()
-        self._fresh_samples = fresh_samples
+        self._fresh_samples, self._pictures = fresh_samples, pictures
 
     @property
     def metainfo(self) -> dict[str, Any]:
@@ -126,7 +129,7 @@ class SURREALSynthesisDataset(torch.utils.data.Dataset):
             raise IndexError(f"sample {idx}, expected 0 to {len(self) - 1}")
         idx %= len(self)
         epoch = (self._epoch.get() or 0) if self._fresh_samples else 0
-        sample = self.synthesizer.sample(epoch * len(self) + idx)
+        sample = self.synthesizer.sample(epoch * len(self) + idx, self._pictures)
         return {**human_sample(sample, **self._conventions), "dataset_name": self.dataset_name, "sample_idx": idx}
 
     def __getitem__(self, idx: int) -> Any:

@@ -101,8 +101,12 @@ class Synthesizer:
         return CropCamera(self.focal_length, self.image_size)
 
     @torch.no_grad()
-    def sample(self, index: int) -> dict[str, Any]:
+    def sample(self, index: int, picture: bool = True) -> dict[str, Any]:
         """Sample ``index``.
+
+        Args:
+            index: 0 or more.
+            picture: False leaves the image black; everything else is as it would be, in less than half of the time.
 
         Returns:
             - ``image`` (S, S, 3) uint8 RGB; ``mask`` (S, S) bool, the pixels that show the body;
@@ -119,7 +123,7 @@ class Synthesizer:
         if index < 0:
             raise ValueError(f"sample index {index}, expected 0 or more")
         with _one_thread():
-            return self._sample(index)
+            return self._sample(index, picture)
 
     @torch.no_grad()
     def render(self, index: int, pose: np.ndarray, betas: np.ndarray, transl: np.ndarray) -> dict[str, Any]:
@@ -150,14 +154,14 @@ class Synthesizer:
             body = self._place(draw, output, keypoints3d, transl.astype(np.float32))
             return self._picture(body, self._generators(index))
 
-    def _sample(self, index: int) -> dict[str, Any]:
+    def _sample(self, index: int, picture: bool) -> dict[str, Any]:
         rng = self._generators(index)
-        return self._picture(self._draw_body(rng["body"]), rng)
+        return self._picture(self._draw_body(rng["body"]), rng, picture)
 
     def _generators(self, index: int) -> dict[str, np.random.Generator]:
         return {name: np.random.default_rng([self.seed, index, stream]) for stream, name in enumerate(_STREAMS)}
 
-    def _picture(self, body: _PlacedBody, rng: dict[str, np.random.Generator]) -> dict[str, Any]:
+    def _picture(self, body: _PlacedBody, rng: dict[str, np.random.Generator], picture: bool = True) -> dict[str, Any]:
         """The sample that shows a body; see ``sample``."""
         fragments = rasterize(
             body.vertices[None],
@@ -167,13 +171,15 @@ class Synthesizer:
             self.image_size,
             cull_backfaces=True,
         )
-        image = self.background.draw(rng["background"], self.image_size).copy()
-        self._paint_body(image, body.vertices, fragments, rng)
+        image = np.zeros((self.image_size, self.image_size, 3), np.uint8)
+        if picture:
+            image[:] = self.background.draw(rng["background"], self.image_size)
+            self._paint_body(image, body.vertices, fragments, rng)
         depth = fragments.depth[0].numpy()
         depth[self.degradation.occlude(image, body.keypoints2d, rng["degradation"])] = 0.0
         visible = visible_keypoints(body.keypoints2d, body.keypoints3d[:, 2], depth, self._below_surface)
         sample = {
-            "image": self.degradation.apply(image, rng["degradation"]),
+            "image": self.degradation.apply(image, rng["degradation"]) if picture else np.zeros_like(image),
             "mask": fragments.mask[0].numpy() & (depth > 0),
             "keypoints2d": _with_confidence(body.keypoints2d),
             "keypoints3d": _with_confidence(body.keypoints3d),

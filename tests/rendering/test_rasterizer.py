@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from support.meshes import PIXEL_CAMERA, at_depth, ellipsoid, limbs, triangle_soup
 from support.rasterizing import OWN_BACKENDS, TRIANGLE, assert_equal, draw, needs_pytorch3d
 from support.ray_casting import cast_rays
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mion_plugin.rendering.rasterizer import Fragments, rasterize
 
@@ -191,3 +192,29 @@ class TestBadInput:
         arguments = {"vertices": torch.ones(1, 3, 3), "faces": TRIANGLE, "image_size": 5, **PIXEL_CAMERA}
         with pytest.raises(ValueError, match=message):
             rasterize(**(arguments | change))
+
+
+class CountingMode(TorchDispatchMode):
+    """Counts how often the highest number of a tensor of integers is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.looks += func is torch.ops.aten.max.default and not args[0].is_floating_point()
+        return func(*args, **(kwargs or {}))
+
+
+def test_faces_are_looked_at_once_unless_they_change() -> None:
+    """Each look waits for a GPU; faces that were written to are looked at again."""
+    vertices, faces = torch.tensor([[[-1.0, -1, 5], [1, -1, 5], [0, 1, 5]]]), torch.tensor([[0, 2, 1]])
+    with CountingMode() as mode:
+        for _ in range(3):
+            rasterize(vertices, faces, 20.0, (8.0, 8.0), 16)
+        assert mode.looks == 1
+        rasterize(vertices, faces.clone(), 20.0, (8.0, 8.0), 16)
+        assert mode.looks == 2
+    faces[0, 0] = 3
+    with pytest.raises(ValueError, match="faces index vertices 1 to 3, but there are 3"):
+        rasterize(vertices, faces, 20.0, (8.0, 8.0), 16)

@@ -133,3 +133,16 @@ def test_options_of_version_0_1_are_entries_of_poses_and_looks(pool_file, body):
     assert np.array_equal(old[0]["img"], new[0]["img"])
     with pytest.raises(TypeError, match="unexpected keyword argument 'pol'"):
         SURREALSynthesisDataset(2, pol=pool_file)
+
+
+@pytest.mark.parametrize("recipe", ["plain", "training", "harsh"])
+def test_without_pictures_the_people_are_the_same(body, recipe):
+    """Drawn by generators of their own; what is hidden is still hidden."""
+    options = {"body": body, "image_size": 48, "looks": {"recipe": recipe}, "detected_noise": 2.0}
+    shown, dark = (SURREALSynthesisDataset(4, pictures=pictures, **options) for pictures in (True, False))
+    for index in range(4):
+        one, other = shown.get_data_info(index), dark.get_data_info(index)
+        assert one["img"].any()
+        assert not other["img"].any()
+        for key in one.keys() - {"img"}:
+            np.testing.assert_array_equal(one[key], other[key], err_msg=key)
