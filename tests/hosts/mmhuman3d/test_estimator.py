@@ -44,7 +44,8 @@ class TestTraining:
     def test_it_logs_losses_and_validates(self, trained):
         log, _ = trained
         steps = [line for line in log if line["mode"] == "train"]
-        assert len(steps) == 4  # an epoch is as long as the longest set: three people, in batches of two
+        # an epoch is as long as the longest set, the photographs together: four times three people, in batches of two
+        assert len(steps) == 12
         for line in steps:
             assert line["loss"] == pytest.approx(sum(line[name] for name in LOSSES), abs=1e-3)
             assert math.isfinite(line["grad_norm"])
