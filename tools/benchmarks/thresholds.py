@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from mion_plugin.candidates import CandidateSelector
 from mion_plugin.evaluation.errors import evaluation_joints, mpjpe
 from mion_plugin.registry import DATASETS
 
-CONFIG = "configs/_base_/synthetic_112.py"
+CONFIG = Path(__file__).parents[2] / "configs/_base_/synthetic_112.py"
 SEEDS = (1, 11)  # the test seeds 2, 3 and 4 are not for choosing
 CAMERA = {"image_size": 112, "focal_length": 2500.0}  # the camera of 5000 px at 224
 
