@@ -38,6 +38,7 @@ _HARMLESS_PLACES = (
     ("annotations", 0, "keypoints", 0),
     ("annotations", 0, "keypoints", 2),
     ("annotations", 0, "bbox", 3),
+    ("annotations", 0, "bbox"),  # that of the keypoints where it is missing
 )
 
 
