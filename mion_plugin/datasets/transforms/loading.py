@@ -102,7 +102,8 @@ def _decode(stream: BinaryIO, name: str, most: float) -> tuple[np.ndarray, tuple
     try:
         with Image.open(stream, formats=IMAGE_FORMATS) as file:
             width, height = file.size
-            upright, reduction = file, 1
+            upright: Image.Image = file
+            reduction = 1
             if file.getexif().get(ExifTags.Base.Orientation, 1) != 1:
                 upright = ImageOps.exif_transpose(file)
                 width, height = upright.size
