@@ -4,8 +4,8 @@
 #   python tools/test.py configs/mion/mion_tiny_synthetic.py --cfg-options \
 #       model.refiner_checkpoint=work_dirs/mrt_tiny_lifting_apart/epoch_10.pth model.cen_checkpoint=cen.pth
 # Ablations: model.num_candidates=3, model.selection=cen; without the fit onto the keypoints: model.fit=None
-#   model.selection=cen+reprojection; stages 1 and 2 alone: model.fit=None model.cen=None model.cen_checkpoint=None
-#   model.selection=first.
+#   model.selection=cen+reprojection; with the keypoints as they are detected: model.correct_keypoints=False; stages 1
+#   and 2 alone: the latter and model.fit=None model.cen=None model.cen_checkpoint=None model.selection=first.
 _base_ = [
     "../_base_/default_runtime.py",
     "../_base_/synthetic_112.py",

@@ -21,6 +21,7 @@ model = dict(
     cen={**tiny["cen"], "type": "DepthConsistency"},
     cen_checkpoint=tiny["cen_checkpoint"],
     fit={**tiny["fit"], "prior": dict(type="mion.StartPrior", pool_split="train")},
+    correct_keypoints=tiny["correct_keypoints"],
     selection=tiny["selection"],
 )
 

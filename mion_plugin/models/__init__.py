@@ -41,7 +41,7 @@ def load_model_config(name: str = DEFAULT_MODEL, stage: int = 3) -> Config:
     folder = _folder(name)
     config = Config.fromfile(folder / "config.py")
     if stage == 2:
-        config.model.update(cen=None, fit=None, selection="first")
+        config.model.update(cen=None, fit=None, correct_keypoints=False, selection="first")
     for option, file in list(CHECKPOINTS.items())[: stage - 1]:
         if not (folder / file).is_file():
             raise FileNotFoundError(

@@ -82,7 +82,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Print, and write on request, the tables."""
     cfg = Config.fromfile(args.config)
-    cfg.model.update(fit=None, selection="cen+reprojection")  # the bodies before any fit are wanted
+    # the bodies before any fit are wanted, and all ways get the keypoints that a detector gives
+    cfg.model.update(fit=None, correct_keypoints=False, selection="cen+reprojection")
     model: MultiInitializationOptimizationNetwork = MODELS.build(cfg.model).eval()
     collected = collect(model, cfg, args.seeds, args.split, args.num_samples)
     if args.sweep:

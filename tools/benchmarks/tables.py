@@ -215,11 +215,17 @@ def speed(model: MultiInitializationOptimizationNetwork, cfg: Config, repeats: i
     image, selector, refiner = torch.stack(batch["inputs"]), model.selector, model.refiner
     cen, fit = model.cen, model.fit
     keypoints2d = input_keypoints(batch["data_samples"], model.keypoints2d_convention, image.device)
+    seen = ()
+    if model.correct_keypoints:
+        seen = (cen.look(image),)
+        keypoints2d = cen.correct_keypoints(*seen, keypoints2d)
     candidates = selector(keypoints2d)
     bodies = refiner(image, candidates, keypoints2d)
     bodies.posed(model.body)  # a part of its own below
     backbone = reference_backbone(model, image)
     stages: dict[str, Callable[[], object]] = {} if backbone is None else {"backbone alone": backbone}
+    if seen:
+        stages["keypoints corrected by the picture"] = lambda: cen.correct_keypoints(cen.look(image), keypoints2d)
     stages["stage 1, candidates"] = lambda: selector(keypoints2d)
     if refiner.uses_pncc:
         stages["PNCC of the candidates"] = lambda: refiner.render_pncc(candidates)
@@ -229,7 +235,7 @@ def speed(model: MultiInitializationOptimizationNetwork, cfg: Config, repeats: i
         stages["fit onto the keypoints"] = lambda: fit(bodies, keypoints2d)
     if cen is not None:
         what = "depths read and compared" if isinstance(cen, DepthConsistency) else "PNCC and CEN"
-        stages[f"stage 3, {what}"] = lambda: cen(image, bodies)
+        stages[f"stage 3, {what}"] = lambda: cen(image, bodies, *seen)
     times = {name: median_ms(call, repeats) / len(image) for name, call in stages.items()}
     base = times.get("backbone alone")
     rows = [[name, f"{value:.2f}", "" if base is None else f"{value / base:.1f}"] for name, value in times.items()]

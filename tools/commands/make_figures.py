@@ -13,7 +13,6 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from mion_plugin.bodies import Bodies
-from mion_plugin.body.depths import body_depths
 from mion_plugin.datasets.transforms import Normalize
 from mion_plugin.demo_data import KEYPOINTS, PHOTO
 from mion_plugin.files import atomic_path
@@ -84,8 +83,8 @@ class Case:
         Read and compared are keypoints; each vertex gets the mean of those near it.
         """
         cen, body, bodies = self.model.cen, self.model.body, self.bodies
-        read = cen.reader(self._image(), cen.project(bodies)).depths
-        own = body_depths(body, bodies.pose, bodies.betas, cen.reader.convention)
+        own = cen.depths(bodies)
+        read = cen.reader(self._image(), cen.project(bodies), own).depths
         points = body.pose_keypoints(bodies.pose, bodies.betas, bodies.transl, cen.reader.convention)
         near = torch.softmax(-torch.cdist(self.refined, points[0]) / SPREAD, dim=-1)
         return (near @ (own - read).abs()[0, ..., None])[..., 0]

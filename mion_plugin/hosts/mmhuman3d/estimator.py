@@ -39,7 +39,8 @@ class MIONEstimator(BaseArchitecture):
         neck: Of its NECKS: ``DeconvNeck``.
         fit: ``dict(type='mion.KeypointFit')``, or None to leave refined bodies as they are.
         cen: Of its HEADS: ``CEN`` or ``DepthConsistency``; camera and body as the head's. None to choose without it.
-        num_candidates, selection, reprojection_weight, seed, refiner_checkpoint, cen_checkpoint: See ``mion.MION``.
+        correct_keypoints, num_candidates, selection, reprojection_weight, seed, refiner_checkpoint, cen_checkpoint: See
+            ``mion.MION``.
         convention: Keypoint convention that the data sets are configured with. mmhuman3d evaluates Human3.6M in
             ``human_data`` only, its default.
         init_cfg: See mmcv's ``BaseModule``.
@@ -56,6 +57,7 @@ class MIONEstimator(BaseArchitecture):
         neck: Config | None = None,
         cen: Config | None = None,
         fit: Config | None = None,
+        correct_keypoints: bool = False,
         num_candidates: int | None = None,
         selection: str = "cen",
         reprojection_weight: float = 1.0,
@@ -73,6 +75,7 @@ class MIONEstimator(BaseArchitecture):
             selector=refiner.selector,
             cen=None if cen is None else build_head({**_camera(head), "body": refiner.body, **cen}),
             fit=fit,
+            correct_keypoints=correct_keypoints,
             num_candidates=num_candidates,
             selection=selection,
             reprojection_weight=reprojection_weight,
