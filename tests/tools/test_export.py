@@ -62,13 +62,15 @@ def test_files_can_be_run_by_their_description_alone(config, tmp_path, capsys):
 
 def test_the_packaged_models_files_read_what_its_networks_read(tmp_path, capsys):
     assert tool.main(["--out", str(tmp_path), "--formats", "torch"]) == 0
-    assert {path.name for path in tmp_path.iterdir()} == {"mrt.pt2", "reader.pt2", "export.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {"locator.pt2", "mrt.pt2", "reader.pt2", "export.json"}
     described = json.loads((tmp_path / "export.json").read_text())
     assert set(described["mrt"]["inputs"]) == {"rotations", "transl", "pelvis", "evidence"}
     assert described["reader"]["inputs"] == {
         "image": ["batch", 3, 112, 112],
         "keypoints2d": ["batch", "candidates", 17, 3],
+        "own_depths": ["batch", "candidates", 17],
     }
+    assert described["locator"]["inputs"] == {"image": ["batch", 3, 112, 112], "keypoints2d": ["batch", 17, 3]}
     assert described["score"].keys() == {"measure", "slope", "offset_m", "body_height_m"}
     assert described["score"]["measure"] == "mean"
     assert 1.6 < described["score"]["body_height_m"] < 1.8

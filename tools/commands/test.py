@@ -23,14 +23,19 @@ def run(args: argparse.Namespace) -> int:
     with launched(args):
         cfg = make_config(args)
         set_products(args)
-        runner = Runner.from_cfg(cfg)
-        if args.compile is not None:
-            compile_networks(unwrapped_model(runner), args.compile)
-        metrics = runner.test()
+        metrics = _test(cfg, args.compile)
         if args.out is not None and is_main_process():
             with atomic_path(args.out) as temporary:
                 temporary.write_text(json.dumps(metrics, indent=1))
     return 0
+
+
+def _test(cfg: Config, backend: str | None) -> dict[str, float]:
+    """The metrics; a function of its own, since a runner that is still there keeps the processes' connection alive."""
+    runner = Runner.from_cfg(cfg)
+    if backend is not None:
+        compile_networks(unwrapped_model(runner), backend)
+    return runner.test()
 
 
 def make_config(args: argparse.Namespace) -> Config:

@@ -30,11 +30,16 @@ def run(args: argparse.Namespace) -> int:
         remove_partial_checkpoints(cfg.work_dir)
         _advise_on_bfloat16(cfg)
         set_products(args)
-        runner = Runner.from_cfg(cfg)
-        if args.compile is not None:
-            compile_networks(unwrapped_model(runner), args.compile)
-        runner.train()
+        _train(cfg, args.compile)
     return 0
+
+
+def _train(cfg: Config, backend: str | None) -> None:
+    """A function of its own, since a runner that is still there keeps the connection of the processes alive."""
+    runner = Runner.from_cfg(cfg)
+    if backend is not None:
+        compile_networks(unwrapped_model(runner), backend)
+    runner.train()
 
 
 def make_config(args: argparse.Namespace) -> Config:

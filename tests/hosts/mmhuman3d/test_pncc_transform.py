@@ -22,12 +22,13 @@ AUGMENTED = [
 PLAIN = [{"type": "GetRandomScaleRotation", "rot_factor": 0, "scale_factor": 0}]
 # photographs by cameras that far away, and that much longer: the crop's camera is a distant one
 ZOOM = {"h36m": 1.0, "h36m_placed": 1.0, "h36m_distant_placed": 20.0, "h36m_camera_placed": 1.0}
-PNCC = {"type": "PNCCTransform", "size": SIZE, "use_betas": True}
+MODEL = "data/body_models/smpl"
+PNCC = {"type": "PNCCTransform", "size": SIZE, "use_betas": True, "model_path": MODEL}
 
 
 @pytest.fixture(scope="module")
-def body() -> SMPLBody:
-    return SMPLBody()
+def body(host_root) -> SMPLBody:
+    return SMPLBody(host_root / MODEL)
 
 
 @pytest.fixture(scope="module")
