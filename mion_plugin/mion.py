@@ -256,7 +256,8 @@ class MultiInitializationOptimizationNetwork(BaseModel):
             mode: ``tensor``: see ``estimate``. ``predict``: copies of the samples with ``candidates`` and
                 ``pred_bodies`` (see ``pack_bodies``), in which the latter also hold ``scores`` (N,),
                 ``combined_scores`` (N,) and ``selection_scores`` (N,), those of them that ``MIONOutput`` has, and
-                ``selected`` (), the chosen path.
+                ``selected`` (), the chosen path. With keypoints also ``keypoints2d_read`` (K, 3), those that the stages
+                have read, as given or corrected.
 
         Raises:
             ValueError: Images or samples that the stages cannot take, samples that lack what ``selection`` needs, or
@@ -286,8 +287,10 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         found = {name: getattr(output, name) for name in names}
         if isinstance(output.bodies, FittedBodies):
             found["fit_cost"] = output.bodies.cost
+        read = {} if output.keypoints2d is None else {"keypoints2d_read": output.keypoints2d}
         return add_results(
             samples,
+            **read,
             pred_bodies=pack_bodies(output.bodies, self.body, output.bodies.is_posed(self.body), **found),
             candidates=pack_bodies(output.candidates, self.body),
         )

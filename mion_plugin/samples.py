@@ -263,7 +263,9 @@ def pack_bodies(
     ]
 
 
-def add_results(samples: Sequence[BaseDataElement], **elements: Sequence[BaseDataElement]) -> list[BaseDataElement]:
+def add_results(
+    samples: Sequence[BaseDataElement], **elements: Sequence[BaseDataElement] | Tensor
+) -> list[BaseDataElement]:
     """Copies of B samples with further elements, such as ``pred_bodies`` and ``candidates``; B of each."""
     results = []
     for row, sample in enumerate(samples):

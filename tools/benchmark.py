@@ -70,6 +70,10 @@ BENCHMARKS = {
         "HMR, SPIN and MION with one backbone, data and number of steps, on synthetic test people "
         "(paper, tables 4 to 6).",
     ),
+    "growth": (
+        "benchmarks.growth",
+        "How time and memory of each stage grow with images, paths and the pool, into docs/growth.md.",
+    ),
     "faults": (
         "robustness.fault_run",
         "Hostile input through every public door, and what becomes of it.",

@@ -25,14 +25,14 @@ from mion_plugin.evaluation.errors import evaluation_joints, mpjpe, pa_mpjpe
 from mion_plugin.fitting import FittedBodies, KeypointFit, posterior_mean
 from mion_plugin.mion import MultiInitializationOptimizationNetwork
 from mion_plugin.registry import MODELS
-from mion_plugin.samples import collect_targets, input_keypoints
+from mion_plugin.samples import collect_targets
 
 RULES = ("reprojection", "cen+reprojection")  # those before the fit that are compared
 _INTERVAL = re.compile(r" \[[^]]*\]")
 Errors = dict[str, np.ndarray]  # MPJPE and PA-MPJPE (S, N), mm
 ERRORS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"MPJPE": mpjpe, "PA-MPJPE": pa_mpjpe}
-# The poses of the test recordings have no part in the prior.
-PRIOR = {"type": "mion.StartPrior", "pool_split": "train"}
+# That of the small model; the poses of the test recordings have no part in it.
+PRIOR = {"type": "mion.StartPrior", "joints": 0.15, "pool_split": "train"}
 # Candidates are farther from the truth than refined bodies; the best of a few numbers on validation.
 CANDIDATE_PRIOR = {"joints": 0.35, "orientation": 0.25, "betas": 0.5}
 CANDIDATE_ITERATIONS = 10
@@ -82,8 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Print, and write on request, the tables."""
     cfg = Config.fromfile(args.config)
-    # the bodies before any fit are wanted, and all ways get the keypoints that a detector gives
-    cfg.model.update(fit=None, correct_keypoints=False, selection="cen+reprojection")
+    cfg.model.update(fit=None, selection="cen+reprojection")  # the bodies before any fit are wanted
     model: MultiInitializationOptimizationNetwork = MODELS.build(cfg.model).eval()
     collected = collect(model, cfg, args.seeds, args.split, args.num_samples)
     if args.sweep:
@@ -147,7 +146,7 @@ def _batch_tensors(model: MultiInitializationOptimizationNetwork, results: list[
         refined
         | started
         | {
-            "keypoints2d": input_keypoints(results, "coco", torch.device("cpu")),
+            "keypoints2d": torch.stack([result.keypoints2d_read for result in results]),
             "truth": evaluation_joints(truth)[:, None],
         }
     )

@@ -217,6 +217,8 @@ class TestInMION:
         corrected = model.cen.correct_keypoints(model.cen.look(images), given)
         assert (corrected - given).abs().max() > 1.0
         torch.testing.assert_close(output.keypoints2d, corrected)
+        read = [result.keypoints2d_read for result in model(images, samples, mode="predict")]
+        torch.testing.assert_close(torch.stack(read), corrected)
         expected = plain.estimate(images, corrected, output.candidates)
         torch.testing.assert_close(output.bodies.pose, expected.bodies.pose, atol=1e-4, rtol=0)
         torch.testing.assert_close(output.combined_scores, expected.combined_scores, atol=1e-4, rtol=1e-4)
