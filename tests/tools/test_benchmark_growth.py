@@ -15,9 +15,9 @@ def test_the_page_and_its_curves_are_written(tmp_path, capsys):
     for name in ("keypoints corrected", "stage 1", "stage 2", "fit", "stage 3", "all three"):
         assert text.count(f"| {name} |") == (3 if name == "stage 1" else 2)
     assert "| stage | 600 | 1,200 | slope |" in text
-    curves = (tmp_path / "images" / "growth.svg").read_text(encoding="utf-8")
+    curves = (tmp_path / "growth.svg").read_text(encoding="utf-8")
     assert curves.count("milliseconds") >= 3
-    assert {path.name for path in tmp_path.iterdir()} == {"growth.md", "images"}
+    assert {path.name for path in tmp_path.iterdir()} == {"growth.md", "growth.svg"}
 
 
 @pytest.mark.parametrize("power", [0.5, 1.0, 2.0])

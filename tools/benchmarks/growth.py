@@ -23,7 +23,7 @@ from mion_plugin.registry import MODELS
 from mion_plugin.samples import input_keypoints
 
 CONFIG = Path("configs/mion/mion_tiny_synthetic.py")
-PAGE, CURVES = Path("docs/growth.md"), Path("images/growth.svg")  # the latter beside the page
+PAGE = Path("docs/growth.md")
 WHOLE = "all three"
 LAST = 3  # points that the slope is fitted to: for few images the fixed costs count
 
@@ -69,8 +69,13 @@ def run(args: argparse.Namespace) -> None:
     ]
     text = page(found, args)
     print(text)
-    draw(found, args.out.parent / CURVES)
+    draw(found, curves(args))
     write_page(args.out, text)
+
+
+def curves(args: argparse.Namespace) -> Path:
+    """The picture beside the page."""
+    return args.out.with_suffix(".svg")
 
 
 def people(model: MultiInitializationOptimizationNetwork, cfg: Config, count: int) -> tuple[Tensor, Tensor]:
@@ -165,7 +170,7 @@ def page(found: Sequence[Growth], args: argparse.Namespace) -> str:
         f"Milliseconds of a whole call, median of {args.repeats}; in brackets MiB that it takes beyond what is held "
         f"before it. *Slope*: by which power of the size the time grows over the last {LAST} points; 1 is in "
         f"proportion. Where paths or the pool grow, {args.batch} images at once; where images grow, five paths.",
-        f"![Time and memory against images, paths and candidates]({CURVES.as_posix()})",
+        f"![Time and memory against images, paths and candidates]({curves(args).name})",
     ]
     for growth in found:
         rows = [
@@ -187,6 +192,7 @@ def draw(found: Sequence[Growth], path: Path) -> None:
     import matplotlib as mpl  # at first use, as in the host: it takes a second
 
     mpl.use("svg")
+    mpl.rcParams["svg.fonttype"] = "none"  # text as text, a third of the size
     from matplotlib import pyplot
 
     colors = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#000000"]  # Okabe and Ito's, for all eyes
@@ -202,7 +208,6 @@ def draw(found: Sequence[Growth], path: Path) -> None:
             axes[row, column].grid(alpha=0.3)
     axes[0, 0].legend(fontsize="small")
     figure.tight_layout()
-    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="svg", metadata={"Date": None})
     pyplot.close(figure)
