@@ -1,4 +1,4 @@
-"""How time and memory grow with images, paths and the pool, as tables and curves, into docs/growth.md."""
+"""How time and memory of each stage grow with images, paths and the pool, into docs/growth.md."""
 
 from __future__ import annotations
 
