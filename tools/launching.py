@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mion_plugin.files.configs import read_config
@@ -107,11 +106,6 @@ def _check_values(cfg: Config, path: Path) -> None:
 def add_hook(cfg: Config, hook: str, **arguments: Any) -> None:
     """Add a custom hook to a config."""
     cfg.custom_hooks = [*(cfg.get("custom_hooks") or []), dict(type=hook, **arguments)]
-
-
-def unwrapped_model(runner: Runner) -> torch.nn.Module:
-    """The runner's model, without what distributes it."""
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model
 
 
 def require_hooks(cfg: Config, *hooks: str) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mmengine.hooks import Hook
-from torch import nn
 
+from mion_plugin.engine.unwrapping import unwrapped_model
 from mion_plugin.registry import HOOKS
 from mion_plugin.weights import BODY, check_body, find_body, trained_body
 
@@ -29,17 +29,11 @@ class BodyFingerprintHook(Hook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Add ``meta.body``."""
-        body = find_body(_model(runner))
+        body = find_body(unwrapped_model(runner))
         if body is not None:
             checkpoint["meta"][BODY] = body.fingerprint.record()
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Compare it with the model's."""
         source = str(runner._load_from or "the checkpoint")  # mmengine has no public name for it
-        check_body(_model(runner), trained_body(checkpoint, source), source)
-
-
-def _model(runner: Runner) -> nn.Module:
-    from mmengine.model import is_model_wrapper  # at first use: it imports half of mmengine
-
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model
+        check_body(unwrapped_model(runner), trained_body(checkpoint, source), source)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmengine.hooks import Hook
 
+from mion_plugin.engine.unwrapping import unwrapped_model
 from mion_plugin.registry import HOOKS
 from mion_plugin.weights import check_weights
 
@@ -35,10 +36,7 @@ class FittingCheckpointHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Compare the weights with the model's."""
-        # at first use, as the runner: both import half of mmengine
-        from mmengine.model import is_model_wrapper
-
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped_model(runner)
         weights = checkpoint.get("state_dict", checkpoint)
         try:
             check_weights(model, {name.removeprefix("module."): value for name, value in weights.items()}, self.source)

@@ -27,15 +27,10 @@ class Drawing(BaseModel):
         return {"loss": (self.weight * inputs).sum()}
 
 
-def drawn(folder, num_workers, resume_from=None):
-    """(epochs run, STEPS, 3)."""
-    runner = Runner(
-        model=Drawing(),
+def common(folder, num_workers, resume_from):
+    """Options of every run."""
+    return dict(
         work_dir=str(folder),
-        train_dataloader=DataLoader(
-            [{"inputs": 1.0}] * STEPS, num_workers=num_workers, persistent_workers=num_workers > 0
-        ),
-        train_cfg=dict(by_epoch=True, max_epochs=EPOCHS),
         optim_wrapper=dict(optimizer=dict(type="SGD", lr=0.01)),
         # mmengine's own checkpoints pickle its log, which is not loaded as weights only
         custom_hooks=[dict(type="mion.EpochSeedHook"), dict(type="mion.PlainCheckpointHook")],
@@ -44,6 +39,18 @@ def drawn(folder, num_workers, resume_from=None):
         resume=resume_from is not None,
         experiment_name=f"{folder} {num_workers} {resume_from}",
         log_level="ERROR",
+    )
+
+
+def drawn(folder, num_workers, resume_from=None):
+    """(epochs run, STEPS, 3)."""
+    runner = Runner(
+        model=Drawing(),
+        train_dataloader=DataLoader(
+            [{"inputs": 1.0}] * STEPS, num_workers=num_workers, persistent_workers=num_workers > 0
+        ),
+        train_cfg=dict(by_epoch=True, max_epochs=EPOCHS),
+        **common(folder, num_workers, resume_from),
     )
     runner.train()
     return np.array(runner.model.drawn).reshape(-1, STEPS, 3)
@@ -87,17 +94,10 @@ def drawn_by_iterations(folder, num_workers, resume_from=None):
     items = [{"inputs": float(number)} for number in range(ITEMS)]
     runner = Runner(
         model=Noting(),
-        work_dir=str(folder),
         train_dataloader=DataLoader(items, num_workers=num_workers, sampler=EpochSampler(items, shuffle=True, seed=3)),
         train_cfg=dict(by_epoch=False, max_iters=ITERATIONS),
-        optim_wrapper=dict(optimizer=dict(type="SGD", lr=0.01)),
         default_hooks=dict(checkpoint=dict(type="CheckpointHook", interval=STOPPED, by_epoch=False)),
-        custom_hooks=[dict(type="mion.EpochSeedHook"), dict(type="mion.PlainCheckpointHook")],
-        randomness=dict(seed=5),
-        load_from=resume_from,
-        resume=resume_from is not None,
-        experiment_name=f"{folder} {num_workers} {resume_from}",
-        log_level="ERROR",
+        **common(folder, num_workers, resume_from),
     )
     runner.train()
     return np.array(runner.model.drawn), runner.model.weight.item()

@@ -25,6 +25,7 @@ from mion_plugin.samples import input_keypoints
 CONFIG = Path("configs/mion/mion_tiny_synthetic.py")
 PAGE = Path("docs/growth.md")
 WHOLE = "all three"
+Calls = Mapping[str, Callable[[], object]]
 LAST = 3  # points that the slope is fitted to: for few images the fixed costs count
 
 
@@ -109,6 +110,15 @@ def stages(
     return calls
 
 
+def grow(name: str, sizes: Sequence[int], calls_at: Callable[[int], Calls], repeats: int) -> Growth:
+    """Measure what there is to call at each size."""
+    measured: dict[str, list[Measurement]] = {}
+    for size in sizes:
+        for stage, call in calls_at(size).items():
+            measured.setdefault(stage, []).append(measure(call, 1, repeats, torch.device("cpu")))
+    return Growth(name, sizes, measured)
+
+
 def images_growth(
     model: MultiInitializationOptimizationNetwork,
     image: Tensor,
@@ -117,12 +127,12 @@ def images_growth(
     repeats: int,
 ) -> Growth:
     """More images at once; beyond those that there are, they repeat."""
-    measured: dict[str, list[Measurement]] = {}
-    for size in sizes:
+
+    def calls_at(size: int) -> Calls:
         rows = torch.arange(size) % len(image)
-        for name, call in stages(model, image[rows], keypoints2d[rows]).items():
-            measured.setdefault(name, []).append(measure(call, 1, repeats, torch.device("cpu")))
-    return Growth("images", sizes, measured)
+        return stages(model, image[rows], keypoints2d[rows])
+
+    return grow("images", sizes, calls_at, repeats)
 
 
 def paths_growth(
@@ -133,25 +143,28 @@ def paths_growth(
     repeats: int,
 ) -> Growth:
     """More candidates of each image."""
-    measured: dict[str, list[Measurement]] = {}
     before = model.selector.num_candidates
-    for size in sizes:
+
+    def calls_at(size: int) -> Calls:
         model.selector.num_candidates = size
-        for name, call in stages(model, image, keypoints2d).items():
-            measured.setdefault(name, []).append(measure(call, 1, repeats, torch.device("cpu")))
+        return stages(model, image, keypoints2d)
+
+    found = grow("paths", sizes, calls_at, repeats)
     model.selector.num_candidates = before
-    return Growth("paths", sizes, measured)
+    return found
 
 
 def pools_growth(poses: Sequence[int], batch: int, repeats: int) -> Growth:
     """Larger pools: stage 1 alone, the others do not see the pool."""
     default = load_default_pool()
-    found = []
-    for count in poses:
-        pool = resize_pool(default, count)
+    num_orientations = len(default.global_orient)
+
+    def calls_at(size: int) -> Calls:
+        pool = resize_pool(default, size // num_orientations)
         selector, queries = CandidateSelector(pool), make_queries(pool, batch)
-        found.append(measure(lambda one=selector, these=queries: one(these), 1, repeats, torch.device("cpu")))
-    return Growth("candidates in the pool", [count * len(default.global_orient) for count in poses], {"stage 1": found})
+        return {"stage 1": lambda: selector(queries)}
+
+    return grow("candidates in the pool", [count * num_orientations for count in poses], calls_at, repeats)
 
 
 def slope(sizes: Sequence[int], values: Sequence[float]) -> float:

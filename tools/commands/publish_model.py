@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from mion_plugin.body import BodyFingerprint, load_body
 from mion_plugin.constants import STAND_IN
 from mion_plugin.files.checkpoints import load_local_checkpoint
+from mion_plugin.files.hashing import hash_file
 from mion_plugin.weights import load_weights, save_weights, trained_body
 
 META_KEYS = (
@@ -23,7 +23,7 @@ META_KEYS = (
 def run(args: argparse.Namespace) -> int:
     """Publish and report; returns the exit code."""
     publish(args)
-    size, digest = args.out.stat().st_size / 2**20, hashlib.sha256(args.out.read_bytes()).hexdigest()
+    size, digest = args.out.stat().st_size / 2**20, hash_file(args.out)
     print(f"written: {args.out}, {size:.1f} MiB, sha256 {digest[:8]}")
     return 0
 

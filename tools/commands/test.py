@@ -7,13 +7,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from launching import add_hook, launched, load_config, unwrapped_model
+from launching import add_hook, launched, load_config
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 from speed import compile_networks, evaluate_in_bfloat16, set_products
 
 from mion_plugin.engine.checkpoints import prepare_checkpoints
+from mion_plugin.engine.unwrapping import unwrapped_model
 from mion_plugin.files import atomic_path
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from launching import add_hook, launched, load_config, require_hooks, unwrapped_model
+from launching import add_hook, launched, load_config, require_hooks
 from mmengine.config import Config
 from mmengine.registry import OPTIMIZERS
 from mmengine.runner import Runner
 from speed import compile_networks, set_products, train_in_bfloat16
 
 from mion_plugin.engine.checkpoints import prepare_checkpoints, remove_partial_checkpoints
+from mion_plugin.engine.unwrapping import unwrapped_model
 
 # Without them a training cannot be resumed (``--resume`` reads tensors and plain values alone), is not the same after
 # it, or goes on with weights that are NaN.

@@ -10,7 +10,7 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 from mion_plugin.bodies import Bodies
-from mion_plugin.body.depths import body_depths
+from mion_plugin.body.depths import relative_depths
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.consistency.distance import template_height
 from mion_plugin.consistency.reading.locator import corrected_keypoints
@@ -137,21 +137,33 @@ class DepthConsistency(BaseModule):
         """
         if not isinstance(bodies, Bodies):
             raise TypeError(f"bodies are {type(bodies).__name__}, expected Bodies, with pose and place")
-        own, keypoints2d = self.depths(bodies), self.project(bodies)
+        points = self._points(bodies)
+        own, keypoints2d = self._depths_of(points), self._into_crop(points, bodies.transl)
         reading = self.reader(image, keypoints2d, own) if seen is None else self.reader.read(seen, keypoints2d, own)
         with full_precision(bodies.transl):
             return depth_measures(own, reading)
 
     def depths(self, bodies: Bodies) -> Tensor:
         """The bodies' own depths (B, N, K) in metres; see ``body_depths``."""
-        return body_depths(self.body, bodies.pose.float(), bodies.betas.float(), self.reader.convention)
+        return self._depths_of(self._points(bodies))
 
     def project(self, bodies: Bodies) -> Tensor:
         """The bodies' own keypoints (B, N, K, 3): crop pixels, and confidence 1 inside the crop, 0 outside."""
+        return self._into_crop(self._points(bodies), bodies.transl)
+
+    def _points(self, bodies: Bodies) -> Tensor:
+        """The bodies' own keypoints (B, N, K, 3) in metres, before they are placed."""
         with full_precision(bodies.transl):
-            pose, betas, transl = (value.float() for value in (bodies.pose, bodies.betas, bodies.transl))
-            points = self.body.pose_keypoints(pose, betas, transl, self.reader.convention)
-            places = self.camera.project_normalized(points)
+            pose, betas = bodies.pose.float(), bodies.betas.float()
+            return self.body.pose_keypoints(pose, betas, convention=self.reader.convention)
+
+    def _depths_of(self, points: Tensor) -> Tensor:
+        with full_precision(points):
+            return relative_depths(points[..., 2], self.reader.convention)
+
+    def _into_crop(self, points: Tensor, transl: Tensor) -> Tensor:
+        with full_precision(transl):
+            places = self.camera.project_normalized(points + transl.float()[..., None, :])
             inside = (places.abs() <= 1.0).all(dim=-1, keepdim=True)
             pixels = (places + 1.0) * (self.camera.image_size / 2.0)
             return torch.cat([pixels, inside.to(pixels)], dim=-1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from importlib import metadata
@@ -16,6 +15,7 @@ from benchmarks.real.clip import CAMERA_NAMES, VIDEOS, read_frames
 from mion_plugin.datasets.coco import CocoPerson
 from mion_plugin.datasets.transforms.geometric import warp
 from mion_plugin.detection.mediapipe_detector import DEPTH_ERROR, MediaPipeDetector
+from mion_plugin.files.hashing import hash_file
 from mion_plugin.files.npz import read_npz, write_npz
 from mion_plugin.inference.cropping import place_crop
 
@@ -105,7 +105,7 @@ def _landmark_network() -> Any:
 
 def _settings(video: Path) -> str:
     """What decides the result."""
-    digest = hashlib.sha256(video.read_bytes()).hexdigest()[:16]
+    digest = hash_file(video)[:16]
     version = metadata.version("mediapipe")
     return f"mediapipe {version}, {video.name} {digest}, crop {_CROP_SCALE}, depth error {DEPTH_ERROR}"
 
