@@ -1,11 +1,10 @@
-# Stage 2 of the small model, after mrt_tiny_lifting_corrected.py: paths that stay different. A branch is held to the
+# Stage 2 of the small model, after mrt_tiny_lifting_mirrored.py: paths that stay different. A branch is held to the
 # truth by how near its candidate is to it, so that each learns what the body is if its candidate is about right.
 #   python tools/train.py configs/mion/mrt_tiny_lifting_apart.py
-#   python tools/test.py configs/mion/mrt_tiny_lifting_apart.py work_dirs/mrt_tiny_lifting_apart/epoch_10.pth
-_base_ = "mrt_tiny_lifting_corrected.py"
+#   python tools/test.py configs/mion/mrt_tiny_lifting_apart.py work_dirs/mrt_tiny_lifting_apart/epoch_6.pth
+_base_ = "mrt_tiny_lifting_mirrored.py"
 
-# not the last epoch: the learning rate falls to its end here
-load_from = "work_dirs/mrt_tiny_lifting_corrected/epoch_11.pth"
+load_from = "work_dirs/mrt_tiny_lifting_mirrored/epoch_8.pth"
 model = dict(
     selector=dict(parts=3),  # candidates nearly as good as those of the whole pool
     train_candidates=3,
@@ -15,7 +14,7 @@ model = dict(
 # bodies that the earlier trainings have not seen
 train_dataloader = dict(dataset=dict(num_batches=250, bodies_per_batch=192, seed=7))
 optim_wrapper = dict(optimizer=dict(lr=2.5e-4))  # a quarter of the first training's
-max_epochs = 10
+max_epochs = 6
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.1, by_epoch=False, begin=0, end=50),
     dict(type="CosineAnnealingLR", T_max=max_epochs, eta_min=1e-5, by_epoch=True, convert_to_iter_based=True),
