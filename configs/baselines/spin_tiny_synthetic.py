@@ -8,6 +8,8 @@ _base_ = ["./hmr_tiny_synthetic.py", "../_base_/spin_registration.py"]
 registrant = dict(
     **{
         **_base_.smplify,
+        # SPIN's weights are for pixels of a 224 crop (its smplify/losses.py), which mmhuman3d divides by half its side
+        "keypoints2d_loss": dict(type="KeypointMSELoss", loss_weight=111.5**2, reduction="sum", sigma=100 / 111.5),
         # fitted to the packaged motion capture
         "pose_prior_loss": dict(**{**_base_.smplify.pose_prior_loss, "prior_folder": None}),
     }

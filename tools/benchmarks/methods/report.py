@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import torch
 from benchmarks.markdown import table
 from benchmarks.measuring import mean_interval, relative_change
 from benchmarks.methods.candidate_numbers import ambiguity_table, numbers_table, verdict
@@ -54,12 +53,14 @@ def sections(
 def opening(shown: Shown, hidden: Mapping[Row, str], args: argparse.Namespace) -> str:
     """What is measured, and what is not."""
     untrained = sorted({row.start for row, why in hidden.items() if why == UNTRAINED}, key=list(BASELINES).index)
-    lines = [
-        f"**Measured** ({len(shown)} rows, by `tools/benchmark.py methods`): the optimisations, the lifter and MION on "
-        f"{args.num_samples} synthetic people of seed {args.seed}, whose poses come from recordings that neither "
-        "training nor stage 1 nor a prior has seen. Millimetres; in brackets 95 % bootstrap intervals over the people. "
-        f"{torch.get_num_threads()} CPU threads."
-    ]
+    lines = ["**Nothing is measured yet.**"]
+    if shown:
+        lines = [
+            f"**Measured** ({len(shown)} rows, by `tools/benchmark.py methods`): the optimisations, the lifter and "
+            f"MION on {args.num_samples} synthetic people of seed {args.seed}, whose poses come from recordings that "
+            "neither training nor stage 1 nor a prior has seen. Millimetres; in brackets 95 % bootstrap intervals over "
+            "the people."
+        ]
     missing = [
         *([f"{', '.join(untrained)}, alone and followed by an optimisation (not trained)"] if untrained else []),
         *(f"{row.name}, {row.keypoints or ALONE} ({why})" for row, why in hidden.items() if why != UNTRAINED),

@@ -93,10 +93,10 @@ class Ways:
         return Bodies(*(torch.stack([one.get(key) for one in predicted]) for key in ("pose", "betas", "transl")))
 
     def _build_baseline(self, name: str) -> nn.Module:
-        method = MODELS.build(Config.fromfile(BASELINES[name]).model).eval()
         path = best_checkpoint(self._weights, BASELINES[name])
         if path is None:
             raise FileNotFoundError(f"{name} is not trained: {training_command(BASELINES[name])}")
+        method = MODELS.build(Config.fromfile(BASELINES[name]).model).eval()
         load_part(method, path)
         return method
 
