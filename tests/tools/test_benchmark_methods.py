@@ -127,6 +127,18 @@ def test_the_cost_is_said_before_anything_is_measured(measured, tmp_path, capsys
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--num-samples", "0"], "--num-samples is 0, expected at least 1"),
+        (["--only", "hmr", "smplfy"], "--only has 'smplfy', which is in no row's name"),
+    ],
+)
+def test_bad_options(options, message):
+    with pytest.raises(ValueError, match=message):
+        benchmark.main(["methods", "--plan", *options])
+
+
 def test_a_row_without_weights_is_not_trained(measured):
     _, _, bench = measured
     hmr = row_of("hmr_alone")

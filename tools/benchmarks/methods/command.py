@@ -64,8 +64,10 @@ def run(args: argparse.Namespace) -> None:
     """Say the cost, measure what is missing or stale, and write the page.
 
     Raises:
-        ValueError: With ``--check``, the page shows rows of another model, config or test.
+        ValueError: An option that means nothing; or with ``--check``, the page shows rows of another model, config or
+            test.
     """
+    check_options(args)
     bench = prepare(args)
     if args.check:
         check_page(bench, args.out)
@@ -81,6 +83,17 @@ def run(args: argparse.Namespace) -> None:
         print(f"{CURVES}: measured", flush=True)
     measure_rows(bench, wanted, args.seed, args.num_samples)
     write_report(bench, args)
+
+
+def check_options(args: argparse.Namespace) -> None:
+    """Raise ValueError for numbers that are none, and for words that are in no row's name."""
+    for name in ("num_samples", "curve_samples"):
+        if getattr(args, name) < 1:
+            raise ValueError(f"--{name.replace('_', '-')} is {getattr(args, name)}, expected at least 1")
+    known = [CURVES, *(row.key for row in all_rows())]
+    for word in args.only or ():
+        if not any(word in key for key in known):
+            raise ValueError(f"--only has {word!r}, which is in no row's name; --plan lists them")
 
 
 def prepare(args: argparse.Namespace) -> Bench:
