@@ -63,7 +63,7 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-benchmark: $(STAMP)  ## HMR, SPIN and MION under one budget, into docs/methods.md (hours)
+benchmark: $(STAMP)  ## HMR, SPIN, SMPLify, a lifter and MION on the same evidence, into docs/methods.md; says the cost first
 	$(BIN)/python tools/benchmark.py methods
 
 tables: $(STAMP)  ## the paper's tables on synthetic people, into docs/tables.md

@@ -16,6 +16,7 @@ from torch import nn
 
 from mion_plugin.baselines.body_files import write_body_files
 from mion_plugin.baselines.registration import RememberedFits
+from mion_plugin.registry import MODELS
 
 IMAGE_ESTIMATORS = (ImageBodyModelEstimator, CliffImageBodyModelEstimator)
 
@@ -33,10 +34,13 @@ def build_image_estimator(
     if settings.get("disc") is not None:
         raise ValueError("architecture.disc is set: the adversarial part is not supported; leave out disc and loss_adv")
     registration = settings.pop("registration", None)  # mmhuman3d would look for the fits of six data sets
+    backbone = _own_backbone(settings)
     with tempfile.TemporaryDirectory(prefix="mion_body_") as folder:
         write_body_files(settings, body, Path(folder))
         architecture = build_architecture(ConfigDict(settings))
         architecture.registration = registration
+        if backbone is not None:
+            architecture.backbone = backbone
         if registration is not None:
             write_body_files(registration, body, Path(folder))
             registrant = {"device": "cpu", **registration["registrant"]}
@@ -47,6 +51,15 @@ def build_image_estimator(
         if getattr(architecture, name) is not None:
             _keep_out_of_checkpoints(getattr(architecture, name))
     return architecture
+
+
+def _own_backbone(settings: dict[str, Any]) -> nn.Module | None:
+    """The backbone, taken out of the settings, if it is of this package's registry, which mmhuman3d does not know."""
+    backbone = settings.get("backbone") or {}
+    if not str(backbone.get("type")).startswith(f"{MODELS.scope}."):
+        return None
+    settings["backbone"] = None
+    return MODELS.build(backbone)
 
 
 def _keep_out_of_checkpoints(body_model: nn.Module) -> None:

@@ -30,6 +30,7 @@ class MMHuman3DMethod(BaseModel):
     Args:
         architecture: mmhuman3d's config of an ``ImageBodyModelEstimator`` or ``CliffImageBodyModelEstimator``, as it
             stands in its configs. Not ``disc``; and the paths of body models are replaced, see ``write_body_files``.
+            The backbone may also be one of ``MODELS``, e.g. ``mion.TimmBackbone``.
         body: Config of the ``SMPLBody`` that takes the place of mmhuman3d's files; default: the free stand-in.
         keypoint_flags: See ``target_batch``; True for methods whose mmhuman3d config collects ``has_keypoints2d``.
         static_fits: Folder of SPIN's static fits; see ``RememberedFits``.

@@ -15,6 +15,7 @@ from support.real_layout import NUM_PEOPLE, make_annotations, write_photograph
 from mion_plugin.body import SMPLBody
 from mion_plugin.body.export import export_body
 from mion_plugin.registry import DATASETS, MODELS
+from mion_plugin.synthesis.writing import SetSettings, write_set
 
 pytest.importorskip("mmhuman3d.models", reason="the baselines are mmhuman3d's")
 # `import test` would be Python's own package of that name
@@ -58,6 +59,7 @@ def real_files(tmp_path_factory, mmhuman3d_root):
     (data / "gmm_08.pkl").symlink_to(source / "gmm_08.pkl")
     (data / "static_fits").symlink_to(source / "static_fits")
     (data / "preprocessed_datasets").mkdir()
+    write_set(SetSettings(num_images=4, image_size=112, detected_noise=1.5), data / "synthetic_112", workers=0)
     rng = np.random.default_rng(0)
     written = {}
     for file, name in FILES.items():
@@ -75,7 +77,6 @@ def cut_down(cfg: Config) -> dict:
         "model.architecture.backbone": dict(
             type="ResNet", depth=18, num_stages=1, strides=(1,), dilations=(1,), out_indices=[0]
         ),
-        "train_dataloader.dataset.num_samples": 4,
         "train_cfg.max_epochs": 1,
         "train_cfg.val_interval": 1,
         "load_from": None,
@@ -89,6 +90,8 @@ def cut_down(cfg: Config) -> dict:
         options["model.architecture.head.feat_dim"] = 64
     if "registration" in cfg.model.architecture:
         options |= {f"model.architecture.registration.registrant.stages.{stage}.num_iter": 1 for stage in (0, 1)}
+    if cfg.train_dataloader.dataset.type == "mion.MixedDataset":
+        options["train_dataloader.dataset.num_samples"] = 4
     for loader in ("train_dataloader", "val_dataloader", "test_dataloader"):
         options |= {f"{loader}.batch_size": 2, f"{loader}.num_workers": 0, f"{loader}.persistent_workers": False}
         if cfg[loader].dataset.type == "mion.SURREALSynthesisDataset":
@@ -158,16 +161,42 @@ def test_it_says_how_to_launch_it(path):
     assert "tools/" in opening
 
 
-def test_the_tiny_methods_have_mions_backbone_images_and_steps():
-    mion = Config.fromfile(CONFIGS.parent / "mion" / "mrt_tiny_synthetic.py")
-    backbone = MODELS.build(mion.model.network.backbone)
-    images = DATASETS.build(mion.train_dataloader.dataset)
-    for name in TINY:
-        cfg = Config.fromfile(CONFIGS / f"{name}.py")
-        own = MODELS.build(cfg.model).architecture.backbone
-        shapes = sorted(tuple(parameter.shape) for parameter in own.parameters())
-        assert shapes == sorted(tuple(parameter.shape) for parameter in backbone.parameters())
-        assert torch.equal(DATASETS.build(cfg.train_dataloader.dataset)[5]["inputs"], images[5]["inputs"])
-        assert len(DATASETS.build(cfg.train_dataloader.dataset)) == len(images)
-        assert cfg.train_dataloader.batch_size == mion.train_dataloader.batch_size
-        assert cfg.train_cfg.max_epochs == mion.train_cfg.max_epochs
+def test_the_tiny_methods_start_and_end_alike():
+    """The same pretrained backbone as MION's reader, the same pictures, validation people and stopping rule."""
+    reader = Config.fromfile(CONFIGS.parent / "mion" / "reader_tiny_synthetic.py")
+    backbone = reader.model.cen.reader.backbone
+    configs = [Config.fromfile(CONFIGS / f"{name}.py") for name in TINY]
+    assert len(configs) == 4
+    for cfg in configs:
+        own = cfg.model.architecture.backbone
+        assert (own.model_name, own.weights) == (backbone.model_name, backbone.weights)
+        theirs, pictures = reader.train_dataloader, cfg.train_dataloader
+        assert (pictures.batch_size, pictures.dataset.data_root) == (theirs.batch_size, theirs.dataset.data_root)
+        transforms = [step for step in pictures.dataset.pipeline if step.type != "mion.HideLabels"]
+        assert transforms == theirs.dataset.pipeline
+        for name in ("val_dataloader", "val_evaluator", "custom_hooks", "param_scheduler", "train_cfg"):
+            assert cfg[name] == configs[0][name]
+
+
+def test_the_training_ends_by_itself():
+    """The rule of docs/methods.md; a run of 200 epochs would need weeks."""
+    cfg = Config.fromfile(CONFIGS / "hmr_tiny_synthetic.py")
+    stop = next(hook for hook in cfg.custom_hooks if hook.type == "EarlyStoppingHook")
+    slower = next(each for each in cfg.param_scheduler if each.type == "ReduceOnPlateauLR")
+    assert stop.monitor == slower.monitor == cfg.default_hooks.checkpoint.save_best == "body/MPJPE/chosen"
+    assert (stop.min_delta, stop.patience, stop.rule) == (1.0, 8, "less")
+    assert (slower.threshold, slower.threshold_rule, slower.patience, slower.rule) == (0.01, "rel", 3, "less")
+    assert slower.patience < stop.patience  # the lower rate gets a chance
+
+
+def test_the_tiny_hmr_has_imagenets_weights_up_to_stride_32(real_files, monkeypatch):
+    monkeypatch.chdir(real_files)
+    method = MODELS.build(Config.fromfile(CONFIGS / "hmr_tiny_synthetic.py").model).eval()
+    backbone = method.architecture.backbone
+    assert backbone.strides == (32,)
+    assert method(torch.zeros(1, 3, 112, 112))["pred_pose"].shape == (1, 24, 3, 3)
+    pretrained = MODELS.build(
+        Config.fromfile(CONFIGS.parent / "mion" / "reader_tiny_synthetic.py").model.cen.reader.backbone
+    )
+    own = backbone.state_dict()
+    assert all(torch.equal(value, own[name]) for name, value in pretrained.state_dict().items())

@@ -100,7 +100,6 @@ def test_looks_that_are_not_there_are_named():
         ("mion/mion_tiny_synthetic", None, "plain"),
         ("mion/mion_tiny_synthetic_harsh", None, "harsh"),
         ("mion/cen_r34_224_stand-in", "training", "plain"),
-        ("baselines/spin_tiny_synthetic", "training", "plain"),
     ],
 )
 def test_configs_train_on_the_new_looks_and_test_on_named_ones(config, train, test):

@@ -174,11 +174,14 @@ def errors_table(model: MultiInitializationOptimizationNetwork, collected: Colle
 def smplify_table(model: MultiInitializationOptimizationNetwork, collected: Collected, count: int) -> str:
     """The same for SMPLify on the first images."""
     part = _first(collected, count)
-    smplify = in_batches(smplify_fit({}, model.camera.image_size), part.refined, part)
+    ways = {
+        "SMPLify": smplify_fit({}, model.camera.image_size),
+        "SMPLify as mmhuman3d weighs it": smplify_fit({}, model.camera.image_size, in_pixels=False),
+    }
     fitted = in_batches(build_fit(model), part.refined, part)
     rows = [
         ["refined, before", *_cells(model.body, part.refined, part)],
-        ["SMPLify", *_cells(model.body, smplify, part)],
+        *([name, *_cells(model.body, in_batches(fit, part.refined, part), part)] for name, fit in ways.items()),
         ["KeypointFit", *_cells(model.body, fitted, part)],
     ]
     heading = ["bodies", *part.before, "fit", "posterior mean", "random (mean)", "oracle"]

@@ -16,6 +16,7 @@ from torch import Tensor
 from mion_plugin.baselines.body_files import write_body_files
 from mion_plugin.bodies import Bodies
 from mion_plugin.body.smpl import SMPLBody
+from mion_plugin.fitting import FittedBodies
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.keypoints import convert_keypoints
 from mion_plugin.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat
@@ -47,11 +48,21 @@ def adam_fit(body: SMPLBody, camera: CropCamera) -> Fit:
     return fit
 
 
-def smplify_fit(body: dict[str, Any], image_size: float) -> Fit:
-    """mmhuman3d's SMPLify as SPIN's config has it, 50 and 50 steps; all bodies of the batch in one call."""
-    registrant = _build_smplify(body)
+def smplify_fit(body: dict[str, Any], image_size: float, in_pixels: bool = True) -> Fit:
+    """mmhuman3d's SMPLify as SPIN's config has it, 50 and 50 steps; all bodies of the batch in one call.
 
-    def fit(bodies: Bodies, keypoints2d: Tensor) -> Bodies:
+    ``cost`` of what it gives is SMPLify's own loss: 2D error and priors.
+
+    Args:
+        body: Config of the ``SMPLBody``.
+        image_size: Side of the crop in pixels.
+        in_pixels: Weigh the 2D error as SPIN does, in pixels of a 224 crop (``smplify/losses.py`` there). mmhuman3d
+            divides it by half the crop's side and keeps SPIN's weights, which leaves a 12,400th of it: bodies are then
+            led by the priors alone (False).
+    """
+    registrant = _build_smplify(body, in_pixels)
+
+    def fit(bodies: Bodies, keypoints2d: Tensor) -> FittedBodies:
         pose, betas, transl = bodies.rotations, bodies.betas, bodies.transl
         lead = transl.shape[:2]
         points = convert_keypoints(keypoints2d, "coco", "smpl_49", approximate=True)[0]
@@ -65,9 +76,16 @@ def smplify_fit(body: dict[str, Any], image_size: float) -> Fit:
                 init_body_pose=rotvec[:, 1:].flatten(1),
                 init_betas=betas.flatten(0, 1),
                 init_transl=transl.flatten(0, 1),
+                return_losses=True,
             )
         rotvec = torch.cat([found["global_orient"], found["body_pose"]], dim=1).view(*lead, 24, 3)
-        return Bodies(rotvec_to_rotmat(rotvec), found["betas"].view(*lead, -1), found["transl"].view(*lead, 3))
+        return FittedBodies(
+            rotvec_to_rotmat(rotvec),
+            found["betas"].view(*lead, -1),
+            found["transl"].view(*lead, 3),
+            valid=bodies.valid,
+            cost=found["total_loss"].view(lead),
+        )
 
     return fit
 
@@ -88,10 +106,23 @@ def _adam_loss(body: SMPLBody, camera: CropCamera, moved: Bodies, turns: Tensor,
     return (100.0 * error + pull).sum()
 
 
-def _build_smplify(body: dict[str, Any]) -> Any:
+def smplify_config(in_pixels: bool) -> dict[str, Any]:
+    """mmhuman3d's config of it; see ``smplify_fit``."""
+    config = Config.fromfile(_SPIN).smplify.to_dict()
+    if in_pixels:
+        loss, unit = config["keypoints2d_loss"], (_SPIN_SIZE - 1) / 2  # pixels in mmhuman3d's -1..1
+        config["keypoints2d_loss"] = {
+            **loss,
+            "loss_weight": loss["loss_weight"] * unit**2,
+            "sigma": loss["sigma"] / unit,
+        }
+    return config
+
+
+def _build_smplify(body: dict[str, Any], in_pixels: bool) -> Any:
     from mmhuman3d.models.registrants.builder import build_registrant
 
-    config = Config.fromfile(_SPIN).smplify.to_dict()
+    config = smplify_config(in_pixels)
     config["pose_prior_loss"].pop("prior_folder")  # a mixture fitted to the training recordings takes its place
     config["device"] = torch.device("cpu")
     with TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):

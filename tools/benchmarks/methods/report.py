@@ -1,0 +1,148 @@
+"""The measured parts of the page: what there is and what is missing, the two groups, and the curves."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.markdown import table
+from benchmarks.measuring import mean_interval, relative_change
+from benchmarks.methods.candidate_numbers import ambiguity_table, numbers_table, verdict
+from benchmarks.methods.kept_rows import STALE, UNTRAINED, Measured
+from benchmarks.methods.people import ERRORS, PIXELS
+from benchmarks.methods.rows import (
+    ALONE,
+    BASELINES,
+    CORRECTED,
+    DETECTED,
+    MION,
+    MULTI_START,
+    SMPLIFY_UNSCALED,
+    WITH_KEYPOINTS,
+    Row,
+)
+
+PAGE = Path("docs/methods.md")
+PICTURE = "candidates.svg"
+BARS = {"MPJPE": -8.7, "PA-MPJPE": -11.6}  # per cent below multi-start SMPLify: the paper's margins over SPIN
+_DIGITS = {"SHAPE-L2": 2, PIXELS: 2}
+_NAMED_AT_MOST = 6
+Shown = Mapping[Row, Measured]
+
+
+def sections(
+    shown: Shown, hidden: Mapping[Row, str], curves: Measured | None, args: argparse.Namespace
+) -> dict[str, str]:
+    """The parts of the page that are measured, by the names that the page marks them with."""
+    tables = [
+        f"### By {ALONE}",
+        group_table([row for row in shown if row.group == ALONE], shown)
+        or f"Nothing is measured yet: {', '.join(BASELINES)} are not trained.",
+    ]
+    for keypoints in (DETECTED, CORRECTED):
+        rows = [row for row in shown if row.keypoints == keypoints]
+        tables += [f"### By {WITH_KEYPOINTS}, {keypoints}", group_table(rows, shown) or "Nothing is measured yet."]
+        tables += margins(rows, shown)
+    return {
+        "measured": "\n\n".join([opening(shown, hidden, args), *verdicts(shown)]),
+        "tables": "\n\n".join(tables),
+        "candidates": "Not measured yet." if curves is None else curves_section(curves, args),
+    }
+
+
+def opening(shown: Shown, hidden: Mapping[Row, str], args: argparse.Namespace) -> str:
+    """What is measured, and what is not."""
+    untrained = sorted({row.start for row, why in hidden.items() if why == UNTRAINED}, key=list(BASELINES).index)
+    lines = ["**Nothing is measured yet.**"]
+    if shown:
+        lines = [
+            f"**Measured** ({len(shown)} rows, by `tools/benchmark.py methods`): the optimisations, the lifter and "
+            f"MION on {args.num_samples} synthetic people of seed {args.seed}, whose poses come from recordings that "
+            "neither training nor stage 1 nor a prior has seen. Millimetres; in brackets 95 % bootstrap intervals over "
+            "the people."
+        ]
+    others = [f"{row.name}, {row.keypoints or ALONE} ({why})" for row, why in hidden.items() if why != UNTRAINED]
+    if len(others) > _NAMED_AT_MOST:
+        others = [f"{len(others)} rows that need no training (`tools/benchmark.py methods --plan` lists them)"]
+    missing = [
+        *([f"{', '.join(untrained)}, alone and followed by an optimisation (not trained)"] if untrained else []),
+        *others,
+        "three training seeds",
+        "the real clip",
+    ]
+    lines.append(f"**Not measured yet**: {'; '.join(missing)}.")
+    if any(why == STALE for why in hidden.values()):
+        lines.append("Stale rows are of other weights, another config or other test data, and are not shown.")
+    return "\n\n".join(lines)
+
+
+def verdicts(shown: Shown) -> list[str]:
+    """Who wins each group with each kind of keypoints, and whether MION's bars are met."""
+    lines = []
+    for keypoints in (DETECTED, CORRECTED):
+        rows = {row: shown[row].arrays["MPJPE"] for row in shown if row.keypoints == keypoints}
+        if not rows:
+            continue
+        best = min(rows, key=lambda row: rows[row].mean())
+        line = f"**With {keypoints} keypoints the lowest MPJPE is that of {best.name}**, {mean_interval(rows[best])}."
+        mion = next((row for row in rows if row.start == MION), None)
+        if mion is not None and best.start != MION:
+            line += (
+                f" MION's default has {mean_interval(rows[mion])}, {relative_change(rows[best], rows[mion])} from it."
+            )
+        rival = next((row for row in rows if (row.start, row.then) == MULTI_START), None)
+        if mion is not None and rival is not None:
+            line += f" Against {rival.name} (plain multi-start optimisation): {_bars(shown[rival], shown[mion])}."
+        lines.append(line)
+    return ["\n\n".join(lines)] if lines else []
+
+
+def _bars(before: Measured, after: Measured) -> str:
+    """Changes of MION's default, and whether they reach the paper's margins."""
+    told = []
+    for error, bar in BARS.items():
+        change = 100 * float(after.arrays[error].mean() / before.arrays[error].mean() - 1)
+        told.append(
+            f"{error} {relative_change(before.arrays[error], after.arrays[error])} "
+            f"({'reaches' if change <= bar else 'misses'} the bar of {bar} %)"
+        )
+    return ", ".join(told)
+
+
+def group_table(rows: Sequence[Row], shown: Shown) -> str:
+    """A row for each way to an answer; empty for none."""
+    if not rows:
+        return ""
+    cells = []
+    for row in rows:
+        arrays = shown[row].arrays
+        errors = [mean_interval(arrays[error], _DIGITS.get(error, 1)) for error in ERRORS]
+        ms, learned = float(arrays["milliseconds"]), float(arrays["parameters"])
+        cells.append([row.name, *errors, f"{learned / 1e6:.1f}", f"{ms:.1f}", f"`{shown[row].identity}`"])
+    return table(["method", *ERRORS, "parameters, M", "ms", "hash"], cells)
+
+
+def margins(rows: Sequence[Row], shown: Shown) -> list[str]:
+    """How far each row is from plain multi-start optimisation, on the same people."""
+    rival = next((row for row in rows if (row.start, row.then) == MULTI_START), None)
+    if rival is None:
+        return []
+    before = shown[rival].arrays
+    cells = [
+        [row.name, *(relative_change(before[error], shown[row].arrays[error]) for error in ERRORS)]
+        for row in rows
+        if row is not rival and row.then != SMPLIFY_UNSCALED
+    ]
+    return [f"#### Change from {rival.name}", table(["method", *ERRORS], cells)]
+
+
+def curves_section(curves: Measured, args: argparse.Namespace) -> str:
+    """Point by point in words, a picture and tables."""
+    intro = (
+        f"{len(curves.arrays['MPJPE'])} people of seed {args.seed}, the first n of 25 candidates. MPJPE / PA-MPJPE; "
+        f"`{curves.identity}`."
+    )
+    picture = f"![Errors against candidates, and the gain of five against ambiguity]({PICTURE})"
+    tables = [numbers_table(curves.arrays), ambiguity_table(curves.arrays)]
+    return "\n\n".join([intro, verdict(curves.arrays), picture, *tables])
