@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -153,6 +155,20 @@ class TestSelectPoses:
 
         assert coverage(batched) < 1.02 * coverage(full)
         assert coverage(batched) < 0.98 * coverage(select_poses(poses[:60], 60, REST))  # the comparison sees worse ones
+
+    def test_memory_beyond_the_poses_is_a_few_numbers_a_frame(self, monkeypatch):
+        """Not the 756 bytes of a frame's features, let alone those of its mirror image."""
+        monkeypatch.setattr(mini_batches, "_LEAST_BATCH", 64)
+        for module in (features, clustering):
+            monkeypatch.setattr(module, "BLOCK" if module is features else "_RESERVE", 64)
+        peaks = []
+        for count in (200, 1000, 4000):  # the first for what is made once
+            poses = random_body_poses(count).astype(np.float16)
+            tracemalloc.start()
+            select_poses(poses, 40, REST, full_kmeans_limit=0)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+        assert (peaks[2] - peaks[1]) / 3000 < 150
 
     @pytest.mark.parametrize(("count", "mirror"), [(1, True), (0, True), (0, False), (-5, False)])
     def test_too_few_are_refused(self, count, mirror):

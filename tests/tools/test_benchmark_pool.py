@@ -4,24 +4,25 @@ import benchmark
 import numpy as np
 import pytest
 from benchmarks import pool
-from benchmarks.pool import Build
+from benchmarks.pool import Size
 
 from mion_plugin.asset_building.pool import read_sources
 from mion_plugin.asset_building.pool.smpl_skeleton import smpl_rest_joints
 from mion_plugin.body.smpl import SMPLBody
 
-GIB = 2**30
+MIB = 2**20
 
 
-def test_a_pool_is_built_and_both_forms_are_compared(capsys):
-    sizes = ["--frames", "90", "--poses", "20", "--coverage-frames", "300", "--coverage-poses", "40"]
+def test_sizes_are_measured_and_both_forms_are_compared(capsys):
+    sizes = ["--frames", "90", "180", "--poses", "20", "--coverage-frames", "300", "--coverage-poses", "40"]
     benchmark.main(["pool", *sizes])
     lines = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
     rows = {line[0]: line[1:] for line in lines}
     assert rows["full"][1] == "+0.0 %"
     assert abs(float(rows["mini-batches"][1].removesuffix(" %"))) < 10
-    assert rows["90"][0] == "full"
-    assert 100 < float(rows["90"][3].removesuffix(" MiB").replace(",", "")) < 4000
+    beyond_poses = float(rows["180"][2].removesuffix(" MiB"))
+    assert 0 < beyond_poses < 100
+    assert float(rows["180"][3].removesuffix(" MiB").replace(",", "")) > 100
 
 
 def test_its_recordings_are_read_as_amass(tmp_path):
@@ -34,12 +35,11 @@ def test_its_recordings_are_read_as_amass(tmp_path):
 
 
 def test_time_and_memory_are_read_on_along_a_line():
-    builds = [Build(100_000, 20.0, 0.0, GIB), Build(300_000, 60.0, 0.0, GIB + 300_000 * pool.POSE_BYTES)]
-    text = pool.extrapolation(builds, 2_000, 1_500_000, 10_000)
-    assert "5 minutes of processor time for 2,000 poses (200 us a frame)" in text
-    assert "at most 5 times that for 10,000" in text
-    assert f"1.6 GiB, of which {1_500_000 * pool.POSE_BYTES / GIB:.1f} GiB are the poses" in text
-    assert pool.extrapolation(builds[:1], 2_000, 1_500_000, 10_000) == ""
+    sizes = [Size(100_000, 5.0, 15.0, 60 * MIB, 0), Size(300_000, 15.0, 45.0, 62 * MIB, 0)]
+    text = pool.read_on(sizes, 2_000, 1_500_000, 10_000)
+    assert "5 minutes for 2,000 poses, at most 5 times that for 10,000" in text
+    assert f"74 MiB beyond the poses, which are {1_500_000 * pool.POSE_BYTES / MIB:,.0f} MiB" in text
+    assert pool.read_on(sizes[:1], 2_000, 1_500_000, 10_000) == ""
 
 
 def test_coverage_by_hand():

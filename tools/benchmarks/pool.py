@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
+import resource
 import sys
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +16,13 @@ import numpy as np
 from benchmarks.markdown import table
 from sklearn.metrics import pairwise_distances_argmin_min
 
-from mion_plugin.asset_building.pool.clustering import FULL_KMEANS_FRAMES, FULL_KMEANS_LIMIT, select_poses
+from mion_plugin.asset_building.pool.clustering import select_poses
 from mion_plugin.asset_building.pool.features import pose_features
 from mion_plugin.asset_building.pool.smpl_skeleton import mirror_poses, smpl_rest_joints
+from mion_plugin.asset_building.pool.sources import read_sources
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.candidates.pool import load_default_pool
 
-BUILD = Path(__file__).parents[1] / "build_candidate_pool.py"
 FPS = 10.0  # what the tool thins to, and so what it keeps whole
 CLIP = 600  # frames of a recording: a minute
 STEP = 8  # frames from one pose of the package's pool to the next: 0.8 s
@@ -33,24 +33,28 @@ POSE_BYTES = 24 * 3 * 4 + 23 * 3 * 2
 
 
 @dataclass(frozen=True)
-class Build:
-    """What building one pool took: processor seconds of the whole process, seconds by the clock, bytes at the peak."""
+class Size:
+    """What one collection took.
+
+    Attributes:
+        frames: Number of its frames.
+        read: Processor seconds of reading its files.
+        choose: Processor seconds of choosing poses, by mini-batches.
+        memory: Bytes at the peak of choosing, beyond the poses.
+        process: Bytes at the peak of the whole process so far.
+    """
 
     frames: int
-    processor: float
-    clock: float
-    peak: int
-
-    @property
-    def beyond_poses(self) -> int:
-        """Bytes at the peak that are not the poses of the collection."""
-        return self.peak - self.frames * POSE_BYTES
+    read: float
+    choose: float
+    memory: int
+    process: int
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of this benchmark."""
-    parser.add_argument("--frames", type=int, nargs="+", default=[30_000, 100_000, 300_000], help="sizes, ascending")
-    parser.add_argument("--poses", type=int, default=2_000, help="poses of the pools, mirror images included")
+    """Options of this benchmark; with more poses it takes longer in proportion."""
+    parser.add_argument("--frames", type=int, nargs="+", default=[30_000, 100_000, 300_000], help="sizes")
+    parser.add_argument("--poses", type=int, default=200, help="poses to choose, mirror images included")
     parser.add_argument("--target-frames", type=int, default=1_500_000, help="size to extrapolate to")
     parser.add_argument("--target-poses", type=int, default=10_000, help="poses to extrapolate to")
     parser.add_argument("--coverage-frames", type=int, default=20_000, help="frames on which both forms are compared")
@@ -59,16 +63,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Compare both forms, build the pools, extrapolate; each table is printed when it is there."""
-    print(coverage_table(args.coverage_frames, args.coverage_poses, args.seed), flush=True)
-    builds = []
-    for frames in args.frames:
+    """Measure the sizes, read on, compare both forms; each table is printed when it is there."""
+    sizes = []
+    for frames in sorted(args.frames):
         with tempfile.TemporaryDirectory() as folder:
             write_recordings(Path(folder) / "amass", frames, args.seed)
-            builds.append(build(Path(folder), frames, args.poses))
-        print(build_table(builds[-1:], args.poses), flush=True)
-    print(build_table(builds, args.poses))
-    print(extrapolation(builds, args.poses, args.target_frames, args.target_poses))
+            sizes.append(measure(Path(folder) / "amass", args.poses))
+        print(f"measured {frames:,} frames", flush=True)
+    print(size_table(sizes, args.poses))
+    print(read_on(sizes, args.poses, args.target_frames, args.target_poses))
+    print(coverage_table(args.coverage_frames, args.coverage_poses, args.seed))
 
 
 def recording(frames: int, generator: np.random.Generator) -> np.ndarray:
@@ -91,54 +95,51 @@ def write_recordings(folder: Path, frames: int, seed: int) -> None:
         np.savez(folder / f"{number:06d}_poses.npz", poses=poses, mocap_framerate=FPS, trans=np.zeros((length, 3)))
 
 
-def build(folder: Path, frames: int, poses: int) -> Build:
-    """Run the tool as a user does, in a process of its own.
-
-    Raises:
-        subprocess.CalledProcessError: It failed; its output tells why.
-    """
-    command = [sys.executable, str(BUILD), "--source", str(folder / "amass"), "--out", str(folder / "pool.npz")]
-    start = time.perf_counter()
-    process = subprocess.Popen([*command, "--num-poses", str(poses)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    assert process.stderr is not None
-    errors = process.stderr.read()  # ends when the process does
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command, stderr=errors)
-    clock = time.perf_counter() - start
-    return Build(frames, usage.ru_utime + usage.ru_stime, clock, usage.ru_maxrss * 1024)  # Linux tells KiB
+def measure(folder: Path, poses: int) -> Size:
+    """Read a collection and choose poses of it, as ``build_pool`` does."""
+    joints = smpl_rest_joints(SMPLBody().arrays)
+    start = time.process_time()
+    collection = read_sources([folder], joints, fps=FPS, progress=False)
+    read = time.process_time() - start
+    body_pose = np.concatenate([sequence.poses[:, 1:].astype(np.float16) for sequence in collection.sequences])
+    tracemalloc.start()
+    start = time.process_time()
+    select_poses(body_pose, poses, joints, full_kmeans_limit=0)
+    choose = time.process_time() - start
+    memory = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    process = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # Linux tells KiB
+    return Size(len(body_pose), read, choose, memory, process)
 
 
-def build_table(builds: Sequence[Build], poses: int) -> str:
-    """What each pool took."""
-    heading = ["frames", "k-means", "processor", "clock", "peak memory", "without the poses"]
+def size_table(sizes: Sequence[Size], poses: int) -> str:
+    """What each collection took."""
+    heading = ["frames", "reading", "choosing", "memory beyond the poses", "of the whole process"]
     rows = [
         [
             f"{one.frames:,}",
-            "full" if one.frames <= min(FULL_KMEANS_FRAMES, FULL_KMEANS_LIMIT // (poses // 2)) else "mini-batches",
-            f"{one.processor:,.0f} s",
-            f"{one.clock:,.0f} s",
-            f"{one.peak / 2**20:,.0f} MiB",
-            f"{one.beyond_poses / 2**20:,.0f} MiB",
+            f"{one.read:,.1f} s",
+            f"{one.choose:,.1f} s",
+            f"{one.memory / 2**20:,.1f} MiB",
+            f"{one.process / 2**20:,.0f} MiB",
         ]
-        for one in builds
+        for one in sizes
     ]
-    return f"\nPools of {poses:,} poses\n\n{table(heading, rows)}"
+    return f"\n{poses:,} poses by mini-batches, processor time\n\n{table(heading, rows)}"
 
 
-def extrapolation(builds: Sequence[Build], poses: int, frames: int, target_poses: int) -> str:
-    """A straight line through the last two sizes, read further on: time with the poses' share, memory per frame."""
-    if len(builds) < 2:
+def read_on(sizes: Sequence[Size], poses: int, frames: int, target_poses: int) -> str:
+    """A straight line through the last two sizes, read further on."""
+    if len(sizes) < 2:
         return ""
-    first, last = builds[-2:]
-    per_frame = (last.processor - first.processor) / (last.frames - first.frames)
-    seconds = last.processor + per_frame * (frames - last.frames)
-    memory = last.beyond_poses + frames * POSE_BYTES
+    first, last = sizes[-2:]
+    step, more = last.frames - first.frames, frames - last.frames
+    minutes = (last.read + last.choose + more * (last.read + last.choose - first.read - first.choose) / step) / 60
+    memory = last.memory + more * (last.memory - first.memory) / step
     return (
-        f"\nRead on to {frames:,} frames, not measured: {seconds / 60:,.0f} minutes of processor time for {poses:,} "
-        f"poses ({1e6 * per_frame:,.0f} us a frame), at most {target_poses / poses:g} times that for {target_poses:,}; "
-        f"{memory / 2**30:.1f} GiB, of which {frames * POSE_BYTES / 2**30:.1f} GiB are the poses."
+        f"\nRead on to {frames:,} frames, not measured: {minutes:,.0f} minutes for {poses:,} poses, at most "
+        f"{target_poses / poses:g} times that for {target_poses:,}; {memory / 2**20:,.0f} MiB beyond the poses, which "
+        f"are {frames * POSE_BYTES / 2**20:,.0f} MiB.\n"
     )
 
 

@@ -13,7 +13,7 @@ from mion_plugin.asset_building.pool.features import row_blocks
 FeaturesOf = Callable[[np.ndarray], np.ndarray]
 """Rows (R,) to their features (R, F) float32."""
 _EPOCHS = 2  # of mini-batches
-_PASSES = 2  # of Lloyd's iteration over all frames after them; `tools/benchmark.py pool` measures what they gain
+_PASSES = 5  # of Lloyd's iteration over all frames after them; `tools/benchmark.py pool` measures what they gain
 _LEAST_BATCH = 4096
 _FIRST_BATCHES = 3  # mini-batches from which k-means++ draws the first means, as in scikit-learn
 
@@ -44,8 +44,7 @@ def _batched_means(features_of: FeaturesOf, rows: np.ndarray, count: int, seed: 
     generator = np.random.default_rng(seed)
     size = max(_LEAST_BATCH, count)
     first = features_of(np.sort(generator.permutation(rows)[: _FIRST_BATCHES * size]))
-    # one trial of each draw: scikit-learn's several take minutes for thousands of means and gain nothing here
-    means, _ = kmeans_plusplus(first, count, random_state=seed, n_local_trials=1)
+    means, _ = kmeans_plusplus(first, count, random_state=seed)
     model = MiniBatchKMeans(count, init=means, n_init=1, batch_size=size, random_state=seed)
     for _ in range(_EPOCHS):
         shuffled = generator.permutation(rows)
