@@ -67,14 +67,15 @@ def convert_agora(archive: Path, split: str, progress: Callable[[int, int], None
         archive: Holds ``validation_SMPL/**/*.pkl`` (the camera dataframes with SMPL joints and vertices), the fits
             under the paths that these name, and the pictures anywhere in ``images``, of 1280 x 720 or 3840 x 2160.
         split: ``train`` or ``validation``; the labels of the test set are not handed out.
-        progress: Called with the number of pictures done and of all of a dataframe.
+        progress: Called with the number of dataframes done and of all.
 
     Raises:
         FileNotFoundError, ValueError, UnsafePickleError: Files are missing, or are not AGORA's.
     """
     people = People("agora", keypoints2d="smpl", keypoints3d="smpl")
     pictures = {path.name: path.relative_to(archive).as_posix() for path in sorted((archive / "images").rglob("*.png"))}
-    for path in require_files(archive / f"{split}_SMPL", "**/*.pkl"):
+    paths = require_files(archive / f"{split}_SMPL", "**/*.pkl")
+    for done, path in enumerate(paths, start=1):
         table = load_table(path)
         missing = [column for column in (*_COLUMNS, *_JOINTS) if column not in table]
         if missing:
@@ -82,7 +83,7 @@ def convert_agora(archive: Path, split: str, progress: Callable[[int, int], None
             raise ValueError(f"{path} lacks the columns {', '.join(missing)}{hint}")
         for row in range(len(table["imgPath"])):
             _add_picture(people, {name: table[name][row] for name in (*_COLUMNS, *_JOINTS)}, path, archive, pictures)
-            progress(row + 1, len(table["imgPath"]))
+        progress(done, len(paths))
     return people
 
 
