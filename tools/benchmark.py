@@ -77,6 +77,10 @@ BENCHMARKS = {
         "benchmarks.growth",
         "How time and memory of each stage grow with images, paths and the pool, into docs/growth.md.",
     ),
+    "pool": (
+        "benchmarks.pool",
+        "Pools from large collections: time and memory against the number of frames, and coverage by mini-batches.",
+    ),
     "faults": (
         "robustness.fault_run",
         "Hostile input through every public door, and what becomes of it.",

@@ -33,6 +33,9 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         action="store_true",
         help="h36m, mpi_inf_3dhp, surreal: write the videos' frames beside them",
     )
+    parser.add_argument(
+        "--turn-images", action="store_true", help="bedlam: write the images of close-up scenes upright, beside them"
+    )
     parser.add_argument("--frame-step", type=int, metavar="N", help="surreal: every Nth frame of a clip; default 10")
     parser.add_argument("--mosh", type=Path, metavar="DIR", help="h36m, split mosh_train: folder of the MoSh files")
     return parser.parse_args(arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def load_json(path: Path) -> Any:
     return read_json(require_file(path))
 
 
-def fields(content: dict[str, Any], path: Path, **shapes: tuple[int, ...]) -> list[np.ndarray]:
+def fields(content: Mapping[str, Any], path: Path, **shapes: tuple[int, ...]) -> list[np.ndarray]:
     """Arrays of ``content`` as float64 of the given shapes.
 
     -1, at most one in a shape, is any length. Axes of length 1 may be more or fewer than asked for: MATLAB adds and

@@ -60,4 +60,17 @@ OFFICIAL_SETS: dict[str, OfficialSet] = {
         "di.ens.fr/willow/research/surreal/data: accept the licence to get a password",
         ("frame_step", "extract"),
     ),
+    "bedlam": OfficialSet(
+        ("train",),
+        "bedlam.is.tue.mpg.de: images, and labels made by df_full_body_smpl.py of github.com/pixelite1201/BEDLAM",
+        ("turn",),
+    ),
+    "emdb": OfficialSet(
+        ("1", "2"),
+        "emdb.ait.ethz.ch: apply for access; the folders P0 to P9",
+    ),
+    "agora": OfficialSet(
+        ("train", "validation"),
+        "agora.is.tue.mpg.de: images, SMPL fits, camera dataframes with SMPL joints and vertices",
+    ),
 }

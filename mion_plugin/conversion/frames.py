@@ -1,11 +1,12 @@
-"""Single frames of the videos that some archives hold instead of images."""
+"""Images that an archive does not hold as they are wanted: single frames of videos, pictures lying on their side."""
 
 from __future__ import annotations
 
 import glob
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image
 from mion_plugin.conversion.archives import require_file
 from mion_plugin.files.images import write_image
 
-_JPEG_QUALITY = 95
+JPEG_QUALITY = 95
 
 
 def extract_frames(video: Path, folder: Path, name_of: Callable[[int], str | None]) -> None:
@@ -34,15 +35,53 @@ def extract_frames(video: Path, folder: Path, name_of: Callable[[int], str | Non
     if folder.is_dir():
         return
     require_file(video)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.parent.glob(f".{glob.escape(folder.name)}.{'?' * 8}"):  # of a run that was killed
-        shutil.rmtree(leftover)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
+    with _whole_folder(folder) as temporary:
         for index, frame in enumerate(_decode(video)):
             name = name_of(index)
             if name is not None:
-                write_image(Image.fromarray(frame), temporary / name, quality=_JPEG_QUALITY)
+                write_image(Image.fromarray(frame), temporary / name, quality=JPEG_QUALITY)
+
+
+def turn_images(source: Path, folder: Path, names: Iterable[str]) -> None:
+    """Write images turned clockwise by 90 degrees as JPEG files; the folder appears whole or not at all.
+
+    Args:
+        source: Where the images are.
+        folder: Where to; if it exists, nothing is done.
+        names: The images, by paths below ``source``; ``a/b.png`` becomes ``a/b.jpg``. Those that are not there are
+            left out.
+
+    Raises:
+        ValueError: An image is not readable.
+        OSError: The folder cannot be written.
+    """
+    if folder.is_dir():
+        return
+    with _whole_folder(folder) as temporary:
+        for name in names:
+            if (source / name).is_file():
+                path = (temporary / name).with_suffix(".jpg")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_image(_turned(source / name), path, quality=JPEG_QUALITY)
+
+
+def _turned(path: Path) -> Image.Image:
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB").transpose(Image.Transpose.ROTATE_270)
+    except OSError as error:
+        raise ValueError(f"{path} is not a readable image: {error}") from None
+
+
+@contextmanager
+def _whole_folder(folder: Path) -> Iterator[Path]:
+    """A folder to fill, which gets its name at the end; what a run that was killed left of it is removed."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in folder.parent.glob(f".{glob.escape(folder.name)}.{'?' * 8}"):
+        shutil.rmtree(leftover)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        yield temporary
         temporary.chmod(0o755)  # mkdtemp's 0700 would hide the images from the user's group
         temporary.rename(folder)
     finally:

@@ -8,8 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mion_plugin.conversion.agora import convert_agora
+from mion_plugin.conversion.bedlam import convert_bedlam
 from mion_plugin.conversion.catalogue import OFFICIAL_SETS
 from mion_plugin.conversion.coco import convert_coco
+from mion_plugin.conversion.emdb import convert_emdb
 from mion_plugin.conversion.leeds import convert_lsp, convert_lspet
 from mion_plugin.conversion.mpii import convert_mpii
 from mion_plugin.conversion.people import People, drop_lost_images, write_people
@@ -30,6 +33,9 @@ _CONVERTERS: dict[str, Callable[..., People | dict[str, Any]]] = {
     "lspet": convert_lspet,
     "up3d": convert_up3d,
     "surreal": convert_surreal,
+    "bedlam": convert_bedlam,
+    "emdb": convert_emdb,
+    "agora": convert_agora,
 }
 
 

@@ -1,11 +1,16 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
 from scipy.spatial.transform import Rotation
 from support.mocap_files import body_skeleton, forward_kinematics, local_matrices, smpl_rest_joints_of
 
-from mion_plugin.asset_building.pool.clustering import leans_to_one_side, pose_features, select_poses
+from mion_plugin.asset_building.pool import clustering, features, mini_batches
+from mion_plugin.asset_building.pool.clustering import select_poses
+from mion_plugin.asset_building.pool.features import leans_to_one_side, pose_features
 from mion_plugin.asset_building.pool.smpl_skeleton import INDEX, SMPL_PARENTS, mirror_poses, smpl_offsets
 
 REST = smpl_rest_joints_of(body_skeleton())
@@ -22,8 +27,8 @@ def rows(poses):
 
 
 def distances(poses):
-    features = pose_features(poses, REST).astype(float)
-    return np.linalg.norm(features[:, None] - features[None], axis=-1)
+    points = pose_features(poses, REST).astype(float)
+    return np.linalg.norm(points[:, None] - points[None], axis=-1)
 
 
 class TestFeatures:
@@ -111,8 +116,8 @@ class TestSelectPoses:
     def test_medoids_are_the_members_nearest_to_the_mean(self):
         poses = random_body_poses(30, scale=0.2)
         chosen = select_poses(poses, 1, REST, mirror=False)
-        features = pose_features(poses, REST)
-        nearest = np.linalg.norm(features - features.mean(0), axis=1).argmin()
+        points = pose_features(poses, REST)
+        nearest = np.linalg.norm(points - points.mean(0), axis=1).argmin()
         assert chosen.frame.tolist() == [nearest]
 
     def test_poses_keep_their_distance(self):
@@ -125,12 +130,45 @@ class TestSelectPoses:
         to_chosen = distances(np.concatenate([poses, chosen.body_pose]))[: len(poses), len(poses) :]
         assert to_chosen.min(1).max() < 0.1201
 
-    def test_mini_batches_on_large_collections(self, monkeypatch):
-        monkeypatch.setattr("mion_plugin.asset_building.pool.clustering._FULL_KMEANS_LIMIT", 0)
+    def test_mini_batches_on_large_collections(self):
         poses = random_body_poses(300)
-        first, second = (select_poses(poses, 20, REST, seed=1) for _ in range(2))
+        first, second = (select_poses(poses, 20, REST, seed=1, full_kmeans_limit=0) for _ in range(2))
         assert len(first.body_pose) == 20
         np.testing.assert_array_equal(first.body_pose, second.body_pose)
+
+    def test_blocks_change_nothing(self, monkeypatch):
+        """However many frames are held at once; the farthest among few, the farthest among all."""
+        poses = np.concatenate([random_body_poses(90), random_body_poses(30, scale=0.02, seed=1)])
+        whole = select_poses(poses, 80, REST)
+        monkeypatch.setattr(features, "BLOCK", 16)
+        monkeypatch.setattr(clustering, "_RESERVE", 5)
+        np.testing.assert_array_equal(select_poses(poses, 80, REST).body_pose, whole.body_pose)
+
+    def test_mini_batches_cover_the_frames_as_the_full_k_means_does(self, monkeypatch):
+        monkeypatch.setattr(mini_batches, "_LEAST_BATCH", 64)
+        poses = random_body_poses(600, scale=0.3)
+        full, batched = (select_poses(poses, 60, REST, full_kmeans_limit=limit) for limit in (10**9, 0))
+        everything = pose_features(np.concatenate([poses, mirror_poses(poses)]), REST)
+
+        def coverage(selection):
+            return cdist(everything, pose_features(selection.body_pose, REST)).min(1).mean()
+
+        assert coverage(batched) < 1.02 * coverage(full)
+        assert coverage(batched) < 0.98 * coverage(select_poses(poses[:60], 60, REST))  # the comparison sees worse ones
+
+    def test_memory_beyond_the_poses_is_a_few_numbers_a_frame(self, monkeypatch):
+        """Not the 756 bytes of a frame's features, let alone those of its mirror image."""
+        monkeypatch.setattr(mini_batches, "_LEAST_BATCH", 64)
+        for module in (features, clustering):
+            monkeypatch.setattr(module, "BLOCK" if module is features else "_RESERVE", 64)
+        peaks = []
+        for count in (200, 1000, 4000):  # the first for what is made once
+            poses = random_body_poses(count).astype(np.float16)
+            tracemalloc.start()
+            select_poses(poses, 40, REST, full_kmeans_limit=0)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+        assert (peaks[2] - peaks[1]) / 3000 < 150
 
     @pytest.mark.parametrize(("count", "mirror"), [(1, True), (0, True), (0, False), (-5, False)])
     def test_too_few_are_refused(self, count, mirror):
@@ -154,5 +192,5 @@ def test_invariants(seed, count, wanted):
 
 def test_a_pose_and_its_image_lean_to_opposite_sides():
     poses = random_body_poses(50)
-    features, image = pose_features(poses, REST), pose_features(mirror_poses(poses), REST)
-    assert (leans_to_one_side(features, image) != leans_to_one_side(image, features)).all()
+    points, image = pose_features(poses, REST), pose_features(mirror_poses(poses), REST)
+    assert (leans_to_one_side(points, image) != leans_to_one_side(image, points)).all()

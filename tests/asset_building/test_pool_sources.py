@@ -12,6 +12,7 @@ from support.mocap_files import (
 )
 
 from mion_plugin.asset_building.pool.plausibility import plausible_frames
+from mion_plugin.asset_building.pool.smpl_arrays import read_smpl_array
 from mion_plugin.asset_building.pool.smpl_skeleton import INDEX
 from mion_plugin.asset_building.pool.sources import find_files, read_sources
 
@@ -125,3 +126,11 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "poses.npz")
     with pytest.raises(ValueError, match=r"poses\.npz is neither a file nor a folder"):
         find_files([tmp_path / "poses.npz"])
+
+
+def test_frames_left_out_are_not_held(tmp_path):
+    """AMASS at 120 frames a second has twelve times those that are kept."""
+    write_amass(tmp_path / "walk.npz", num_frames=240)
+    (sequence,) = read(tmp_path).sequences
+    assert len(sequence) == 20
+    assert read_smpl_array(tmp_path / "walk.npz").at_fps(10).poses.base is None

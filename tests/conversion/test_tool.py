@@ -67,6 +67,9 @@ def test_the_files_have_the_names_of_the_configs():
         "coco_2014_train.npz",
         "mpi_inf_3dhp_train.npz",
         "pw3d_test.npz",
+        "bedlam_train.npz",
+        "emdb_1.npz",
+        "agora_validation.npz",
     }
 
 

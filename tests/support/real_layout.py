@@ -33,6 +33,9 @@ SETS = {
     "mpi_inf_3dhp": ("mpi_inf_3dhp_train.npz", "S1/Seq1", _3DHP, _3DHP, False),
     "pw3d": ("pw3d_test.npz", "imageFiles/office", None, None, True),
     "up3d": ("up3d_trainval.npz", ".", "lsp", None, True),
+    "bedlam": ("bedlam_train.npz", "images/20221010_3_1000_batch01hand_6fps/png/seq_000000", "smpl", None, True),
+    "emdb": ("emdb_1.npz", "P1/14_outdoor_climb/images", "smpl", None, True),
+    "agora": ("agora_validation.npz", "images", "smpl", None, True),
 }
 
 

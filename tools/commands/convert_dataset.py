@@ -45,5 +45,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
     """What was asked for beyond the defaults."""
-    given = {"extract": args.extract_frames or None, "frame_step": args.frame_step, "mosh": args.mosh}
+    given = {
+        "extract": args.extract_frames or None,
+        "turn": args.turn_images or None,
+        "frame_step": args.frame_step,
+        "mosh": args.mosh,
+    }
     return {name: value for name, value in given.items() if value is not None}

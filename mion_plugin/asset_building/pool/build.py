@@ -82,9 +82,8 @@ def build_pool(
     collection = read_sources(recipe.sources, smpl_joints, fps=recipe.fps, progress=progress)
     if not collection.sequences:
         raise ValueError(_nothing_read(collection))
-    body_pose = np.concatenate([sequence.poses[:, 1:] for sequence in collection.sequences])
     selection = select_poses(
-        _half_precision(body_pose), recipe.num_poses, smpl_joints, seed=recipe.seed, mirror=recipe.mirror
+        _half_precision(collection), recipe.num_poses, smpl_joints, seed=recipe.seed, mirror=recipe.mirror
     )
     clip_of_frame = np.repeat(np.arange(len(collection.sequences)), [len(s) for s in collection.sequences])
     pool = make_pool(
@@ -104,9 +103,10 @@ def _orientations(recipe: PoolRecipe) -> np.ndarray:
     return cluster_orientations(global_orient, recipe.num_orientations, seed=recipe.seed, mirror=recipe.mirror)
 
 
-def _half_precision(body_pose: np.ndarray) -> np.ndarray:
-    """Poses as the pool file will hold them: mirror images that are equal here are equal there."""
-    return body_pose.astype(np.float16).astype(np.float32)
+def _half_precision(collection: Collection) -> np.ndarray:
+    """Body poses (N, 23, 3) of all recordings as the pool file will hold them: mirror images that are equal here are
+    equal there."""
+    return np.concatenate([sequence.poses[:, 1:].astype(np.float16) for sequence in collection.sequences])
 
 
 def _metadata(recipe: PoolRecipe, collection: Collection, note: str) -> dict[str, object]:

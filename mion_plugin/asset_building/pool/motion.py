@@ -65,7 +65,8 @@ class Motion:
 
     def at_fps(self, fps: float) -> Motion:
         """Every n-th frame, so that about ``fps`` frames a second remain; all when the rate is unknown or lower."""
-        return replace(self, rotations=self.rotations[:: frame_step(self.fps, fps)], fps=reduced_fps(self.fps, fps))
+        rotations = self.rotations[:: frame_step(self.fps, fps)].copy()  # a view would keep all of them in memory
+        return replace(self, rotations=rotations, fps=reduced_fps(self.fps, fps))
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ class PoseSequence:
 
     def at_fps(self, fps: float) -> PoseSequence:
         """Every n-th pose, so that about ``fps`` a second remain; all when the rate is unknown or lower."""
-        return replace(self, poses=self.poses[:: frame_step(self.fps, fps)], fps=reduced_fps(self.fps, fps))
+        poses = self.poses[:: frame_step(self.fps, fps)].copy()  # a view would keep all of them in memory
+        return replace(self, poses=poses, fps=reduced_fps(self.fps, fps))
 
 
 def frame_step(source_fps: float | None, fps: float) -> int:

@@ -96,7 +96,7 @@ def read_sources(
             sequences |= {motion.name: retarget(motion, rest, smpl_joints) for motion in motions}
         except ValueError as error:  # bones without length give no directions
             skipped |= {motion.name: f"its joint frames cannot be told from its motion: {error}" for motion in motions}
-    in_order = [sequences[name] for _, name in files if name in sequences]
+    in_order = (sequences.pop(name) for _, name in files if name in sequences)  # each is held once
     return _only_plausible(in_order, skipped, ignored)
 
 
@@ -111,7 +111,7 @@ def _with_progress(files: list[tuple[Path, str]], progress: bool) -> Iterator[tu
         sys.stderr.write("\n")
 
 
-def _only_plausible(sequences: Sequence[PoseSequence], skipped: dict[str, str], ignored: dict[str, int]) -> Collection:
+def _only_plausible(sequences: Iterable[PoseSequence], skipped: dict[str, str], ignored: dict[str, int]) -> Collection:
     """The collection of the frames that a body can take."""
     kept, implausible = [], {}
     for sequence in sequences:
