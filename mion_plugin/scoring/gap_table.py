@@ -31,8 +31,8 @@ def gap_rows(
     Returns:
         N entries: ``bodies``, n; and for each of ``random``, the rules and ``oracle`` a mapping of ``error``, its mean
         over people, and ``gap_closed``, 0 for as good as a random body and 1 for always the best; null where all bodies
-        are equally good, as one alone is. With 95 % intervals over people, ``error_interval`` and ``gap_closed_interval``.
-        ``random`` is the expectation, not a draw.
+        are equally good, as one alone is. With 95 % intervals over people, ``error_interval`` and
+        ``gap_closed_interval``. ``random`` is the expectation, not a draw.
 
     Raises:
         ValueError: See ``selection_statistics``.

@@ -80,7 +80,7 @@ def test_without_a_camera_the_place_is_found_from_the_keypoints(scorer, found, a
     np.testing.assert_allclose(scored.scores["cen"], found.scores, atol=0.01)
     # least squares: no place has a lower error in the linear measure, and few in pixels
     assert (scored.reprojection_rms < found.reprojection_rms + 0.1).all()
-    hidden = dataclasses.replace(skier, keypoints2d=skier.keypoints2d * ([1, 1, 0],) * 1)
+    hidden = dataclasses.replace(skier, keypoints2d=skier.keypoints2d * np.array([1.0, 1.0, 0.0]))
     hidden.keypoints2d[:2, 2] = 1.0
     with pytest.raises(ValueError, match=r"its 2D keypoints do not tell where body 0 stands"):
         score(scorer, check_hypotheses(known, Path("x.npz")), image, hidden)
