@@ -48,6 +48,7 @@ class SMPLBody(nn.Module):
 
     faces: Tensor
     v_template: Tensor
+    J_regressor: Tensor
 
     def __init__(self, model_path: str | os.PathLike[str] | None = None, gender: str = "neutral") -> None:
         super().__init__()

@@ -21,6 +21,7 @@ Frames have x right, y down, z into the scene. Without a camera the place of a b
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,6 +37,7 @@ KIND = "file of bodies"
 OWN_LAYOUT = "mion_plugin's own layout"
 _TOPOLOGIES = {10475: "SMPL-X's", 778: "MANO's"}
 _TALLEST = 10.0  # metres between a body's outermost vertices; beyond, the unit is another
+_SIMILAR = 0.8  # of spellings, as difflib measures; beta and betas have 0.89
 _ROTATION_TOLERANCE = 1e-2  # of R R^T: half precision on disk, and some more
 _FLOATS = ("pose", "betas", "vertices", "transl", "focal_length", "principal_point", "weak_perspective", "crop")
 _KNOWN = ("image_name", "person", "keypoints2d", *_FLOATS)
@@ -97,15 +99,19 @@ def check_hypotheses(
         licensed: See ``Hypotheses``.
 
     Raises:
-        ValueError: A key is missing, shapes do not agree, numbers are not finite, matrices are no rotations, the
+        ValueError: A key is missing or misspelt, shapes do not agree, numbers are not finite, matrices are no rotations, the
             vertices are another body model's or in another unit, or the camera is incomplete.
     """
+    _check_spelling(arrays, source)
     found = {name: arrays[name] for name in _KNOWN if name in arrays}
-    found = {name: _real(value, name, source) if name in _FLOATS else value for name, value in found.items()}
+    numbers = (*_FLOATS, "keypoints2d")
+    found = {name: _real(value, name, source) if name in numbers else value for name, value in found.items()}
     _check_body(found, source)
     people, count = found["pose" if "pose" in found else "vertices"].shape[:2]
     _check_shapes(found, people, count, source)
     _check_numbers(found, source)
+    if "keypoints2d" in found:
+        found["keypoints2d"] = _seen_keypoints(found["keypoints2d"], source)
     transl, focal_length, principal_point = _camera(found, source)
     names = found.get("image_name")
     return Hypotheses(
@@ -122,6 +128,14 @@ def check_hypotheses(
         principal_point=principal_point,
         licensed=licensed,
     )
+
+
+def _check_spelling(arrays: Mapping[str, np.ndarray], source: Path) -> None:
+    """Raise ValueError for a key that nearly is one that may be left out; it would not be missed."""
+    for name in arrays:
+        similar = difflib.get_close_matches(name, _KNOWN, n=1, cutoff=_SIMILAR)
+        if similar and name not in _KNOWN:
+            raise ValueError(f"{source}: {name} is none of the keys that are read; did you mean {similar[0]}?")
 
 
 def _real(value: np.ndarray, name: str, source: Path) -> np.ndarray:
@@ -203,6 +217,14 @@ def _check_numbers(found: Mapping[str, np.ndarray], source: Path) -> None:
             raise ValueError(f"{source}: a {name} is not above 0, expected pixels")
     if "weak_perspective" in found and not found["weak_perspective"][..., 0].min() > 0:
         raise ValueError(f"{source}: a scale s of weak_perspective is not above 0")
+
+
+def _seen_keypoints(keypoints2d: np.ndarray, source: Path) -> np.ndarray:
+    """The same with zeros where the confidence is 0, which may hold anything."""
+    seen = keypoints2d[..., 2] > 0
+    if not (np.isfinite(keypoints2d[..., 2]).all() and np.isfinite(keypoints2d[seen]).all()):
+        raise ValueError(f"{source}: keypoints2d holds NaN or infinite values where the confidence is above 0")
+    return np.where(seen[..., None], keypoints2d, 0.0)
 
 
 def _check_rotations(matrices: np.ndarray, source: Path) -> None:

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from mion_plugin.datasets.coco import CocoPerson
-from mion_plugin.inference.cropping import place_crop
+from mion_plugin.inference.cropping import place_crop, visible_box
 from mion_plugin.inference.frames import NobodyError, PeopleFinder
-from mion_plugin.inference.people import Photograph, find_people
 from mion_plugin.inference.sources import Frame
 from mion_plugin.scoring.hypotheses import Hypotheses
 from mion_plugin.scoring.people import RowsOfImages, match_people
@@ -92,7 +91,9 @@ class PhotographScorer:
             return result
         try:
             posed = self._pose(frame, frame.pixels)
-            people = self._held_people(frame) if self.find is None else dict(enumerate(self.find(frame)))
+            people = (
+                self._held_people(frame, result.problems) if self.find is None else dict(enumerate(self.find(frame)))
+            )
             whose = self._match(posed, self._croppable(people, frame, result.problems), result.problems)
         except NobodyError as error:
             result.problems.append(str(error))
@@ -160,15 +161,26 @@ class PhotographScorer:
         parts = [true_errors(bodies.keypoints[JOINTS], self.truth.joints[row]) for bodies in posed]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    def _held_people(self, frame: Frame) -> dict[int, CocoPerson]:
+    def _held_people(self, frame: Frame, problems: list[str]) -> dict[int, CocoPerson]:
         """Number -> person, of those whose keypoints the first file that knows of the photograph's people holds."""
         where = frame.name if frame.path is None else frame.path
         for file, rows in zip(self.files, self.rows, strict=True):
             found = rows.find(where) if file.keypoints2d is not None else []
             if found:
-                people = find_people([file.keypoints2d[found]], [Photograph(frame.name)])[0]  # type: ignore[index]
-                return dict(zip(file.person[found].tolist(), people, strict=True))  # type: ignore[index]
+                return _people_of(file, found, frame.name, problems)
         raise NobodyError(f"{frame.name}: no keypoints2d of it in the files of bodies")
+
+
+def _people_of(bodies: Hypotheses, rows: list[int], name: str, problems: list[str]) -> dict[int, CocoPerson]:
+    """Number -> person, of rows of a file that has ``keypoints2d`` and ``person``."""
+    people = {}
+    for row in rows:
+        number, keypoints2d = int(bodies.person[row]), bodies.keypoints2d[row]  # type: ignore[index]
+        try:
+            people[number] = CocoPerson(keypoints2d, visible_box(keypoints2d))
+        except ValueError as error:
+            problems.append(f"person {number} of {name}: {error}")
+    return people
 
 
 def _numbered(bodies: Hypotheses) -> Hypotheses:

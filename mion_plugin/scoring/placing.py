@@ -156,8 +156,8 @@ def place_by_keypoints(
                 f"its 2D keypoints do not tell where body {number} stands; at least 3 apart must be visible"
             )
         places.append(transl)
-    transl = torch.from_numpy(np.stack(places))
-    return PlacedBodies(bodies.vertices, bodies.keypoints, transl, transl.new_zeros(len(transl)))
+    found = torch.from_numpy(np.stack(places))
+    return PlacedBodies(bodies.vertices, bodies.keypoints, found, found.new_zeros(len(found)))
 
 
 def join_placed(parts: list[PlacedBodies]) -> PlacedBodies:

@@ -93,7 +93,7 @@ class BodyScorer:
                 f"the bodies are of {body.arrays.name}, the model's of {own.arrays.name}",
                 "Name a config whose body model is theirs",
             )
-        self.body = (copy.deepcopy(own) if body is None else body).cpu()
+        self.body = copy.deepcopy(own if body is None else body).cpu()
         read = self.cen.reader.convention if self.reads_points else COCO  # type: ignore[union-attr]
         self.conventions = tuple(dict.fromkeys((COCO, self.model.keypoints2d_convention, read, *wanted)))
 

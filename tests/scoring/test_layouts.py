@@ -56,6 +56,7 @@ class TestOwnLayout:
         ("changes", "message"),
         [
             ({"pose": None}, r"pose \(P, N, 24, 3\) or vertices \(P, N, 6890, 3\): x.npz has neither"),
+            ({"beta": np.zeros((P, N, 10))}, r"beta is none of the keys that are read; did you mean betas\?"),
             ({"vertices": random_vertices(P, N)}, r"both in x.npz, expected one"),
             ({"pose": np.zeros((P, N, 72))}, r"pose has shape \(2, 3, 72\), expected \(P, N, 24, 3\) axis-angle or"),
             ({"pose": np.zeros((P, 0, 24, 3))}, r"x.npz holds no bodies"),
@@ -70,6 +71,7 @@ class TestOwnLayout:
             ({"person": np.array([0, -1])}, r"person is int64, expected integers from 0"),
             ({"betas": np.full((P, N, 10), "x")}, r"betas is <U1, expected numbers"),
             ({"pose": np.tile(2 * np.eye(3), (P, N, 24, 1, 1))}, r"row 0, body 0, joint 0 is no rotation matrix"),
+            ({"keypoints2d": np.full((P, 17, 3), np.nan)}, r"keypoints2d holds NaN or infinite values where"),
             ({"transl": None}, r"pose and focal_length without transl"),
             ({"focal_length": None}, r"transl without focal_length"),
             ({"focal_length": np.array([5000.0, 0.0])}, r"a focal_length is not above 0"),
