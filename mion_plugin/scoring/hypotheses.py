@@ -99,8 +99,8 @@ def check_hypotheses(
         licensed: See ``Hypotheses``.
 
     Raises:
-        ValueError: A key is missing or misspelt, shapes do not agree, numbers are not finite, matrices are no rotations, the
-            vertices are another body model's or in another unit, or the camera is incomplete.
+        ValueError: A key is missing or misspelt, shapes do not agree, numbers are not finite, matrices are no
+            rotations, the vertices are another body model's or in another unit, or the camera is incomplete.
     """
     _check_spelling(arrays, source)
     found = {name: arrays[name] for name in _KNOWN if name in arrays}
