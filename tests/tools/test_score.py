@@ -52,7 +52,7 @@ def run(project, *arguments):
 
 
 def test_a_folder_with_the_truth(project, found, capsys):
-    assert run(project, project / "photos", "--gt", project / "truth.npz", "--resamples", "50", "--draw", "2") == 0
+    assert run(project, project / "photos", "--gt", project / "truth.npz", "--resamples", "50", "--draw", "1") == 0
     out = project / "out"
     assert {path.name for path in out.iterdir()} == {
         *("scores.json", "gap_closed.md", "gap_closed.json", "a_person0.png", "b_person0.png")
