@@ -27,6 +27,7 @@ TOOLS = {
     "model_cost": ["a.py"],
     "predict": ["a", "--out", "b"],
     "publish_model": ["a.pth", "b.pth"],
+    "score": ["a", "--bodies", "b"],
     "synthesize": ["--out", "a", "--num-images", "1"],
     "test": ["a.py"],
     "train": ["a.py"],

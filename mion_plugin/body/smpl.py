@@ -48,6 +48,7 @@ class SMPLBody(nn.Module):
 
     faces: Tensor
     v_template: Tensor
+    J_regressor: Tensor
 
     def __init__(self, model_path: str | os.PathLike[str] | None = None, gender: str = "neutral") -> None:
         super().__init__()
@@ -112,6 +113,16 @@ class SMPLBody(nn.Module):
             on_surface = regressor @ output.vertices
         at_joints = output.joints[..., joint_index.clamp(min=0), :]
         return torch.where((joint_index >= 0)[:, None], at_joints, on_surface)
+
+    def vertex_keypoints(self, vertices: Tensor, convention: str = "coco") -> Tensor:
+        """The keypoints (..., K, 3) of posed vertices (..., 6890, 3) alone.
+
+        Keypoints that are joints of the skeleton come from the joint regressor, which SMPL defines on the body at rest:
+        on a bent one they lie some millimetres beside those of ``keypoints``.
+        """
+        with full_precision(vertices):
+            joints = self.J_regressor.to(vertices) @ vertices
+        return self.keypoints(BodyOutput(vertices, joints), convention)
 
     def pose_keypoints(
         self, pose: Tensor, betas: Tensor | None = None, transl: Tensor | None = None, convention: str = "coco"

@@ -49,6 +49,7 @@ def draw_body_sheet(
     selected: int,
     captions: Sequence[str] | None = None,
     convention: str = "coco",
+    names: Sequence[str] | None = None,
 ) -> np.ndarray:
     """Draw the crop with its keypoints, the chosen body over it and from the side, and the rejected ones likewise.
 
@@ -61,6 +62,7 @@ def draw_body_sheet(
         selected: Which body was chosen.
         captions: One line for each body; see ``path_captions``.
         convention: Order of the keypoints.
+        names: What to call each body; None for ``path 1`` and so on.
 
     Returns:
         The sheet (H, W, 3) uint8: large pictures side by side at the left; at the right a column for each rejected
@@ -77,17 +79,17 @@ def draw_body_sheet(
     if not 0 <= selected < len(vertices):
         raise ValueError(f"selected is {selected}, expected the index of one of {len(vertices)} bodies")
     lines = list(captions) if captions is not None else [""] * len(vertices)
+    named = list(names) if names is not None else [f"path {path + 1}" for path in range(len(vertices))]
     small, aside = (size - _GAP) // 2, 3 * (size + _GAP) + _GAP + _ASIDE
     rejected = [path for path in range(len(vertices)) if path != selected]
     width = aside + len(rejected) * (small + _GAP) if rejected else aside - _ASIDE
     sheet = Image.new("RGB", (width, _CAPTION + size + _GAP), _PAPER)
-    _draw_chosen(
-        sheet, crop, keypoints2d, vertices[selected], faces, focal_length, selected, lines[selected], convention
-    )
+    titles = f"chosen: {named[selected]}", lines[selected]
+    _draw_chosen(sheet, crop, keypoints2d, vertices[selected], faces, focal_length, selected, titles, convention)
     for column, path in enumerate(rejected):
         left = aside + column * (small + _GAP)
         pictures = draw_views(crop, vertices[path], faces, focal_length, path_color(path), small)
-        _draw_rejected(sheet, left, small, pictures, f"path {path + 1}", lines[path])
+        _draw_rejected(sheet, left, small, pictures, named[path], lines[path])
     return np.asarray(sheet)
 
 
@@ -99,10 +101,11 @@ def _draw_chosen(
     faces: Tensor,
     focal_length: float,
     path: int,
-    caption: str,
+    titles: tuple[str, str],
     convention: str,
 ) -> None:
-    """The crop, and the chosen body over it and from the side in a frame of its colour."""
+    """The crop, and the chosen body over it and from the side in a frame of its colour, under its name and caption."""
+    name, caption = titles
     size, color = len(crop), path_color(path)
     over, side = draw_views(crop, vertices, faces, focal_length, color, size)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=_LARGE_FONT)
@@ -114,7 +117,6 @@ def _draw_chosen(
     draw.rectangle(box, outline=ink, width=_FRAME)
     top = (_CAPTION - _FRAME) // 2
     draw.text((lefts[0], top), "photograph and 2D keypoints", fill=_INK, font=font, anchor="lm")
-    name = f"chosen: path {path + 1}"
     right = lefts[1] + draw.textlength(name, font=font) + 20
     draw.rounded_rectangle((lefts[1] - _FRAME, top - 18, right, top + 17), radius=8, fill=ink)
     draw.text((lefts[1] + 6, top), name, fill=_contrasting(ink), font=font, anchor="lm")

@@ -116,9 +116,28 @@ class DepthConsistency(BaseModule):
 
         It may come out below 0 for a body that agrees better than those that the calibration has seen.
         """
+        return self._calibrated(self.measures(image, bodies, seen))
+
+    def point_scores(self, image: Tensor, points: Tensor, transl: Tensor, seen: ImageEvidence | None = None) -> Tensor:
+        """``forward`` for bodies of any body model, of which the reader needs no more than the keypoints.
+
+        Args:
+            image: (B, 3, H, W) as ``measures``.
+            points: (B, N, K, 3) the bodies' own keypoints in metres, camera axes, before they are placed, in the
+                reader's ``convention``.
+            transl: (B, N, 3) metres.
+            seen: As ``measures``.
+
+        Returns:
+            Scores (B, N).
+        """
+        expected = self._calibrated(self._measures_of(image, points.float(), transl, seen))
+        return expected / (MILLIMETRES * self.body_height)
+
+    def _calibrated(self, measures: Tensor) -> Tensor:
+        """Expected MPJPE (B, N) in millimetres of measures (B, N, 4)."""
         index = MEASURES.index(self.measure)
-        measured = self.measures(image, bodies, seen)[..., index]
-        return MILLIMETRES * (self.calibration_slope[index] * measured + self.calibration_offset[index])
+        return MILLIMETRES * (self.calibration_slope[index] * measures[..., index] + self.calibration_offset[index])
 
     def measures(self, image: Tensor, bodies: Bodies, seen: ImageEvidence | None = None) -> Tensor:
         """How much the bodies differ from what is read, by each measure.
@@ -137,10 +156,13 @@ class DepthConsistency(BaseModule):
         """
         if not isinstance(bodies, Bodies):
             raise TypeError(f"bodies are {type(bodies).__name__}, expected Bodies, with pose and place")
-        points = self._points(bodies)
-        own, keypoints2d = self._depths_of(points), self._into_crop(points, bodies.transl)
+        return self._measures_of(image, self._points(bodies), bodies.transl, seen)
+
+    def _measures_of(self, image: Tensor, points: Tensor, transl: Tensor, seen: ImageEvidence | None) -> Tensor:
+        """``measures`` of bodies whose keypoints (B, N, K, 3), before they are placed, are ``points``."""
+        own, keypoints2d = self._depths_of(points), self._into_crop(points, transl)
         reading = self.reader(image, keypoints2d, own) if seen is None else self.reader.read(seen, keypoints2d, own)
-        with full_precision(bodies.transl):
+        with full_precision(transl):
             return depth_measures(own, reading)
 
     def depths(self, bodies: Bodies) -> Tensor:

@@ -50,11 +50,15 @@ def fit_loss_of(bodies: Bodies, keypoints2d: Tensor, convention: str, body: SMPL
         (B, N) float32, infinite where the bodies are not ``valid``.
     """
     points = body.pose_keypoints(bodies.pose, bodies.betas, bodies.transl, convention)
+    return torch.where(bodies.valid[:, None], fit_loss_of_points(points, keypoints2d, camera), torch.inf)
+
+
+def fit_loss_of_points(points: Tensor, keypoints2d: Tensor, camera: CropCamera) -> Tensor:
+    """``fit_loss_of`` (B, N) of bodies whose keypoints (B, N, K, 3), metres before the camera, are known."""
     confidence = keypoints2d[:, None, :, 2].nan_to_num()
     difference = camera.project_normalized(points) - camera.normalize(keypoints2d[:, None, :, :2])
     squared = (difference * (camera.image_size / 2.0)).square().sum(dim=-1)
-    fit_loss = torch.where(confidence > 0, confidence * squared, 0.0).sum(dim=-1)
-    return torch.where(bodies.valid[:, None], fit_loss, torch.inf)
+    return torch.where(confidence > 0, confidence * squared, 0.0).sum(dim=-1)
 
 
 def reprojection_error(fit_loss: Tensor, keypoints2d: Tensor, image_size: float) -> Tensor:
