@@ -74,6 +74,10 @@ BENCHMARKS = {
         "benchmarks.growth",
         "How time and memory of each stage grow with images, paths and the pool, into docs/growth.md.",
     ),
+    "loader": (
+        "benchmarks.loader",
+        "Images per second and core of the training loader: as first shipped, crop first, and from cached crops.",
+    ),
     "faults": (
         "robustness.fault_run",
         "Hostile input through every public door, and what becomes of it.",

@@ -11,6 +11,7 @@ import synthesize
 from PIL import Image
 
 from mion_plugin.datasets import HumanDataset
+from mion_plugin.files import pieces
 from mion_plugin.geometry.keypoints import convert_keypoints
 from mion_plugin.synthesis import writing
 from mion_plugin.synthesis.writing import SetSettings, write_set
@@ -97,7 +98,7 @@ def test_a_run_killed_between_the_annotations_and_tidying_up_is_tidied_up(settin
         raise KeyboardInterrupt
 
     with monkeypatch.context() as context:
-        context.setattr(writing.shutil, "rmtree", killed)
+        context.setattr(pieces.shutil, "rmtree", killed)
         with pytest.raises(KeyboardInterrupt):
             write_set(settings, tmp_path)
     assert (tmp_path / "train.npz").exists()
