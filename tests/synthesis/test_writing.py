@@ -94,7 +94,7 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_files(settings, tmp_path):
 
 
 def test_a_run_killed_between_the_annotations_and_tidying_up_is_tidied_up(settings, tmp_path, monkeypatch):
-    def killed(*_):
+    def killed(*_, **__):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as context:

@@ -13,8 +13,8 @@ from mion_plugin.datasets.transforms.loading import read_image
 from mion_plugin.synthesis.photographs import BACKGROUND_FOLDER
 
 ANN_FILE = "people.npz"
-_NOISE = 4.0  # grey levels of a camera's sensor; an enlarged photograph without it packs, and decodes, too easily
-_QUALITY = 90
+_NOISE = 7.0  # grey levels of a sensor; COCO then has 0.4 bytes a pixel, real ones about 0.5
+_QUALITY = 95  # as tools/convert_dataset.py --extract-frames writes
 
 
 @dataclass(frozen=True)
