@@ -18,6 +18,7 @@ TOOLS = {
     "benchmark": ["selection"],
     "build_body_model": [],
     "build_candidate_pool": ["--source", "a", "--out", "a.npz"],
+    "cache_crops": ["a.npz", "--out", "b"],
     "calibrate": ["a.py", "b.pth", "c.pth"],
     "convert_dataset": ["lsp", "--split", "train"],
     "demo": [],

@@ -81,6 +81,10 @@ BENCHMARKS = {
         "benchmarks.pool",
         "Pools from large collections: time and memory against the number of frames, and coverage by mini-batches.",
     ),
+    "loader": (
+        "benchmarks.loader",
+        "Images per second and core of the training loader: as first shipped, crop first, and from cached crops.",
+    ),
     "faults": (
         "robustness.fault_run",
         "Hostile input through every public door, and what becomes of it.",

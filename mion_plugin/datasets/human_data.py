@@ -17,6 +17,7 @@ import numpy as np
 
 from mion_plugin.files import RestrictedUnpickler
 from mion_plugin.files.npz import read_npz, write_npz
+from mion_plugin.files.relative_paths import leads_out, with_slashes
 from mion_plugin.geometry.keypoints import keypoint_mapping, keypoint_names
 
 _LIST_KEYS = ("image_path", "image_id")  # what mmhuman3d hands out as lists
@@ -110,6 +111,19 @@ class HumanData:
         has_joint = np.zeros(converted.shape[1], dtype=bool)
         has_joint[dst_index] = True
         return converted, has_joint
+
+    def image_path(self, row: int, folder: str) -> str:
+        """Where the image of ``row`` lies: always below the image folder, whatever the file says.
+
+        Raises:
+            ValueError: The path leads out of it.
+        """
+        path = with_slashes(str(self.content["image_path"][row]))
+        if leads_out(path):
+            raise self.error(
+                "image_path", f"has {path!r} in row {row}, expected a path below the image folder {folder!r}"
+            )
+        return os.path.join(folder, path)
 
     def check_finite(self, key: str, array: np.ndarray, rows: np.ndarray | None = None) -> None:
         """Raise ValueError naming the first row of ``array`` with NaN or infinite values; ``rows`` (N,) bool limits."""

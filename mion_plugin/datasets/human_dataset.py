@@ -17,7 +17,6 @@ from mion_plugin.datasets.human_data import HumanData, load_human_data
 from mion_plugin.datasets.randomness import Epoch, sample_generator
 from mion_plugin.datasets.sample_table import KEYPOINTS2D_SOURCES, SampleTable, build_table
 from mion_plugin.datasets.transforms.loading import BrokenImageError
-from mion_plugin.files.relative_paths import leads_out, with_slashes
 from mion_plugin.registry import DATASETS, MODELS
 
 LOST_IMAGE = (BrokenImageError, FileNotFoundError)
@@ -126,18 +125,10 @@ class HumanDataset(BaseDataset):
             gender_codes=self._gender_codes,
             body=self._body,
         )
-        image_paths = np.array([self._image_path(data, row) for row in range(len(data))], dtype=np.str_)
+        image_paths = np.array(
+            [data.image_path(row, self.data_prefix["img"]) for row in range(len(data))], dtype=np.str_
+        )
         return SampleTable({**table.columns, "image_path": image_paths})
-
-    def _image_path(self, data: HumanData, row: int) -> str:
-        """Where the image of ``row`` lies: always below the image folder, whatever the file says."""
-        path = with_slashes(str(data.content["image_path"][row]))
-        if leads_out(path):
-            raise data.error(
-                "image_path",
-                f"has {path!r} in row {row}, expected a path below the image folder {self.data_prefix['img']!r}",
-            )
-        return os.path.join(self.data_prefix["img"], path)
 
     def get_data_info(self, idx: int) -> dict:
         """The annotation of one person, before the pipeline; see the class for its keys."""

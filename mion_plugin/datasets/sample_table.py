@@ -68,7 +68,7 @@ def build_table(
     if not len(data):
         raise data.error("image_path", "holds no rows: nothing to learn or test from")
     columns = {
-        **_boxes(data),
+        **box_columns(data),
         **_keypoints(data, keypoints2d_convention, keypoints3d_convention, keypoints2d_source),
         **_smpl(data),
         **camera_columns(data),
@@ -91,7 +91,7 @@ def _compact(column: np.ndarray) -> np.ndarray:
     return column.astype(np.float32) if column.dtype == np.float64 else column
 
 
-def _boxes(data: HumanData) -> dict[str, np.ndarray]:
+def box_columns(data: HumanData) -> dict[str, np.ndarray]:
     """Square crops as mmhuman3d cuts them: centre of the box, and its longer side twice."""
     boxes = data.rows("bbox_xywh", data.require("bbox_xywh"), (5,))
     data.check_finite("bbox_xywh", boxes)

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import shutil
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.candidates.splits import TEST_FRACTION
-from mion_plugin.files import atomic_path, remove_leftovers
+from mion_plugin.files import remove_leftovers
 from mion_plugin.files.images import write_image
 from mion_plugin.files.npz import write_npz
+from mion_plugin.files.pieces import Columns, Pieces, check_settings
 from mion_plugin.geometry.camera import IMAGE_SIZE
 from mion_plugin.geometry.keypoints import keypoint_mapping, keypoint_names
 from mion_plugin.synthesis.dataset import body_settings, pose_source
@@ -108,57 +105,27 @@ def write_set(
     if workers < 0:
         raise ValueError(f"{workers} workers, expected at least 0")
     out = Path(out)
-    annotation_file, pieces = out / f"{settings.split}.npz", out / f".{settings.split}_pieces"
+    annotation_file, what = out / f"{settings.split}.npz", f"{out} holds a {settings.split} set"
+    pieces = Pieces(out / f".{settings.split}_pieces", settings.text(), what, settings.num_images, PIECE)
     if annotation_file.exists():
-        _check_same(settings, _finished_settings(annotation_file), out)
-        shutil.rmtree(pieces, ignore_errors=True)  # of a run that was killed before it could
+        check_settings(settings.text(), _finished_settings(annotation_file), what)
+        pieces.remove()  # of a run that was killed before it could
         progress(settings.num_images)
         return annotation_file
     synthesizer = settings.build()  # before anything is written: it checks the settings
-    _claim(settings, pieces, out)
-    starts = list(range(0, settings.num_images, PIECE))
-    missing = [start for start in starts if not _piece_path(pieces, start).exists()]
-    done = settings.num_images - sum(len(_piece_rows(settings, start)) for start in missing)
-    progress(done)
-    for start in _write_pieces(settings, synthesizer, out, pieces, missing, workers):
-        done += len(_piece_rows(settings, start))
-        progress(done)
-    _write_annotations(settings, annotation_file, [_read_piece(_piece_path(pieces, start)) for start in starts])
-    shutil.rmtree(pieces)
+    if pieces.claim():
+        remove_leftovers(annotation_file)
+        for folder in (out / "images" / settings.split).glob("*"):
+            remove_leftovers(folder / "*.jpg")
+    pieces.do(_PictureWork(settings.split, synthesizer, out), workers, progress)
+    write_npz(annotation_file, human_data_arrays(settings, pieces.columns()))
+    pieces.remove()
     return annotation_file
 
 
 def image_name(split: str, index: int) -> str:
     """Path of an image below the set's folder; a thousand to a folder."""
     return f"images/{split}/{index // 1000:04d}/{index:07d}.jpg"
-
-
-def _claim(settings: SetSettings, pieces: Path, out: Path) -> None:
-    """Note the settings beside the pieces, or check that those of an earlier run are the same."""
-    note = pieces / "settings.json"
-    if note.exists():
-        _check_same(settings, note.read_text(), out)
-        remove_leftovers(out / f"{settings.split}.npz")
-        for folder in (out / "images" / settings.split).glob("*"):
-            remove_leftovers(folder / "*.jpg")
-        return
-    with atomic_path(note) as temporary:
-        temporary.write_text(settings.text())
-
-
-def _check_same(settings: SetSettings, found: str, out: Path) -> None:
-    if found == settings.text():
-        return
-    try:
-        stored: dict[str, Any] = json.loads(found)
-    except ValueError:
-        stored = {}
-    wanted = json.loads(settings.text())
-    differing = [f"{key} {stored.get(key)!r} (not {wanted[key]!r})" for key in wanted if stored.get(key) != wanted[key]]
-    raise ValueError(
-        f"{out} holds a {settings.split} set with {', '.join(differing) or 'other settings'}; choose another folder or "
-        "remove that set"
-    )
 
 
 def _finished_settings(annotation_file: Path) -> str:
@@ -169,71 +136,24 @@ def _finished_settings(annotation_file: Path) -> str:
         raise ValueError(f"{annotation_file} is not a set that this tool wrote: {error}") from error
 
 
-def _write_pieces(
-    settings: SetSettings, synthesizer: Synthesizer, out: Path, pieces: Path, starts: list[int], workers: int
-) -> Iterator[int]:
-    """Write the pieces that begin at ``starts``; yields each when it is there."""
-    if workers < 1:
-        for start in starts:
-            yield _write_piece(settings, synthesizer, out, pieces, start)
-        return
-    # fork where there is one, as torch's data loader: a fresh interpreter takes seconds to import torch
-    context = multiprocessing.get_context("fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn")
-    with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(synthesizer,)) as executor:
-        jobs = [executor.submit(_write_piece_in_worker, settings, out, pieces, start) for start in starts]
-        try:
-            for job in as_completed(jobs):
-                yield job.result()
-        finally:
-            for job in jobs:
-                job.cancel()
+@dataclass(frozen=True)
+class _PictureWork:
+    """Writes the images of some rows and returns their annotations."""
 
+    split: str
+    synthesizer: Synthesizer
+    out: Path
 
-_workers_synthesizer: Synthesizer | None = None  # of a worker process
-
-
-def _start_worker(synthesizer: Synthesizer) -> None:
-    global _workers_synthesizer
-    torch.set_num_threads(1)
-    _workers_synthesizer = synthesizer
-
-
-def _write_piece_in_worker(settings: SetSettings, out: Path, pieces: Path, start: int) -> int:
-    assert _workers_synthesizer is not None
-    return _write_piece(settings, _workers_synthesizer, out, pieces, start)
-
-
-def _write_piece(settings: SetSettings, synthesizer: Synthesizer, out: Path, pieces: Path, start: int) -> int:
-    """Write the images of a piece, then its annotations: where these are, the images are."""
-    rows = []
-    for index in _piece_rows(settings, start):
-        sample = synthesizer.sample(index)
-        image = Image.fromarray(sample.pop("image"))
-        write_image(image, out / image_name(settings.split, index), quality=_JPEG_QUALITY)
-        del sample["mask"]
-        rows.append(sample)
-    write_npz(
-        _piece_path(pieces, start), {key: np.stack([row[key] for row in rows]) for key in rows[0]}, compress=False
-    )
-    return start
-
-
-def _piece_rows(settings: SetSettings, start: int) -> range:
-    return range(start, min(start + PIECE, settings.num_images))
-
-
-def _piece_path(pieces: Path, start: int) -> Path:
-    return pieces / f"{start:08d}.npz"
-
-
-def _read_piece(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as archive:
-        return {key: archive[key] for key in archive.files}
-
-
-def _write_annotations(settings: SetSettings, path: Path, pieces: list[dict[str, np.ndarray]]) -> None:
-    columns = {key: np.concatenate([piece[key] for piece in pieces]) for key in pieces[0]}
-    write_npz(path, human_data_arrays(settings, columns))
+    def __call__(self, rows: range) -> Columns:
+        """The columns of ``Synthesizer.sample``, without the pictures."""
+        samples = []
+        for index in rows:
+            sample = self.synthesizer.sample(index)
+            image = Image.fromarray(sample.pop("image"))
+            write_image(image, self.out / image_name(self.split, index), quality=_JPEG_QUALITY)
+            del sample["mask"]
+            samples.append(sample)
+        return {key: np.stack([sample[key] for sample in samples]) for key in samples[0]}
 
 
 def human_data_arrays(settings: SetSettings, columns: dict[str, np.ndarray]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import synthesize
 from PIL import Image
 
 from mion_plugin.datasets import HumanDataset
+from mion_plugin.files import pieces
 from mion_plugin.geometry.keypoints import convert_keypoints
 from mion_plugin.synthesis import writing
 from mion_plugin.synthesis.writing import SetSettings, write_set
@@ -93,11 +94,11 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_files(settings, tmp_path):
 
 
 def test_a_run_killed_between_the_annotations_and_tidying_up_is_tidied_up(settings, tmp_path, monkeypatch):
-    def killed(*_):
+    def killed(*_, **__):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as context:
-        context.setattr(writing.shutil, "rmtree", killed)
+        context.setattr(pieces.shutil, "rmtree", killed)
         with pytest.raises(KeyboardInterrupt):
             write_set(settings, tmp_path)
     assert (tmp_path / "train.npz").exists()

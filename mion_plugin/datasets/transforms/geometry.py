@@ -8,10 +8,9 @@ K' = A K Q^T. Pixel centres are at integer + 0.5, so A moves keypoints and image
 from __future__ import annotations
 
 import numpy as np
-import torch
+from scipy.spatial.transform import Rotation
 
 from mion_plugin.geometry.keypoints import flip_permutation
-from mion_plugin.geometry.rotations import rotmat_to_rotvec, rotvec_to_rotmat
 
 KEYPOINTS2D_KEYS = ("keypoints2d", "keypoints2d_input")
 DEPTHS_KEY = "depths_input"  # of the 2D keypoints: no turn or mirror image of the picture changes a depth
@@ -82,5 +81,6 @@ def _mirror_axis_angle(axis_angle: np.ndarray) -> np.ndarray:
 
 
 def _rotate_axis_angle(axis_angle: np.ndarray, rotation: np.ndarray) -> np.ndarray:
-    rotated = torch.from_numpy(rotation) @ rotvec_to_rotmat(torch.from_numpy(axis_angle).double())
-    return rotmat_to_rotvec(rotated).numpy().astype(axis_angle.dtype)
+    # scipy's: for a single rotation, torch takes five times as long
+    rotated = Rotation.from_matrix(rotation) * Rotation.from_rotvec(axis_angle.astype(np.float64))
+    return rotated.as_rotvec().astype(axis_angle.dtype)

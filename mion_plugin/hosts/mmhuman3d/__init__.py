@@ -10,6 +10,7 @@ registries exists, it receives this package's components. Without mmhuman3d noth
 | ``HEADS`` | ``CandidateSelector``, ``MRT``, ``CEN``, ``DepthConsistency`` |
 | ``PIPELINES`` | ``PNCCTransform``, ``CropInputKeypoints``, ``PersonKeypoints`` |
 | ``DATASETS`` | ``MIONImageDataset``, ``SURREALSynthesisDataset`` |
+| mmcv's ``HOOKS`` | ``BodyFingerprintHook`` |
 
 Each name also works with the scope in front, ``mion.MRT`` as ``MRT``, as in mmengine's registries.
 """
@@ -33,11 +34,15 @@ def _register(registry: Any, **components: type) -> None:
 
 
 def _register_architectures(builder: ModuleType) -> None:
+    from mmcv.runner import HOOKS
+
+    from mion_plugin.hosts.mmhuman3d.body_fingerprint_hook import BodyFingerprintHook
     from mion_plugin.hosts.mmhuman3d.estimator import MIONEstimator
     from mion_plugin.hosts.mmhuman3d.workarounds import support_modern_torch
 
     support_modern_torch()
     _register(builder.ARCHITECTURES, MIONEstimator=MIONEstimator)
+    _register(HOOKS, BodyFingerprintHook=BodyFingerprintHook)
 
 
 def _register_backbones(builder: ModuleType) -> None:

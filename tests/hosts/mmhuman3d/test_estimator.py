@@ -11,10 +11,12 @@ from mmhuman3d.utils.geometry import project_points
 from support.mmhuman3d_host import build_model, build_test_loader, mesh_metric, predict, small_config, train
 from support.real_layout import NUM_PEOPLE
 
+from mion_plugin.body import SMPLBody
 from mion_plugin.hosts.mmhuman3d.workarounds import unwrap_containers
 from mion_plugin.refinement.losses import MeshLoss
 from mion_plugin.registry import MODELS
 from mion_plugin.rendering.rasterizer import rasterize
+from mion_plugin.weights import trained_body
 
 OUTPUT_KEYS = {"keypoints_3d", "smpl_pose", "smpl_beta", "camera", "vertices", "image_path", "image_idx"}
 LOSSES = {"loss_smpl", "loss_keypoints3d", "loss_keypoints2d"}
@@ -63,6 +65,24 @@ class TestTraining:
         assert "best_score" in torch.load(best, weights_only=False)["meta"]["hook_msgs"]
         log = train(small_config(**{"runner.max_epochs": 3, "resume_from": str(best)}), tmp_path)
         assert {line["epoch"] for line in log if line["mode"] == "train"} == {3}
+
+    def test_checkpoints_tell_their_body(self, trained):
+        """The free stand-in would load these weights too: every shape is the same."""
+        cfg = small_config()
+        own = SMPLBody(cfg.model.head.network.body.model_path).fingerprint
+        for path in (trained[1] / "epoch_2.pth", *trained[1].glob("best_*.pth")):
+            assert trained_body(torch.load(path, weights_only=False), path) == own
+        cfg.model.update(refiner_checkpoint=str(trained[1] / "epoch_2.pth"))
+        build_model(cfg)
+        cfg.model.selector.pool = cfg.model.head.network.body.model_path = None
+        with pytest.raises(ValueError, match=r"epoch_2\.pth was trained with the body .*, this \w+ has free stand-in"):
+            build_model(cfg)
+
+    def test_a_resumed_training_has_its_body(self, trained, tmp_path):
+        other = {"model.selector.pool": None, "model.head.network.body.model_path": None}
+        cfg = small_config(**{"runner.max_epochs": 3, "resume_from": str(trained[1] / "epoch_2.pth")}, **other)
+        with pytest.raises(ValueError, match=r"of resume_from was trained with the body .* has free stand-in"):
+            train(cfg, tmp_path)
 
     def test_losses_are_those_of_the_refiner(self):
         cfg = small_config()

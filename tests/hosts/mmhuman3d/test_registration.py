@@ -10,6 +10,7 @@ from support.mmhuman3d_host import CONFIGS
 IMPORT_MMHUMAN3D = "import mmhuman3d.apis"
 IMPORT_US = f"from mmcv import Config; Config.fromfile({str(CONFIGS / 'mion_tiny_synthetic.py')!r})"
 CHECK = """
+    from mmcv.runner import HOOKS
     from mmhuman3d.apis.test import collect_results_cpu
     from mmhuman3d.data.datasets import DATASETS, PIPELINES
     from mmhuman3d.models.architectures.builder import ARCHITECTURES
@@ -21,7 +22,7 @@ CHECK = """
         'TorchvisionResNet': BACKBONES, 'TimmBackbone': BACKBONES,
         'PNCCTransform': PIPELINES, 'CropInputKeypoints': PIPELINES, 'PersonKeypoints': PIPELINES,
         'MIONImageDataset': DATASETS, 'DepthConsistency': HEADS,
-        'SURREALSynthesisDataset': DATASETS,
+        'SURREALSynthesisDataset': DATASETS, 'BodyFingerprintHook': HOOKS,
     }
     for name, registry in expected.items():
         component = registry.get(name)
