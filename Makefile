@@ -83,8 +83,8 @@ faults: $(STAMP)  ## hostile input through every public door, into docs/reliabil
 docs: $(STAMP)  ## the documentation as a site, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-COMPILE := pip compile --quiet pyproject.toml --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
-	--generate-hashes --no-header --no-annotate --no-emit-index-url
+COMPILE := pip compile --quiet pyproject.toml --overrides overrides.txt --python-version 3.11 \
+	--python-platform x86_64-manylinux_2_28 --generate-hashes --no-header --no-annotate --no-emit-index-url
 EXTRAS := $(addprefix --extra ,mocap numba train pretrained mmhuman3d convert detect video app export)
 lock: | $(UV)  ## resolve requirements.lock anew from pyproject.toml
 	$(UV) $(COMPILE) $(EXTRAS) --group dev -o requirements.lock
