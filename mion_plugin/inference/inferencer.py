@@ -336,12 +336,7 @@ def _find_config(model: str | os.PathLike[str] | Mapping[str, Any] | None) -> Co
         return model
     if isinstance(model, Mapping):
         return Config(dict(model))
-    path = Path(model)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"config {path} does not exist, and the package's models are {', '.join(model_names())}"
-        )
-    return read_config(path)
+    return read_config(model)
 
 
 def _by_photograph(samples: Sequence[BaseDataElement], count: int) -> list[list[BaseDataElement]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from cli import program
 from launching import add_hook, launched, load_config, require_hooks
 from mmengine.config import Config
 from mmengine.registry import OPTIMIZERS
@@ -86,8 +87,8 @@ def _advise_on_bfloat16(cfg: Config) -> None:
     options = [f"{name}=False" for name in _switched_on(cfg.get("model"), "model", "bfloat16")]
     if options:
         print(
-            "train.py: this CPU has no instructions for bfloat16; the training is several times as fast with "
-            f"--cfg-options {' '.join(options)}",
+            f"{program('train.py')}: this CPU has no instructions for bfloat16; the training is several times as fast "
+            f"with --cfg-options {' '.join(options)}",
             file=sys.stderr,
         )
 
