@@ -7,7 +7,7 @@ ARG PYTHON=3.12
 
 FROM python:${PYTHON}-slim AS wheel
 WORKDIR /source
-COPY pyproject.toml README.md LICENSE NOTICE model-index.yml ./
+COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY configs configs
 COPY tools tools
 COPY mion_plugin mion_plugin

@@ -27,22 +27,17 @@ def wheel(tmp_path_factory) -> Path:
     site = tmp_path_factory.mktemp("site")
     package = site / "mion_plugin"
     package.mkdir()
-    for entry in (ROOT / "mion_plugin").iterdir():
+    for entry in {*(ROOT / "mion_plugin").iterdir()} - {ROOT / "mion_plugin" / ".mim"}:
         (package / entry.name).symlink_to(entry)
     (package / "shipped.py").unlink()  # by the place of its own file it finds the others
     shutil.copy(ROOT / "mion_plugin" / "shipped.py", package)
+    shutil.copytree(ROOT / "mion_plugin" / ".mim", package / ".mim")
     left_out = {path for pattern in WHEEL["exclude"] for path in ROOT.glob(pattern)}
-    for source, target in (WHEEL["sources"] | WHEEL["force-include"]).items():
-        copy_tree(ROOT / source, site / target, left_out)
+    for source, target in WHEEL["sources"].items():
+        shutil.copytree(
+            ROOT / source, site / target, ignore=lambda d, names: {n for n in names if Path(d, n) in left_out}
+        )
     return site
-
-
-def copy_tree(source: Path, target: Path, left_out: set[Path]) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if source.is_file():
-        shutil.copy(source, target)
-        return
-    shutil.copytree(source, target, ignore=lambda folder, names: {n for n in names if Path(folder, n) in left_out})
 
 
 def run_wheel(site: Path, cwd: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -68,7 +68,7 @@ class TestDockerfile:
     def test_the_wheel_can_be_built_of_what_it_copies(self):
         """What pyproject.toml names lies in what is copied."""
         wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
-        named = [*wheel["only-include"], *wheel["sources"], *wheel["force-include"], PROJECT["readme"]]
+        named = [*wheel["only-include"], *wheel["sources"], PROJECT["readme"]]
         copied = [word for name, rest in self.instructions() if name == "COPY" for word in shlex.split(rest)[:-1]]
         for path in [*named, *PROJECT["license-files"]]:
             assert any(path == word or fnmatch(path, f"{word}/*") for word in copied), path
