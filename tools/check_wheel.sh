@@ -113,7 +113,7 @@ failed=0
 try_install() {  # PYTHON SOURCE INSTALLER EXTRA; not in a condition, where errexit would mean nothing
     local environment=$work/environment origin=$work/environment status
     [[ $2 != editable ]] || origin=$work/clone
-    rm -rf "$environment" "$work/elsewhere/"*  # torch takes gigabytes
+    rm -rf "$environment" "$work/elsewhere/"* "$work/compared"  # torch takes gigabytes
     "$1" -m venv "$environment"
     set +e
     (
@@ -131,7 +131,7 @@ try_install() {  # PYTHON SOURCE INSTALLER EXTRA; not in a condition, where erre
         cat "$work/log" >&2
         failed=1
     fi
-    echo "$( ((status)) && echo FAILED || echo fine): $1, $2 by $3, $4$([[ $4 != core ]] || cat "$work/compared")"
+    echo "$( ((status)) && echo FAILED || echo fine): $1, $2 by $3, $4$(cat "$work/compared" 2>/dev/null)"
 }
 
 for python in "$@"; do
