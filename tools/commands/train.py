@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from cli import program
-from launching import add_hook, launched, load_config, require_hooks
+from launching import add_hook, check_logs, launched, load_config, require_hooks
 from mmengine.config import Config
 from mmengine.registry import OPTIMIZERS
 from mmengine.runner import Runner
@@ -47,6 +47,7 @@ def _train(cfg: Config, backend: str | None) -> None:
 def make_config(args: argparse.Namespace) -> Config:
     """The config with the command line's changes."""
     cfg = load_config(args)
+    check_logs(cfg)
     require_hooks(cfg, *_NEEDED_HOOKS)
     _check_optimizer(cfg)
     if args.amp:
