@@ -16,7 +16,7 @@ _CODEC = "mp4v"  # MPEG-4 part 2, the one in every build of OpenCV; H.264 is in 
 _FALLBACK_RATE = 25.0  # frames per second of a webcam that does not tell
 _LARGEST_NUMERATOR = 65535  # of a frame rate in MPEG-4 part 2
 _BROKEN_IN_A_ROW = 50  # a webcam that was pulled out never delivers again
-REMEDY = "pip install opencv-python, or opencv-python-headless in its place where the system lacks libGL"
+REMEDY = "pip install 'mion-plugin[video]'"
 
 
 class VideoReader:
