@@ -336,7 +336,12 @@ def _find_config(model: str | os.PathLike[str] | Mapping[str, Any] | None) -> Co
         return model
     if isinstance(model, Mapping):
         return Config(dict(model))
-    return read_config(model)
+    try:
+        return read_config(model)
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"config {model} does not exist, and the package's models are {', '.join(model_names())}"
+        ) from None
 
 
 def _by_photograph(samples: Sequence[BaseDataElement], count: int) -> list[list[BaseDataElement]]:
