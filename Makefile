@@ -14,7 +14,7 @@ STAMP2 := $(VENV2)/.installed
 # Not to wait long where there is no network.
 APT_OPTIONS := -qq -o Acquire::Retries=1 -o Acquire::http::Timeout=20
 
-.PHONY: demo browser test test-mmcv2 lint audit format lock body install benchmark tables ablations paper-tables real faults docs clean
+.PHONY: demo browser test test-mmcv2 lint audit format lock body install benchmark tables ablations paper-tables real faults docs docs-serve release-check clean
 
 install: $(STAMP)
 
@@ -82,9 +82,18 @@ faults: $(STAMP)  ## hostile input through every public door, into docs/reliabil
 
 docs: $(STAMP)  ## the documentation as a site, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "the site: $(CURDIR)/site/index.html"
+	@echo "with its search, which browsers allow to served pages alone: make docs-serve"
 
-COMPILE := pip compile --quiet pyproject.toml --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
-	--generate-hashes --no-header --no-annotate --no-emit-index-url
+docs-serve: docs  ## the same served at http://127.0.0.1:8000, until Ctrl-C
+	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory site
+
+release-check: | $(UV)  ## sdist and wheel: metadata, contents, and the demo from both in new environments
+	tools/check_release.sh
+	tools/check_wheel.sh --from "wheel sdist" --by "uv pip" --extras core $(PYTHON)
+
+COMPILE := pip compile --quiet pyproject.toml --overrides overrides.txt --python-version 3.11 \
+	--python-platform x86_64-manylinux_2_28 --generate-hashes --no-header --no-annotate --no-emit-index-url
 EXTRAS := $(addprefix --extra ,mocap numba train pretrained mmhuman3d convert detect video app export)
 lock: | $(UV)  ## resolve requirements.lock anew from pyproject.toml
 	$(UV) $(COMPILE) $(EXTRAS) --group dev -o requirements.lock

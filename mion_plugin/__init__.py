@@ -7,7 +7,7 @@ in one of them (``mion_plugin.components``).
 """
 
 from importlib import import_module
-from types import ModuleType
+from typing import Any
 
 from mion_plugin import hosts
 from mion_plugin.hosts.after_import import after_import
@@ -15,6 +15,7 @@ from mion_plugin.hosts.after_import import after_import
 __version__ = "0.1.0"
 
 __all__ = [
+    "MIONInferencer",
     "backbones",
     "baselines",
     "body",
@@ -34,8 +35,10 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> ModuleType:
-    """Import a subpackage when it is first used as an attribute."""
+def __getattr__(name: str) -> Any:
+    """Import a subpackage, or the inferencer, when it is first used as an attribute."""
+    if name == "MIONInferencer":
+        return import_module(f"{__name__}.inference").MIONInferencer
     if name in __all__:
         return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -174,7 +174,8 @@ def _torchvision_models() -> Any:
         import torchvision
     except ImportError as error:
         raise ImportError(
-            "TorchvisionResNet needs torchvision: install the build that belongs to your torch"
+            "TorchvisionResNet needs torchvision: pip install 'mion-plugin[train]', or the build that belongs to "
+            "your torch"
         ) from error
     return torchvision.models
 

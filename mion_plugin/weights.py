@@ -17,6 +17,7 @@ from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.body.stand_in import stand_in_fingerprints
 from mion_plugin.files import atomic_path
 from mion_plugin.files.checkpoints import load_local_checkpoint
+from mion_plugin.shipped import packaged_file
 
 # Stage 2's weights are named refiner.* in a whole model, network.* in the model that trains it, and refiner.network.*
 # in an estimator of mmhuman3d.
@@ -141,7 +142,7 @@ def trained_body(content: Mapping[str, Any], path: str | os.PathLike[str]) -> Bo
     record = meta.get(BODY) if isinstance(meta, Mapping) else None
     if record is not None:
         return BodyFingerprint.from_record(record, str(path))
-    return stand_in_fingerprints()[_PACKAGED_BODY] if _PACKAGE in Path(path).resolve().parents else None
+    return stand_in_fingerprints()[_PACKAGED_BODY] if _PACKAGE in packaged_file(Path(path)).resolve().parents else None
 
 
 def find_body(module: nn.Module) -> SMPLBody | None:

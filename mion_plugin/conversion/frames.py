@@ -93,7 +93,7 @@ def _decode(video: Path) -> Iterator[np.ndarray]:
     try:
         import cv2
     except ImportError:
-        raise ImportError("reading videos needs OpenCV: pip install opencv-python-headless") from None
+        raise ImportError("reading videos needs OpenCV: pip install 'mion-plugin[video]'") from None
     capture = cv2.VideoCapture(str(video))
     try:
         count = 0

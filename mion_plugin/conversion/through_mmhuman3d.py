@@ -61,7 +61,7 @@ def convert_h36m(
     if mosh is not None and not mosh.is_dir():
         raise FileNotFoundError(f"the folder of MoSh files {mosh} does not exist")
     if importlib.util.find_spec("cdflib") is None:
-        raise ImportError("Human3.6M's poses are CDF files: pip install cdflib")
+        raise ImportError("Human3.6M's poses are CDF files, which cdflib reads: pip install 'mion-plugin[convert]'")
     require_file(archive / "metadata.xml")
     mode = "valid" if split.startswith("valid") else "train"
     protocol = 2 if split == "valid_protocol2" else 1
@@ -152,7 +152,10 @@ def _run(converter: str, archive: Path, file_name: str, **options: Any) -> dict[
         try:
             converters = importlib.import_module("mmhuman3d.data.data_converters")
         except ImportError as error:
-            raise ImportError(f"this data set is converted by mmhuman3d, which does not import: {error}") from error
+            raise ImportError(
+                f"this data set is converted by mmhuman3d, which does not import ({error}): install the extra "
+                "mion-plugin[mmhuman3d] as locked in requirements.lock (make install)"
+            ) from error
     with tempfile.TemporaryDirectory() as folder:
         try:
             getattr(converters, converter)(**options).convert(str(archive), folder)

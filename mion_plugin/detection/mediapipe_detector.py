@@ -8,6 +8,7 @@ landmark network once for each person. What two windows saw of one person is mer
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +44,7 @@ _ROI_SCALE = 1.25  # of MediaPipe's own pose_landmark graphs: the circle around 
 _WINDOW_SHARE = 0.65  # side of a window over the image's longer side
 _NEAR = 0.3  # two detections nearer to each other than this share of their radius need only one look
 _SAME_PERSON = 0.5  # object keypoint similarity of two sightings
-REMEDY = "pip install 'mion-plugin[detect]'"
+REMEDY = "pip install 'mion-plugin[detect]'" + (" on Python 3.12 or older" if sys.version_info >= (3, 13) else "")
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,18 @@ from typing import Any
 
 import torch
 
+from mion_plugin.shipped import packaged_file
+
 
 def load_local_checkpoint(filename: str, map_location: Any = None) -> dict[str, Any]:
-    """Read a checkpoint file.
+    """Read a checkpoint file, of the package too: ``mion_plugin/models/...`` (``packaged_file``).
 
     Raises:
         FileNotFoundError: No such file.
         ValueError: Not a readable checkpoint, one that holds more than tensors and plain containers, or one whose bytes
             are not those that were written.
     """
-    path = Path(os.path.expanduser(filename))
+    path = packaged_file(Path(os.path.expanduser(filename)))
     if not path.is_file():
         raise FileNotFoundError(f"checkpoint {path} does not exist")
     _refuse_packed(path)

@@ -1,24 +1,79 @@
-"""Reading config files."""
+"""Config files: read from a path, or found among those that come with the package."""
 
 from __future__ import annotations
 
+import difflib
+import itertools
 import os
+import re
 from pathlib import Path
 
 from mmengine.config import Config
 
+from mion_plugin.shipped import shipped_folder
+
+_BASES = "_base_"  # the folder of what configs inherit from
+_OTHER_RUNNERS = "mmhuman3d"  # the folder of configs for that project's tools, some of whose names are ours, too
+
 
 def read_config(path: str | os.PathLike[str]) -> Config:
-    """The config in a file. A config is a program, in whatever format: run only those that you trust.
+    """The config in a file, or of a name. A config is a program, in whatever format: run only those that you trust.
+
+    Args:
+        path: See ``find_config``.
 
     Raises:
-        FileNotFoundError: No such file.
+        FileNotFoundError: No such file or name.
         ValueError: It cannot be read, or fails.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"config {path} does not exist")
+    file = find_config(path)
     try:
-        return Config.fromfile(path)
+        return Config.fromfile(file)
     except Exception as error:  # a program fails in any way it likes
         raise ValueError(f"config {path}: {str(error) or type(error).__name__}") from error
+
+
+def find_config(path: str | os.PathLike[str]) -> Path:
+    """The file at a path; if there is none, the config of that name that comes with the package.
+
+    Args:
+        path: A file; or ``mrt_tiny_synthetic``, with or without its folder and ``.py``, as in
+            ``configs/mion/mrt_tiny_synthetic.py``.
+
+    Raises:
+        FileNotFoundError: There is neither.
+    """
+    path = Path(path)
+    if path.is_file():
+        return path
+    name = path.with_suffix("").as_posix().removeprefix("configs/")
+    known = shipped_configs()
+    found = known.get(name) or next((file for full, file in full_names(known).items() if full == name), None)
+    if found is None:
+        similar = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {similar[0]}?" if similar else "; `mion configs` lists those that come with the package"
+        raise FileNotFoundError(f"config {path} does not exist{hint}")
+    return found
+
+
+def shipped_configs() -> dict[str, Path]:
+    """Name -> file of the configs that come with the package; the names of mmhuman3d's begin with the folder."""
+    root = shipped_folder("configs")
+    files = [file for file in sorted(root.glob("*/*.py")) if file.parent.name != _BASES]
+    return {_name(file): file for file in files}
+
+
+def full_names(configs: dict[str, Path]) -> dict[str, Path]:
+    """``shipped_configs`` with every name's folder before it."""
+    return {f"{file.parent.name}/{file.stem}": file for file in configs.values()}
+
+
+def describe_config(file: Path) -> str:
+    """The first sentence of the comment that opens a config."""
+    lines = itertools.takewhile(lambda line: re.match("# [^ ]", line), file.read_text(encoding="utf-8").splitlines())
+    comment = " ".join(line.removeprefix("# ") for line in lines)
+    return re.split(r"(?<=\.) ", comment, maxsplit=1)[0]
+
+
+def _name(file: Path) -> str:
+    return f"{file.parent.name}/{file.stem}" if file.parent.name == _OTHER_RUNNERS else file.stem

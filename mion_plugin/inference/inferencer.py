@@ -336,12 +336,12 @@ def _find_config(model: str | os.PathLike[str] | Mapping[str, Any] | None) -> Co
         return model
     if isinstance(model, Mapping):
         return Config(dict(model))
-    path = Path(model)
-    if not path.is_file():
+    try:
+        return read_config(model)
+    except FileNotFoundError:
         raise FileNotFoundError(
-            f"config {path} does not exist, and the package's models are {', '.join(model_names())}"
-        )
-    return read_config(path)
+            f"config {model} does not exist, and the package's models are {', '.join(model_names())}"
+        ) from None
 
 
 def _by_photograph(samples: Sequence[BaseDataElement], count: int) -> list[list[BaseDataElement]]:

@@ -58,8 +58,8 @@ def test_the_file_roles_are_those_of_both_stages():
 
 
 def test_every_module_has_a_place_in_the_order():
-    modules = {path.stem for path in PACKAGE.glob("*") if path.stem not in ("__init__", "__pycache__", "py")}
-    assert modules - {"demo_data"} == set(ORDER)
+    modules = {path.stem for path in PACKAGE.glob("*") if path.suffix == ".py" or path.is_dir()}
+    assert modules - {"__init__", "__pycache__", "demo_data", ".mim"} == set(ORDER)
 
 
 def test_imports_go_one_way():

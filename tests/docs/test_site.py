@@ -16,6 +16,9 @@ from commands import model_cost as cost_of_models
 from PIL import Image
 from support.page_code import code_blocks, run_page
 
+from mion_plugin import console
+from mion_plugin.files.configs import find_config
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 OURS = "index get_started many_photographs concepts cameras training fidelity evaluation faq api/index".split()
@@ -42,6 +45,15 @@ def commands(page):
     for _, block in code_blocks(page, "bash"):
         for line in block.replace("\\\n", " ").splitlines():
             yield line.split(" #")[0].split()
+
+
+def without_launcher(words):
+    """Our part of a command that torchrun or docker runs."""
+    if words[:1] == ["torchrun"] and "mion_plugin" in words:
+        return ["mion", *words[words.index("mion_plugin") + 1 :]]
+    if words[:1] == ["docker"]:
+        return words[words.index("mion") :] if words[1] == "run" else []
+    return words
 
 
 CONFIG = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
@@ -117,9 +129,13 @@ def test_commands_name_tools_and_options_that_exist(page):
     sources = [*(ROOT / "tools").rglob("*.py"), *(ROOT / "tools").glob("*.sh")]
     options = " ".join(path.read_text() for path in sources)
     targets = re.findall(r"^(\w[\w-]*):", (ROOT / "Makefile").read_text(), re.M)
-    for words in commands(page):
+    for words in map(without_launcher, commands(page)):
         if words and words[0] == "make":
             assert words[1] in targets
+        if words and words[0] == "mion":
+            assert words[1] in {*console.offered(), "configs"}, f"{page.name}: {words}"
+        if words[:2] in (["mion", "train"], ["mion", "test"]):
+            assert find_config(words[2]).is_file()
         for word in words[1:] if words and words[0].endswith("python") else words:
             if any(part in word for part in PLACEHOLDERS):
                 continue

@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 from cli import OneLineParser, report_errors
-from launching import load_config
+from launching import check_logs, load_config
 
 CONFIG = "model = dict(type='mion.MION')\n"
 
@@ -86,3 +86,15 @@ def test_the_name_of_a_file_need_be_no_text(capfdbinary):
         return 0
 
     assert main() == 0
+
+
+def test_a_log_that_cannot_be_written_names_the_extra(tmp_path, monkeypatch):
+    text = (
+        CONFIG + "visualizer = dict(vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')])\n"
+    )
+    cfg = load(tmp_path, text)
+    check_logs(cfg)  # it is installed here
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"pip install 'mion-plugin\[train\]'"):
+        check_logs(cfg)
+    check_logs(load(tmp_path, CONFIG))

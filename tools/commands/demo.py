@@ -9,6 +9,7 @@ import os
 import warnings
 from pathlib import Path
 
+from cli import program
 from demos.candidates import write_candidates
 from demos.chosen import choose_finder, last_stage, make_config
 from demos.results import Wishes, watched, write_bodies_of_video, write_one, write_photographs
@@ -107,4 +108,4 @@ def run_bodies(args: argparse.Namespace, source: FrameSource, stage: int) -> lis
 
 def print_problem(console: Console, problem: str) -> None:
     """Say on standard error what was left out."""
-    console.print(f"demo.py: {problem}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{program('demo.py')}: {problem}", markup=False, highlight=False, soft_wrap=True)

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from launching import add_hook, launched, load_config
+from launching import add_hook, check_logs, launched, load_config
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
@@ -42,6 +42,7 @@ def _test(cfg: Config, backend: str | None) -> dict[str, float]:
 def make_config(args: argparse.Namespace) -> Config:
     """The config with the command line's changes."""
     cfg = load_config(args)
+    check_logs(cfg)
     if args.checkpoint is None and not _names_its_weights(cfg.get("model", {})):
         raise ValueError(
             f"CHECKPOINT is missing, and the model of {args.config} does not name the weights of its parts"

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from launching import add_hook, launched, load_config, require_hooks
+from cli import program
+from launching import add_hook, check_logs, launched, load_config, require_hooks
 from mmengine.config import Config
 from mmengine.registry import OPTIMIZERS
 from mmengine.runner import Runner
@@ -46,6 +47,7 @@ def _train(cfg: Config, backend: str | None) -> None:
 def make_config(args: argparse.Namespace) -> Config:
     """The config with the command line's changes."""
     cfg = load_config(args)
+    check_logs(cfg)
     require_hooks(cfg, *_NEEDED_HOOKS)
     _check_optimizer(cfg)
     if args.amp:
@@ -86,8 +88,8 @@ def _advise_on_bfloat16(cfg: Config) -> None:
     options = [f"{name}=False" for name in _switched_on(cfg.get("model"), "model", "bfloat16")]
     if options:
         print(
-            "train.py: this CPU has no instructions for bfloat16; the training is several times as fast with "
-            f"--cfg-options {' '.join(options)}",
+            f"{program('train.py')}: this CPU has no instructions for bfloat16; the training is several times as fast "
+            f"with --cfg-options {' '.join(options)}",
             file=sys.stderr,
         )
 

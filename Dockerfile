@@ -1,0 +1,41 @@
+# MION in a container, on CPUs or GPUs:
+#   docker build --target cpu  -t mion .        # or --target cuda
+#   docker run --rm --user "$(id -u)" -v "$PWD:/work" mion demo photo.jpg --out outputs
+#   docker run --rm --user "$(id -u)" --gpus all -v "$PWD:/work" mion train mrt_tiny_lifting
+#   docker run --rm -p 7860:7860 mion app --host 0.0.0.0
+ARG PYTHON=3.12
+
+FROM python:${PYTHON}-slim AS wheel
+WORKDIR /source
+COPY pyproject.toml README.md LICENSE NOTICE ./
+COPY configs configs
+COPY tools tools
+COPY mion_plugin mion_plugin
+RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
+
+FROM python:${PYTHON}-slim AS base
+# what mmengine's OpenCV and MediaPipe load of the system; Debian keeps no older versions to pin
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends libegl1 libgl1 libgles2 libglib2.0-0 \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --create-home --uid 1000 mion
+COPY --from=wheel /wheels /wheels
+ENV PYTHONUNBUFFERED=1 \
+    EXTRAS=app,convert,export,mocap,numba,pretrained,train,video
+WORKDIR /work
+ENTRYPOINT ["mion"]
+CMD ["--help"]
+
+FROM base AS cpu
+# torch without CUDA's libraries, which are most of its size, before the rest asks for any torch; versions are the wheel's
+# hadolint ignore=DL3013
+RUN pip install --no-cache-dir torch torchvision --index-url https://download.pytorch.org/whl/cpu \
+    && pip install --no-cache-dir "$(echo /wheels/mion_plugin-*.whl)[$EXTRAS]"
+USER 1000
+
+FROM base AS cuda
+# torch from the package index brings CUDA's libraries; the driver is the host's (NVIDIA Container Toolkit)
+# hadolint ignore=DL3013
+RUN pip install --no-cache-dir "$(echo /wheels/mion_plugin-*.whl)[$EXTRAS]"
+USER 1000

@@ -1,0 +1,84 @@
+"""Files around the package: the citation, the Dockerfile."""
+
+import re
+import shlex
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+import tomllib
+import yaml
+
+import mion_plugin
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+class TestCitation:
+    CFF = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+
+    def test_it_has_what_the_format_asks_for(self):
+        assert self.CFF["cff-version"] == "1.2.0"
+        assert {"message", "title", "authors"} <= self.CFF.keys()
+        assert self.CFF["version"] == PROJECT["version"] == mion_plugin.__version__
+        assert self.CFF["license"] == PROJECT["license"]
+
+    def test_the_paper_is_that_of_the_page(self):
+        paper = self.CFF["preferred-citation"]
+        assert PROJECT["urls"]["Paper"].endswith(paper["doi"])
+        bibtex = " ".join((ROOT / "docs" / "index.md").read_text(encoding="utf-8").split())
+        assert paper["title"] in bibtex
+        assert str(paper["year"]) in bibtex
+        authors = [f"{author['family-names']}, {author['given-names']}" for author in paper["authors"]]
+        assert re.search(r"author = \{(.*?)\}", bibtex)[1] == " and ".join(authors)
+
+
+class TestDockerfile:
+    def instructions(self):
+        """(NAME, rest) of each, continuation lines joined, comments left out."""
+        lines = (ROOT / "Dockerfile").read_text().splitlines()
+        text = "\n".join(line for line in lines if not line.startswith("#")).replace("\\\n", " ")
+        return [tuple(line.split(maxsplit=1)) for line in text.splitlines() if line.strip()]
+
+    def test_stages_are_built_on_those_before_them(self):
+        stages = []
+        for name, rest in self.instructions():
+            if name == "FROM":
+                image, _, stage = rest.partition(" AS ")
+                assert image in stages or image == "python:${PYTHON}-slim"
+                stages.append(stage)
+            elif name == "COPY" and "--from=" in rest:
+                assert re.search(r"--from=(\S+)", rest)[1] in stages
+        assert {"cpu", "cuda"} <= set(stages)
+        python = dict(self.instructions())["ARG"].partition("=")[2]
+        assert f"Programming Language :: Python :: {python}" in PROJECT["classifiers"]
+
+    def test_what_it_copies_is_there_and_not_ignored(self):
+        ignored = (ROOT / ".dockerignore").read_text().split("\n")
+        kept = {line.removeprefix("!") for line in ignored if line.startswith("!")}
+        copied = set()
+        for name, rest in self.instructions():
+            if name == "COPY" and "--from=" not in rest:
+                copied |= set(shlex.split(rest)[:-1])
+        assert copied == kept
+        for path in copied:
+            assert (ROOT / path).exists(), path
+
+    def test_the_wheel_can_be_built_of_what_it_copies(self):
+        """What pyproject.toml names lies in what is copied."""
+        wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+        named = [*wheel["only-include"], *wheel["sources"], PROJECT["readme"]]
+        copied = [word for name, rest in self.instructions() if name == "COPY" for word in shlex.split(rest)[:-1]]
+        for path in [*named, *PROJECT["license-files"]]:
+            assert any(path == word or fnmatch(path, f"{word}/*") for word in copied), path
+
+    def test_the_extras_exist(self):
+        extras = re.search(r"EXTRAS=(\S+)", (ROOT / "Dockerfile").read_text())[1].split(",")
+        assert set(extras) <= set(PROJECT["optional-dependencies"])
+
+    @pytest.mark.parametrize("name", ["cpu", "cuda"])
+    def test_no_stage_runs_as_root(self, name):
+        text = (ROOT / "Dockerfile").read_text()
+        (stage,) = re.findall(rf"^FROM base AS {name}\n(.*?)(?=^FROM|\Z)", text, re.M | re.S)
+        assert "USER 1000" in stage
