@@ -30,6 +30,7 @@ COMMANDS = {
     "synthesize": "synthesize",
     "pool": "build_candidate_pool",
     "convert": "convert_dataset",
+    "cache": "cache_crops",
     "detect": "detect_keypoints",
     "export": "export",
     "calibrate": "calibrate",
