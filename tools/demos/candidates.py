@@ -18,6 +18,7 @@ from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.inference import Frame, save_mesh
 from mion_plugin.inference.cropping import place_crop
 from mion_plugin.visualization import draw_candidate_sheet
+from mion_plugin.visualization.image_overlay import body_color
 from mion_plugin.visualization.pictures import save_picture
 
 PICTURE_SCALE = 2  # pixels of the picture per crop pixel
@@ -49,7 +50,9 @@ def write_candidates(
         *(f"candidate {n + 1}: {c['reprojection_rms_px']} px" for n, c in enumerate(candidates)),
     ]
     crop = place.cut(frame.pixels, IMAGE_SIZE * PICTURE_SCALE)
-    sheet = draw_candidate_sheet(crop, keypoints2d, list(posed.vertices), body.faces, captions, PICTURE_SCALE)
+    sheet = draw_candidate_sheet(
+        crop, keypoints2d, list(posed.vertices), body.faces, captions, PICTURE_SCALE, body_color(number)
+    )
     numbers = {
         "image": name,
         "person": number,
