@@ -187,4 +187,5 @@ def _collect(found: _Found, group: Sequence[PersonBodies]) -> FramePeople:
                 f"person {number} of {Path(found.frame.name).name}: the keypoints fit no body; at least 3 must be "
                 "visible, apart"
             )
-    return result
+    count = len(result.people)
+    return dataclasses.replace(result, people=[dataclasses.replace(one, num_people=count) for one in result.people])

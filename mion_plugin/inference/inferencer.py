@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -212,7 +213,7 @@ class MIONInferencer(BaseInferencer):
     ) -> dict[str, Any]:
         """Results by photographs; write the files."""
         samples = _by_photograph(preds, num_images)
-        people = [[sample.found for sample in group] for group in samples]
+        people = [[replace(sample.found, num_people=_count(group)) for sample in group] for group in samples]
         if out_dir is not None:
             self._save(people, visualization, Path(out_dir), mesh_format)
         return {"predictions": samples if return_datasamples else people, "visualization": visualization}
@@ -243,6 +244,7 @@ class MIONInferencer(BaseInferencer):
             **{name: _array(found.get(name)) for name in optional if name in found},
             expected_error=self._expected_error(found),
             rule=getattr(self.model, "selection", None),
+            num_people=None,
             score_unit=self.score_unit if getattr(self.model, "selection", None) in _RULES_IN_HEIGHTS else None,
         )
 
@@ -362,6 +364,11 @@ def _by_photograph(samples: Sequence[BaseDataElement], count: int) -> list[list[
     for sample in samples:
         grouped[sample.image_index].append(sample)
     return grouped
+
+
+def _count(samples: Sequence[BaseDataElement]) -> int:
+    """How many people of a photograph have bodies that mean something."""
+    return sum(sample.found.valid for sample in samples)
 
 
 def _array(value: torch.Tensor) -> np.ndarray:

@@ -63,6 +63,7 @@ class PersonBodies:
         selection_scores: (N,) what the choice went by, lowest won; or None from a model that has but one rule.
         expected_error: (N,) MPJPE in millimetres that a calibrated ``mion.DepthConsistency`` expects; or None.
         rule: The rule of choice, ``selection`` of ``mion.MION``; or None from a model that has but one.
+        num_people: How many people of the photograph have bodies; None where nobody counted.
         score_unit: Millimetres of expected error that 1 in ``scores`` and ``selection_scores`` means; None where
             stage 3 is not calibrated, or the rule goes by something else.
     """
@@ -90,6 +91,7 @@ class PersonBodies:
     expected_error: np.ndarray | None = None
     rule: str | None = None
     score_unit: float | None = None
+    num_people: int | None = None
 
     @property
     def score(self) -> np.ndarray | None:
@@ -128,7 +130,9 @@ class PersonBodies:
         told = f"{name}: lowest score, {self.score_text(self.selected)}{parts}"
         if not others:
             return f"{name}: it is the only one"
-        return f"{told}; next is path {others[0] + 1} with {self.score_text(others[0])}"
+        second = self.score_text(others[0])
+        behind = "hardly behind" if second == self.score_text(self.selected) else f"with {second}"
+        return f"{told}; next is path {others[0] + 1} {behind}"
 
     @property
     def reprojection_rms(self) -> np.ndarray | None:
@@ -171,6 +175,7 @@ class PersonBodies:
         return {
             "image": self.image_name,
             "person": self.person,
+            "num_people": self.num_people,
             "valid": self.valid,
             "selected": self.selected,
             "rule": self.rule,

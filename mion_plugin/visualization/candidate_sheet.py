@@ -21,7 +21,7 @@ def draw_candidate_sheet(
     faces: Tensor,
     captions: Sequence[str],
     scale: int = 2,
-    color: Sequence[float] | None = None,
+    color: Sequence[float] | Tensor | None = None,
 ) -> np.ndarray:
     """Draw the crop with its keypoints, and every candidate over the crop and from the side.
 
@@ -32,7 +32,8 @@ def draw_candidate_sheet(
         faces: (F, 3).
         captions: N + 1 lines: for the crop, and for each candidate.
         scale: Pixels of the picture per crop pixel.
-        color: RGB in 0..1 of all candidates, the person's; None for one of its own for each.
+        color: RGB in 0..1 of all candidates, the person's, (3,) or of each vertex (V, 3); None for a colour for each
+            candidate.
 
     Returns:
         The sheet, (H, W, 3) uint8: overlays above, side views below, keypoints at the left.
@@ -84,13 +85,13 @@ def _columns(
     faces: Tensor,
     focal_length: float,
     convention: str,
-    common: Sequence[float] | None = None,
+    common: Sequence[float] | Tensor | None = None,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """The image with its keypoints above itself, then each body over the image and from the side."""
     columns = [(draw_keypoints(image, keypoints2d, convention), image)]
     zoom = max((side_zoom(body, focal_length, len(image)) for body in vertices), default=1.0)
     for number, body in enumerate(vertices):
-        color = common or CANDIDATE_COLORS[number % len(CANDIDATE_COLORS)]
+        color = CANDIDATE_COLORS[number % len(CANDIDATE_COLORS)] if common is None else common
         over = overlay_body(image, body, faces, color, focal_length)
         side = side_view(body, faces, color, len(image), focal_length, zoom=zoom)
         columns.append((draw_keypoints(over, keypoints2d, convention), side))

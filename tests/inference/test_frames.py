@@ -14,6 +14,7 @@ from mion_plugin.inference import (
     Frame,
     KeypointTracker,
     SideSwapGuard,
+    draw_paths,
     draw_people,
     find_by_detector,
     find_in_file,
@@ -21,6 +22,8 @@ from mion_plugin.inference import (
 )
 from mion_plugin.inference.frames import FramePeople, NobodyError
 from mion_plugin.inference.video_results import describe_frame, write_video
+from mion_plugin.visualization.image_overlay import body_color
+from mion_plugin.visualization.turntable import draw_turntable
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +189,26 @@ class TestOverlay:
         mask = (draw_people(image, [person], inferencer.model.body.faces, camera) != image).any(-1)
         assert mask[rows, columns].mean() > 0.97
         assert abs(np.nonzero(mask)[1].max() - columns.max()) <= 1
+
+    def test_a_person_has_one_colour_in_every_picture(self, inferencer, skier):
+        grey = np.full((425, 640, 3), 90, np.uint8)
+        (_, person), faces = (
+            inferencer(grey, keypoints2d=[skier, moved(skier, 100)])["predictions"][0],
+            inferencer.model.body.faces,
+        )
+        assert (person.person, person.num_people) == (1, 2)
+        vertices = torch.from_numpy(person.vertices[person.selected])
+        pictures = {
+            "overlay": draw_people(grey, [person], faces),
+            "sheet": inferencer.draw(grey, person)[80:480, 480:1370],
+            "views": np.hstack(draw_paths(grey, person, faces)[person.selected]),
+            "turntable": draw_turntable(vertices, faces, body_color(1), num_pictures=1)[0],
+        }
+        wanted = np.array(body_color(1)) / max(body_color(1))
+        for name, picture in pictures.items():
+            body = picture[np.ptp(picture, axis=-1) > 60].astype(float)
+            assert len(body) > 1000, name
+            np.testing.assert_allclose(np.median(body / body.max(axis=1, keepdims=True), axis=0), wanted, atol=0.03)
 
     def test_an_unknown_camera(self, image):
         with pytest.raises(ValueError, match="camera is 'side', expected one of crop, image"):

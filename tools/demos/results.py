@@ -71,15 +71,17 @@ def write_photographs(
     results: Iterable[FramePeople], name: str, inferencer: MIONInferencer, wishes: Wishes
 ) -> list[Path]:
     """Write each photograph's files as it is done, and one file of JSON lines for all; the latter's path."""
-    lines_path, taken = wishes.folder / f"{name}.jsonl", set[str]()
+    lines_path, taken, images, people = wishes.folder / f"{name}.jsonl", set[str](), 0, 0
     with atomic_path(lines_path) as temporary, temporary.open("w", encoding="utf-8") as lines:
         for result in results:
             stem = Path(result.frame.name).stem
             if stem in taken:  # of one name in several folders
                 stem = f"{result.frame.index}_{stem}"
             taken.add(stem)
+            images, people = images + 1, people + len(result.people)
             write_photograph(result, stem, inferencer, wishes)
             lines.write(json.dumps(describe_frame(result, None), allow_nan=False) + "\n")
+    print(f"{people_found(people)} in {images} {'photograph' if images == 1 else 'photographs'}")
     return [lines_path]
 
 
@@ -93,10 +95,13 @@ def write_bodies_of_video(
     """Write the video with the bodies over it, and its JSON lines; the files."""
     faces, weights = inferencer.model.body.faces.cpu(), inferencer.skinning_weights
 
+    everyone: set[int] = set()
+
     def draw(result: FramePeople) -> np.ndarray:
+        everyone.update(person.person for person in result.people)
         return draw_people(result.frame.pixels, result.people, faces, wishes.overlay_camera, weights)
 
-    return write_video(
+    files = write_video(
         (smoothed(result, smooth) for result in results),
         wishes.folder / f"{source.name}_overlay.mp4",
         wishes.folder / f"{source.name}.jsonl",
@@ -104,6 +109,8 @@ def write_bodies_of_video(
         draw,
         source.live,
     )
+    print(f"{people_found(len(everyone))} in the video")
+    return files
 
 
 def smoothed(result: FramePeople, smooth: BodySmoother) -> FramePeople:
