@@ -1,6 +1,10 @@
-"""Make the pictures of docs/concepts.md: what each stage does with the photograph that comes with the package.
+"""Make the pictures of README and docs, and docs/figures.json, the numbers that are printed in them.
 
-python tools/make_figures.py            # writes docs/images/*.jpg, about half a minute
+    python tools/make_figures.py            # all, about two minutes
+    python tools/make_figures.py --only demo.jpg images/stage3_scores.jpg
+
+The picture of the web page needs a Chromium (make browser) and is left out without. docs/growth.svg is a measurement:
+tools/benchmark.py growth.
 """
 
 from __future__ import annotations
@@ -15,7 +19,8 @@ from cli import OneLineParser, report_errors, run_command
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = OneLineParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--out", type=Path, default=Path("docs/images"), help="folder (default: docs/images)")
+    parser.add_argument("--out", type=Path, default=Path("docs"), help="folder (default: docs)")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="some of the pictures, such as demo.jpg")
     return parser.parse_args(arguments)
 
 

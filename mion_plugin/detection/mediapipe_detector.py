@@ -18,6 +18,7 @@ import numpy as np
 from mion_plugin.body.depths import hip_indices
 from mion_plugin.datasets.coco import CocoPerson
 from mion_plugin.detection.keypoint_similarity import object_keypoint_similarity
+from mion_plugin.geometry.boxes import inside_image
 
 # COCO's 17 among MediaPipe's 33 landmarks: nose, eyes, ears, shoulders, elbows, wrists, hips, knees, ankles.
 _COCO_LANDMARKS = (0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
@@ -41,6 +42,10 @@ node {
 DEPTH_ERROR = 0.1
 _LEAST_VISIBILITY = 0.1
 _ROI_SCALE = 1.25  # of MediaPipe's own pose_landmark graphs: the circle around a body, enlarged
+# The second look at who may be cut off, over the first. Tried on the demo's skier cut between neck and knees: 1.3 still
+# puts hips and knees into the coat at some heights, 1.6 at none.
+_WIDER = 1.6
+_CUT_OFF = 0.05  # share of the circle's radius by which a landmark lies outside the image before someone is cut off
 _WINDOW_SHARE = 0.65  # side of a window over the image's longer side
 _NEAR = 0.3  # two detections nearer to each other than this share of their radius need only one look
 _SAME_PERSON = 0.5  # object keypoint similarity of two sightings
@@ -61,7 +66,12 @@ class _Sighting:
 class MediaPipeDetector:
     """People and COCO keypoints in an image; a ``PersonDetector``.
 
-    The confidence of a keypoint is MediaPipe's visibility: how likely it is in the image and not hidden.
+    The confidence of a keypoint is MediaPipe's visibility: how likely it is in the image and not hidden. Whatever it
+    says, a keypoint outside the image is absent.
+
+    Somebody whom the image's border cuts off is squeezed into the image by both networks: hips are found in the chest
+    and feet at the hands, and surely so. Who reaches the border is therefore looked at a second time, from farther
+    away; if that puts landmarks outside the image, it is believed.
 
     The depths are those of MediaPipe's world landmarks: metres from the middle of the hips, along the z axis of a
     camera that looks straight at the person and sees them in weak perspective, positive away from it. The crop's camera
@@ -117,10 +127,36 @@ class MediaPipeDetector:
 
     def _look_at(self, image: np.ndarray, sighting: _Sighting) -> CocoPerson | None:
         """One person, or None where the landmark network sees nobody."""
+        found = self._landmarks_of(image, sighting, 1.0)
+        if found is None or found[0][:, 2].mean() < self.min_mean_visibility:
+            return None
+        size = image.shape[1], image.shape[0]
+        if _may_be_cut_off(sighting, size):
+            wider = self._landmarks_of(image, sighting, _WIDER)
+            if wider is not None and _farthest_outside(wider[0], size) > _CUT_OFF * sighting.radius:
+                found = wider
+        keypoints2d, depths = found
+        keypoints2d[(keypoints2d[:, 2] < self.min_visibility) | ~inside_image(keypoints2d, size)] = 0.0
+        visible = keypoints2d[keypoints2d[:, 2] > 0, :2]
+        if not len(visible) or not np.ptp(visible, axis=0).all():
+            return None
+        box = np.concatenate([visible.min(axis=0), np.ptp(visible, axis=0)])
+        return CocoPerson(keypoints2d, box, depths)
+
+    def _landmarks_of(
+        self, image: np.ndarray, sighting: _Sighting, scale: float
+    ) -> tuple[np.ndarray, np.ndarray | None] | None:
+        """Keypoints (17, 3), with visibilities, and depths of ``landmark_depths``; None where nobody is seen.
+
+        Args:
+            image: (H, W, 3).
+            sighting: Where to look.
+            scale: Of the square that the network is given.
+        """
         from mediapipe.framework.formats.rect_pb2 import NormalizedRect
 
         height, width = image.shape[:2]
-        side = 2.0 * _ROI_SCALE * sighting.radius
+        side = 2.0 * _ROI_SCALE * scale * sighting.radius
         roi = NormalizedRect(
             x_center=sighting.x / width,
             y_center=sighting.y / height,
@@ -133,14 +169,7 @@ class MediaPipeDetector:
             return None
         points = [seen.landmarks.landmark[index] for index in _COCO_LANDMARKS]
         keypoints2d = np.array([(point.x * width, point.y * height, point.visibility) for point in points])
-        if keypoints2d[:, 2].mean() < self.min_mean_visibility:
-            return None
-        keypoints2d[keypoints2d[:, 2] < self.min_visibility] = 0.0
-        visible = keypoints2d[keypoints2d[:, 2] > 0, :2]
-        if not len(visible) or not np.ptp(visible, axis=0).all():
-            return None
-        box = np.concatenate([visible.min(axis=0), np.ptp(visible, axis=0)])
-        return CocoPerson(keypoints2d, box, landmark_depths(seen.world_landmarks))
+        return keypoints2d, landmark_depths(seen.world_landmarks)
 
 
 @functools.cache
@@ -205,6 +234,18 @@ def _to_sighting(detection: Any, left: int, top: int, side: int) -> _Sighting:
         radius=float(np.hypot(x, y)),
         angle=float(np.arctan2(x, -y)),
     )
+
+
+def _may_be_cut_off(sighting: _Sighting, size: tuple[int, int]) -> bool:
+    """Whether the circle, enlarged, reaches beyond an image of ``size`` (width, height)."""
+    reach = _ROI_SCALE * sighting.radius
+    return not (reach <= sighting.x <= size[0] - reach and reach <= sighting.y <= size[1] - reach)
+
+
+def _farthest_outside(keypoints2d: np.ndarray, size: tuple[int, int]) -> float:
+    """By how many pixels, at most, a keypoint lies outside an image of ``size`` (width, height); 0 if none does."""
+    places = keypoints2d[:, :2]
+    return float(np.maximum(-places, places - np.array(size)).max().clip(min=0.0))
 
 
 def _merge(people: list[CocoPerson]) -> list[CocoPerson]:

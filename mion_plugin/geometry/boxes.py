@@ -17,6 +17,12 @@ def seen_keypoints(keypoints2d: np.ndarray) -> np.ndarray:
     return seen if keypoint_box(keypoints2d[seen]) is not None else keypoints2d[:, 2] > 0
 
 
+def inside_image(keypoints2d: np.ndarray, size: tuple[float, float]) -> np.ndarray:
+    """Which (K,) of the keypoints (K, 2 or 3) lie in an image of ``size`` (width, height), its border included."""
+    places = keypoints2d[:, :2]
+    return ((places >= 0) & (places <= np.asarray(size))).all(axis=1)
+
+
 def keypoint_box(keypoints2d: np.ndarray) -> np.ndarray | None:
     """Box (4,) around those of the keypoints (K, 3) whose confidence is above 0; None if no two of them are apart."""
     visible = keypoints2d[keypoints2d[:, 2] > 0, :2]

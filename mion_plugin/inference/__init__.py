@@ -5,6 +5,7 @@ from mion_plugin.inference.inferencer import MIONInferencer
 from mion_plugin.inference.meshes import save_mesh
 from mion_plugin.inference.overlay import draw_paths, draw_people
 from mion_plugin.inference.results import PersonBodies, save_person
+from mion_plugin.inference.side_swaps import SideSwapGuard
 from mion_plugin.inference.smoothing import BodySmoother
 from mion_plugin.inference.sources import Frame, FrameSource, open_source
 from mion_plugin.inference.tracking import KeypointTracker
@@ -17,6 +18,7 @@ __all__ = [
     "KeypointTracker",
     "MIONInferencer",
     "PersonBodies",
+    "SideSwapGuard",
     "draw_paths",
     "draw_people",
     "find_by_detector",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from mion_plugin.inference.cropping import place_crop
 from mion_plugin.inference.inferencer import MIONInferencer
 from mion_plugin.inference.people import Photograph
 from mion_plugin.inference.results import PersonBodies
+from mion_plugin.inference.side_swaps import LOOK_AHEAD, SideSwapGuard
 from mion_plugin.inference.sources import Frame
 
 PeopleFinder: TypeAlias = Callable[[Frame], list[CocoPerson]]
@@ -91,6 +93,7 @@ def infer_frames(
     number: PeopleNumberer = number_in_order,
     only: int | None = None,
     batch_size: int = 8,
+    sides: SideSwapGuard | None = None,
 ) -> Iterator[FramePeople]:
     """The bodies of each frame's people; one result for each frame, in order.
 
@@ -101,15 +104,18 @@ def infer_frames(
         number: Numbers them.
         only: The number of the only one to look at; None for all.
         batch_size: Frames, and people, at once.
+        sides: Exchanges left and right of people where a detector had them the wrong way round. For a video whose
+            people ``number`` follows, and not a live one: it looks ``LOOK_AHEAD`` frames ahead.
 
     Raises:
         ValueError: ``batch_size`` is below 1.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}, expected at least 1")
-    rest = iter(frames)
-    while chunk := list(itertools.islice(rest, batch_size)):
-        found = [_find(inferencer, frame, find, number, only) for frame in chunk]
+    everyone: Iterator[_Found] = (_find(inferencer, frame, find, number, only) for frame in frames)
+    if sides is not None:
+        everyone = _with_their_sides(everyone, sides)
+    while found := list(itertools.islice(everyone, batch_size)):
         photographs = [Photograph(one.frame.name, pixels=one.frame.pixels) for one in found]
         people = [list(one.people.values()) for one in found]
         groups = inferencer(photographs, keypoints2d=people, batch_size=batch_size)["predictions"]
@@ -124,6 +130,28 @@ class _Found:
     frame: Frame
     people: dict[int, CocoPerson]
     problems: list[str]
+
+
+def _with_their_sides(everyone: Iterable[_Found], sides: SideSwapGuard) -> Iterator[_Found]:
+    """The people of each frame, ``LOOK_AHEAD`` frames late, with left and right as ``sides`` settles them."""
+    waiting: deque[_Found] = deque()
+    for found in everyone:
+        waiting.append(found)
+        for number, person in found.people.items():
+            sides.see(found.frame.index, number, person.keypoints2d)
+        if len(waiting) > LOOK_AHEAD:
+            yield _settled(waiting.popleft(), sides)
+    while waiting:
+        yield _settled(waiting.popleft(), sides)
+
+
+def _settled(found: _Found, sides: SideSwapGuard) -> _Found:
+    people = {}
+    for number, person in found.people.items():
+        order = sides.settle(found.frame.index, number)
+        depths = None if person.depths is None else person.depths[order]
+        people[number] = dataclasses.replace(person, keypoints2d=person.keypoints2d[order], depths=depths)
+    return dataclasses.replace(found, people=people)
 
 
 def _find(
@@ -159,4 +187,5 @@ def _collect(found: _Found, group: Sequence[PersonBodies]) -> FramePeople:
                 f"person {number} of {Path(found.frame.name).name}: the keypoints fit no body; at least 3 must be "
                 "visible, apart"
             )
-    return result
+    count = len(result.people)
+    return dataclasses.replace(result, people=[dataclasses.replace(one, num_people=count) for one in result.people])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from mion_plugin.datasets.coco import CocoPerson
 from mion_plugin.evaluation.errors import MILLIMETRES
 from mion_plugin.files.configs import read_config
 from mion_plugin.inference.cropping import CropPlace, check_box, place_crop
+from mion_plugin.inference.guessed_joints import guessed_vertices
 from mion_plugin.inference.image_camera import PinholeCamera, equivalent_camera, fit_to_camera, image_camera
 from mion_plugin.inference.meshes import FORMATS
 from mion_plugin.inference.people import Photograph, find_people, for_each_photograph, is_single, list_photographs
@@ -27,7 +29,8 @@ from mion_plugin.inference.preparation import PersonCropper
 from mion_plugin.inference.results import PersonBodies, save_person
 from mion_plugin.models import DEFAULT_MODEL, load_model_config, model_names, shipped_stage
 from mion_plugin.registry import INFERENCERS, MODELS
-from mion_plugin.visualization import draw_body_sheet, path_captions
+from mion_plugin.visualization import draw_body_sheet
+from mion_plugin.visualization.image_overlay import body_color
 from mion_plugin.visualization.pictures import save_picture
 from mion_plugin.weights import load_part
 
@@ -35,6 +38,7 @@ PICTURE_SIZE = 448  # pixels of the large pictures of a sheet
 _PIPELINE = (dict(type="mion.Normalize"), dict(type="mion.PackBodyInputs"))
 _CONVENTION = "coco"
 _KEPT = ("image_index", "image_name", "person", "known", "place")  # of a cropped sample, for its results
+_RULES_IN_HEIGHTS = ("cen", "cen+reprojection")  # whose numbers are in body heights
 _NOTHING = np.zeros((0, 0, 3), np.uint8)  # a photograph of nobody is not read
 
 
@@ -209,7 +213,7 @@ class MIONInferencer(BaseInferencer):
     ) -> dict[str, Any]:
         """Results by photographs; write the files."""
         samples = _by_photograph(preds, num_images)
-        people = [[sample.found for sample in group] for group in samples]
+        people = [[replace(sample.found, num_people=_count(group)) for sample in group] for group in samples]
         if out_dir is not None:
             self._save(people, visualization, Path(out_dir), mesh_format)
         return {"predictions": samples if return_datasamples else people, "visualization": visualization}
@@ -239,6 +243,9 @@ class MIONInferencer(BaseInferencer):
             image_error=_array(image_error),
             **{name: _array(found.get(name)) for name in optional if name in found},
             expected_error=self._expected_error(found),
+            rule=getattr(self.model, "selection", None),
+            num_people=None,
+            score_unit=self.score_unit if getattr(self.model, "selection", None) in _RULES_IN_HEIGHTS else None,
         )
 
     def camera_of_image(self, height: int, width: int) -> PinholeCamera:
@@ -273,8 +280,16 @@ class MIONInferencer(BaseInferencer):
             self.model.body.faces.cpu(),
             person.crop_camera.focal_length * PICTURE_SIZE / person.image_size,
             person.selected,
-            path_captions(person.scores, person.reprojection_rms, person.fit_cost),
+            None if person.score is None else [person.score_text(path) for path in range(len(person.transl))],
+            color=body_color(person.person),
+            guessed=torch.from_numpy(guessed_vertices(person.joints_guessed, self.skinning_weights)),
+            reason=person.reason,
         )
+
+    @property
+    def skinning_weights(self) -> np.ndarray:
+        """(V, 24) of the body model."""
+        return self.model.body.weights.cpu().numpy()
 
     def _save(
         self, people: list[list[PersonBodies]], pictures: list[list[np.ndarray]], folder: Path, mesh_format: str | None
@@ -349,6 +364,11 @@ def _by_photograph(samples: Sequence[BaseDataElement], count: int) -> list[list[
     for sample in samples:
         grouped[sample.image_index].append(sample)
     return grouped
+
+
+def _count(samples: Sequence[BaseDataElement]) -> int:
+    """How many people of a photograph have bodies that mean something."""
+    return sum(sample.found.valid for sample in samples)
 
 
 def _array(value: torch.Tensor) -> np.ndarray:

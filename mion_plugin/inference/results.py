@@ -17,6 +17,7 @@ import torch
 from mion_plugin.files import atomic_path
 from mion_plugin.files.npz import write_npz
 from mion_plugin.inference.cropping import CropPlace
+from mion_plugin.inference.guessed_joints import JOINT_NAMES, guessed_joints
 from mion_plugin.inference.image_camera import PinholeCamera
 from mion_plugin.inference.meshes import save_mesh
 
@@ -61,6 +62,10 @@ class PersonBodies:
         scores: (N,) of stage 3 in body heights, lowest is best; or None without one.
         selection_scores: (N,) what the choice went by, lowest won; or None from a model that has but one rule.
         expected_error: (N,) MPJPE in millimetres that a calibrated ``mion.DepthConsistency`` expects; or None.
+        rule: The rule of choice, ``selection`` of ``mion.MION``; or None from a model that has but one.
+        num_people: How many people of the photograph have bodies; None where nobody counted.
+        score_unit: Millimetres of expected error that 1 in ``scores`` and ``selection_scores`` means; None where
+            stage 3 is not calibrated, or the rule goes by something else.
     """
 
     image_name: str
@@ -84,6 +89,50 @@ class PersonBodies:
     scores: np.ndarray | None = None
     selection_scores: np.ndarray | None = None
     expected_error: np.ndarray | None = None
+    rule: str | None = None
+    score_unit: float | None = None
+    num_people: int | None = None
+
+    @property
+    def score(self) -> np.ndarray | None:
+        """(N,) what the choice went by, the lowest won: millimetres where there is a ``score_unit``.
+
+        None where nothing was measured: of the rule ``first``, and of a model with but one path.
+        """
+        if self.rule == "first":
+            return None
+        by = self.selection_scores if self.selection_scores is not None else self.scores
+        return None if by is None else by * (1.0 if self.score_unit is None else self.score_unit)
+
+    @property
+    def joints_guessed(self) -> np.ndarray:
+        """(24,) bool, which of SMPL's joints no keypoint in the photograph tells of; see ``guessed_joints``."""
+        x, y = self.image_camera.principal_point  # the photograph's middle
+        return guessed_joints(self.keypoints2d, (2.0 * x, 2.0 * y))
+
+    def score_text(self, path: int) -> str:
+        """A path's score, to be read: ``104 mm``, or a plain number where it has no unit."""
+        if self.score is None:
+            return ""
+        return f"{self.score[path]:.0f} mm" if self.score_unit is not None else f"{self.score[path]:.3f}"
+
+    @property
+    def reason(self) -> str:
+        """Why the chosen path was chosen, in a line."""
+        name = f"path {self.selected + 1} is chosen"
+        if self.score is None:
+            return f"{name}: its candidate is nearest to the 2D keypoints" if self.rule == "first" else name
+        others = [path for path in self.ranked_paths if path != self.selected]
+        parts = ""
+        if self.score_unit is not None and self.rule == "cen+reprojection" and self.expected_error is not None:
+            seen = float(self.expected_error[self.selected])
+            parts = f" = {seen:.0f} by the picture + {self.score[self.selected] - seen:.0f} by the 2D keypoints"
+        told = f"{name}: lowest score, {self.score_text(self.selected)}{parts}"
+        if not others:
+            return f"{name}: it is the only one"
+        second = self.score_text(others[0])
+        behind = "hardly behind" if second == self.score_text(self.selected) else f"with {second}"
+        return f"{told}; next is path {others[0] + 1} {behind}"
 
     @property
     def reprojection_rms(self) -> np.ndarray | None:
@@ -100,13 +149,18 @@ class PersonBodies:
         return [self.selected, *(path for path in order if path != self.selected)]
 
     def describe(self) -> dict[str, Any]:
-        """The numbers, ready for JSON; what is infinite or absent is null."""
+        """The numbers, ready for JSON; what is infinite or absent is null.
+
+        Of each path, ``score`` is what the choice went by, in millimetres where ``score_unit`` says so, and ``cen``
+        what stage 3 alone gave. ``joints_guessed`` are names of SMPL's joints.
+        """
         paths = []
         for n in range(len(self.transl)):
             apart = np.linalg.norm(self._centred(n) - self._centred(self.selected), axis=-1).mean()
             paths.append(
                 {
-                    "score": _number(self.scores, n, 5),
+                    "score": _number(self.score, n, 5),
+                    "cen": _number(self.scores, n, 5),
                     "selection_score": _number(self.selection_scores, n, 5),
                     "expected_error_mm": _number(self.expected_error, n, 1),
                     "fit_loss": _number(self.fit_loss, n, 2),
@@ -121,18 +175,23 @@ class PersonBodies:
         return {
             "image": self.image_name,
             "person": self.person,
+            "num_people": self.num_people,
             "valid": self.valid,
             "selected": self.selected,
+            "rule": self.rule,
+            "reason": self.reason,
+            "score_unit": None if self.score_unit is None else "mm",
             "keypoints2d": self.keypoints2d.tolist(),
+            "joints_guessed": self._names_guessed(),
             **self._describe_cameras(),
             "paths": paths,
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Everything measured per path, and ``selected``, ``keypoints2d`` and the cameras, for an ``.npz`` file.
+        """Everything measured per path, ``selected``, ``keypoints2d``, ``joints_guessed`` (24,) and the cameras.
 
         ``pose`` comes twice: as matrices, and as ``global_orient`` (N, 3) and ``body_pose`` (N, 69), axis-angle in
-        radians, which ``smplx`` takes. A camera is (3,): focal length and principal point.
+        radians, which ``smplx`` takes. For an ``.npz`` file. A camera is (3,): focal length and principal point.
         """
         found = {name: getattr(self, name) for name in _ARRAYS if getattr(self, name) is not None}
         axis_angle = self.axis_angle()
@@ -140,7 +199,8 @@ class PersonBodies:
         cameras = {
             name: np.array([camera.focal_length, *camera.principal_point]) for name, camera in self._cameras().items()
         }
-        return {**found, "selected": np.array(self.selected), "keypoints2d": self.keypoints2d, **cameras}
+        known = {"keypoints2d": self.keypoints2d, "joints_guessed": self.joints_guessed}
+        return {**found, "selected": np.array(self.selected), **known, **cameras}
 
     def axis_angle(self) -> np.ndarray:
         """``pose`` as axis-angle (N, 24, 3), radians."""
@@ -162,7 +222,8 @@ class PersonBodies:
         return {
             "person": self.person,
             "valid": self.valid,
-            "score": _number(self.scores, n, 5),
+            "score": _number(self.score, n, 5),
+            "cen": _number(self.scores, n, 5),
             "expected_error_mm": _number(self.expected_error, n, 1),
             "reprojection_rms_px": _number(self.reprojection_rms, n, 2),
             "global_orient": _rounded(pose[0]),
@@ -172,8 +233,12 @@ class PersonBodies:
             "image_transl": _rounded(self.image_transl[n]),
             "image_error_px": _number(self.image_error, n, 2),
             "keypoints2d": [_rounded(point) for point in self.keypoints2d],
+            "joints_guessed": self._names_guessed(),
             **self._describe_cameras(),
         }
+
+    def _names_guessed(self) -> list[str]:
+        return [name for name, guessed in zip(JOINT_NAMES, self.joints_guessed, strict=True) if guessed]
 
     def _describe_cameras(self) -> dict[str, Any]:
         """The crop and the cameras, ready for JSON."""

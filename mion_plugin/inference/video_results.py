@@ -19,8 +19,8 @@ def describe_frame(result: FramePeople, frame_rate: float | None) -> dict[str, A
     """A frame and its people, ready for a line of JSON.
 
     ``frame`` is its index, ``time`` in seconds as the video's time stamps have it (null of photographs),
-    ``image`` its name, ``people`` a list of ``PersonBodies.describe_selected``, ``problems`` a list of what was left
-    out and why.
+    ``image`` its name, ``num_people`` how many were found, ``people`` a list of ``PersonBodies.describe_selected``,
+    ``problems`` a list of what was left out and why.
     """
     index, time = result.frame.index, result.frame.time
     if time is None and frame_rate is not None:
@@ -29,6 +29,7 @@ def describe_frame(result: FramePeople, frame_rate: float | None) -> dict[str, A
         "frame": index,
         "time": None if time is None else round(time, 6),
         "image": result.frame.name,
+        "num_people": len(result.people),
         "people": [person.describe_selected() for person in result.people],
         "problems": result.problems,
     }

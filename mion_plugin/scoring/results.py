@@ -64,7 +64,7 @@ def draw_scores(
         at_most: How many to draw.
     """
     best = scored.ranking(rule)[:at_most]
-    captions = [f"cen {scored.scores['cen'][n]:.3f}, reprojection {scored.reprojection_rms[n]:.1f} px" for n in best]
+    told = [f"{scored.scores['cen'][n]:.3f} by cen, {scored.reprojection_rms[n]:.1f} px off in 2D" for n in best]
     return draw_body_sheet(
         scored.crop.cut(image, _PICTURE_SIZE),
         scored.crop.to_crop(person.keypoints2d, _PICTURE_SIZE),
@@ -72,8 +72,9 @@ def draw_scores(
         faces,
         scored.focal_length * _PICTURE_SIZE / scored.image_size,
         0,
-        captions,
+        told,
         names=[f"body {n}" for n in best],
+        reason=f"lowest of the rule {rule}",
     )
 
 

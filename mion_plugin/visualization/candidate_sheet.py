@@ -9,18 +9,8 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
-from mion_plugin.visualization.drawing import draw_keypoints, overlay_body, side_view
+from mion_plugin.visualization.drawing import CANDIDATE_COLORS, draw_keypoints, overlay_body, side_view, side_zoom
 
-# Okabe and Ito's colours, told apart also by colour-blind eyes.
-CANDIDATE_COLORS = (
-    (0.34, 0.71, 0.91),
-    (0.90, 0.62, 0.00),
-    (0.00, 0.62, 0.45),
-    (0.80, 0.47, 0.65),
-    (0.94, 0.89, 0.26),
-    (0.00, 0.45, 0.70),
-    (0.84, 0.37, 0.00),
-)
 _GAP, _CAPTION, _PAPER, _INK = 8, 34, 255, (30, 30, 30)
 
 
@@ -31,6 +21,7 @@ def draw_candidate_sheet(
     faces: Tensor,
     captions: Sequence[str],
     scale: int = 2,
+    color: Sequence[float] | Tensor | None = None,
 ) -> np.ndarray:
     """Draw the crop with its keypoints, and every candidate over the crop and from the side.
 
@@ -41,6 +32,8 @@ def draw_candidate_sheet(
         faces: (F, 3).
         captions: N + 1 lines: for the crop, and for each candidate.
         scale: Pixels of the picture per crop pixel.
+        color: RGB in 0..1 of all candidates, the person's, (3,) or of each vertex (V, 3); None for a colour for each
+            candidate.
 
     Returns:
         The sheet, (H, W, 3) uint8: overlays above, side views below, keypoints at the left.
@@ -51,7 +44,7 @@ def draw_candidate_sheet(
             f"crop {crop.shape} with {len(captions)} captions, expected {(size, size, 3)} and {len(vertices) + 1}"
         )
     scaled = keypoints2d * np.array([scale, scale, 1.0])
-    columns = _columns(crop, scaled, vertices, faces, FOCAL_LENGTH * scale, "coco")
+    columns = _columns(crop, scaled, vertices, faces, FOCAL_LENGTH * scale, "coco", color)
     return _lay_out(columns, captions, size)
 
 
@@ -92,13 +85,15 @@ def _columns(
     faces: Tensor,
     focal_length: float,
     convention: str,
+    common: Sequence[float] | Tensor | None = None,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """The image with its keypoints above itself, then each body over the image and from the side."""
     columns = [(draw_keypoints(image, keypoints2d, convention), image)]
+    zoom = max((side_zoom(body, focal_length, len(image)) for body in vertices), default=1.0)
     for number, body in enumerate(vertices):
-        color = CANDIDATE_COLORS[number % len(CANDIDATE_COLORS)]
+        color = CANDIDATE_COLORS[number % len(CANDIDATE_COLORS)] if common is None else common
         over = overlay_body(image, body, faces, color, focal_length)
-        side = side_view(body, faces, color, len(image), focal_length)
+        side = side_view(body, faces, color, len(image), focal_length, zoom=zoom)
         columns.append((draw_keypoints(over, keypoints2d, convention), side))
     return columns
 

@@ -23,6 +23,18 @@ _BONES = [
     ("nose", "left_eye"), ("nose", "right_eye"),
 ]  # fmt: skip
 _LEFT, _RIGHT, _MIDDLE = (255, 138, 30), (40, 140, 255), (250, 250, 250)
+# Okabe and Ito's colours, told apart also by colour-blind eyes.
+CANDIDATE_COLORS = (
+    (0.34, 0.71, 0.91),
+    (0.90, 0.62, 0.00),
+    (0.00, 0.62, 0.45),
+    (0.80, 0.47, 0.65),
+    (0.94, 0.89, 0.26),
+    (0.00, 0.45, 0.70),
+    (0.84, 0.37, 0.00),
+)
+_PALE, _PALE_SHARE = 0.9, 0.75  # the grey of guessed parts, and how much of it their colour holds
+_FILL = 0.94  # share of a side view that a body takes at most
 _SUPERSAMPLE = 4  # Pillow draws without smoothing, so lines are drawn larger and shrunk
 
 
@@ -68,9 +80,9 @@ def overlay_body(
     image: np.ndarray,
     vertices: Tensor,
     faces: Tensor,
-    color: Sequence[float],
+    color: Sequence[float] | Tensor,
     focal_length: float = FOCAL_LENGTH,
-    opacity: float = 0.9,
+    opacity: float = 1.0,
 ) -> np.ndarray:
     """Lay a body over the image it was fitted to.
 
@@ -78,7 +90,7 @@ def overlay_body(
         image: (H, W, 3) uint8; the principal point is its middle.
         vertices: (V, 3) metres, camera frame.
         faces: (F, 3).
-        color: RGB in 0..1.
+        color: RGB in 0..1, of the body (3,) or of each vertex (V, 3).
         focal_length: Pixels of ``image``.
         opacity: Of the body, in 0..1.
 
@@ -92,30 +104,60 @@ def overlay_body(
     return (picture[0].permute(1, 2, 0) * 255.0).round().byte().numpy()
 
 
+def surface_colors(color: Sequence[float], guessed: Tensor | None) -> Sequence[float] | Tensor:
+    """Colours (V, 3) of a body of one colour whose ``guessed`` (V,) parts are pale; the colour alone if none are."""
+    if guessed is None or not guessed.any():
+        return color
+    plain = torch.tensor(list(color)).expand(len(guessed), 3)
+    pale = (1.0 - _PALE_SHARE) * plain + _PALE_SHARE * _PALE
+    return torch.where(guessed[:, None], pale, plain)
+
+
+def turned_aside(vertices: Tensor, zoom: float = 1.0, middle: Tensor | None = None) -> Tensor:
+    """A body (V, 3) before the camera, turned about a vertical axis as ``side_view`` shows it.
+
+    Args:
+        vertices: (V, 3) metres, camera frame.
+        zoom: How many times as far from the camera.
+        middle: (3,) of the axis, which comes to the picture's middle; None for that of the body's box.
+    """
+    middle = (vertices.amin(0) + vertices.amax(0)) / 2.0 if middle is None else middle
+    x, y, z = (vertices - middle).unbind(-1)
+    return torch.stack([z, y, zoom * middle[2] - x], dim=-1)
+
+
+def side_zoom(vertices: Tensor, focal_length: float, size: int) -> float:
+    """How many times as far away a body must be for a side view of ``size`` pixels to show all of it; at least 1."""
+    half = (vertices.amax(0) - vertices.amin(0)) / 2.0
+    reach = max(float(half[1]), float(half[2]))
+    middle = float(vertices[:, 2].amin() + half[2])
+    # the nearest part of the turned body is as near as it is wide
+    return max(1.0, (2.0 * focal_length * reach / (_FILL * size) + float(half[0])) / middle)
+
+
 def side_view(
     vertices: Tensor,
     faces: Tensor,
-    color: Sequence[float],
+    color: Sequence[float] | Tensor,
     size: int,
     focal_length: float = FOCAL_LENGTH,
     background: int = 248,
+    zoom: float | None = None,
 ) -> np.ndarray:
-    """The body seen from its right of the image, on a plain ground, at the scale it has in the image.
+    """The body seen from its right of the image, whole, on a plain ground.
 
     The body is turned by 90 degrees about the vertical axis through its middle: what was near the camera is now on the
-    left.
+    left. It has the scale that it has in the image, or a smaller one if it would be cut.
 
     Args:
         vertices: (V, 3) metres, camera frame.
         faces: (F, 3).
-        color: RGB in 0..1.
+        color: RGB in 0..1, of the body (3,) or of each vertex (V, 3).
         size: Side of the picture in pixels.
         focal_length: Pixels of a picture of that size.
         background: Grey value.
+        zoom: Of ``turned_aside``; None for ``side_zoom`` of this body.
     """
-    middle = (vertices.amin(0) + vertices.amax(0)) / 2.0
-    x, y, z = (vertices - middle).unbind(-1)
-    turned = torch.stack([z, y, -x], dim=-1)
-    turned[:, 2] += middle[2]
+    zoom = side_zoom(vertices, focal_length, size) if zoom is None else zoom
     plain = np.full((size, size, 3), background, np.uint8)
-    return overlay_body(plain, turned, faces, color, focal_length, opacity=1.0)
+    return overlay_body(plain, turned_aside(vertices, zoom), faces, color, focal_length)

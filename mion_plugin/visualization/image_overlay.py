@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from mion_plugin.rendering.shading import composite, shade
-from mion_plugin.visualization.candidate_sheet import CANDIDATE_COLORS
+from mion_plugin.visualization.drawing import CANDIDATE_COLORS, surface_colors
 
 _MARGIN = 2  # pixels around a projected body, so that its smoothed edge is whole
 _SMOOTH_AREA = 1_000_000  # pixels; larger bodies are drawn without supersampling, whose steps nobody sees
@@ -29,6 +29,7 @@ class PlacedBody:
         distance: Metres from the camera; nearer bodies are drawn over those behind. From one camera for all bodies:
             distances before cameras of their own do not compare.
         number: Written beside it, and decides its colour.
+        guessed: (V,) bool, vertices to be drawn pale; see ``surface_colors``.
     """
 
     vertices: Tensor
@@ -36,10 +37,11 @@ class PlacedBody:
     principal_point: tuple[float, float]
     distance: float
     number: int
+    guessed: Tensor | None = None
 
 
 def overlay_bodies(
-    image: np.ndarray, bodies: Sequence[PlacedBody], faces: Tensor, opacity: float = 0.85, tags: bool = True
+    image: np.ndarray, bodies: Sequence[PlacedBody], faces: Tensor, opacity: float = 1.0, tags: bool = True
 ) -> np.ndarray:
     """Draw bodies over an image, each by its camera, and their numbers.
 
@@ -78,7 +80,7 @@ def _draw(picture: np.ndarray, body: PlacedBody, faces: Tensor, opacity: float) 
         body.focal_length,
         (x - left, y - top),
         (height, width),
-        color=body_color(body.number),
+        color=surface_colors(body_color(body.number), body.guessed),
         supersample=2 if height * width < _SMOOTH_AREA else 1,
     )
     behind = torch.from_numpy(picture[top:bottom, left:right].copy()).permute(2, 0, 1)[None].float() / 255.0

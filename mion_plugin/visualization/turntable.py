@@ -19,7 +19,7 @@ _DISTANCE = 10.0  # of the camera, in radii of the body: nearly without perspect
 
 
 def draw_turntable(
-    vertices: Tensor, faces: Tensor, color: Sequence[float], num_pictures: int = 24, size: int = 320
+    vertices: Tensor, faces: Tensor, color: Sequence[float] | Tensor, num_pictures: int = 24, size: int = 320
 ) -> list[np.ndarray]:
     """Pictures of a body that makes one turn about its vertical axis, beginning as the camera sees it.
 
@@ -28,7 +28,7 @@ def draw_turntable(
     Args:
         vertices: (V, 3) metres, camera frame (y down).
         faces: (F, 3).
-        color: RGB in 0..1.
+        color: RGB in 0..1, of the body (3,) or of each vertex (V, 3).
         num_pictures: At least 1.
         size: Side of the pictures in pixels.
 

@@ -60,6 +60,27 @@ def test_a_lying_person_is_found(detector, image, skier):
     assert object_keypoint_similarity(found.keypoints2d, turned, SKIER_AREA) > 0.7
 
 
+@pytest.mark.parametrize("cut", [200, 222, 250])
+def test_who_is_cut_at_the_hips_has_no_legs(detector, image, skier, cut):
+    """A single look puts hips, knees and feet into the coat, and says that they are seen."""
+    (found,) = detector(image[:cut])
+    names = keypoint_names("coco")
+    legs = [index for index, name in enumerate(names) if "knee" in name or "ankle" in name]
+    assert (found.keypoints2d[legs] == 0).all()
+    seen = (found.keypoints2d[:, 2] > 0) & (skier.keypoints2d[:, 1] < cut)
+    assert seen.sum() >= 11
+    error = np.linalg.norm((found.keypoints2d - skier.keypoints2d)[seen, :2], axis=1)
+    assert error.mean() < 12  # pixels; 19 to 29 of a single look
+
+
+def test_no_keypoint_is_outside_the_image(detector, image):
+    for part in (image[:, 370:], image[130:]):
+        for person in detector(np.ascontiguousarray(part)):
+            places = person.keypoints2d[person.keypoints2d[:, 2] > 0, :2]
+            assert (places >= 0).all()
+            assert (places <= part.shape[1::-1]).all()
+
+
 def test_depths_by_hand():
     points = [SimpleNamespace(x=0.0, y=0.0, z=0.01 * index, visibility=0.9) for index in range(33)]
     points[16].visibility = 0.05

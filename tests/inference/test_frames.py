@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -8,9 +9,21 @@ from PIL import Image
 from mion_plugin.datasets.coco import CocoPerson, load_coco_people
 from mion_plugin.datasets.transforms.loading import read_image
 from mion_plugin.demo_data import KEYPOINTS, PHOTO
-from mion_plugin.inference import Frame, KeypointTracker, draw_people, find_by_detector, find_in_file, infer_frames
+from mion_plugin.geometry.keypoints import flip_permutation
+from mion_plugin.inference import (
+    Frame,
+    KeypointTracker,
+    SideSwapGuard,
+    draw_paths,
+    draw_people,
+    find_by_detector,
+    find_in_file,
+    infer_frames,
+)
 from mion_plugin.inference.frames import FramePeople, NobodyError
 from mion_plugin.inference.video_results import describe_frame, write_video
+from mion_plugin.visualization.image_overlay import body_color
+from mion_plugin.visualization.turntable import draw_turntable
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +142,20 @@ class TestInference:
             assert [person.person for person in result.people] == [0, 1]
             assert result.people[0].crop.side > result.people[1].crop.side
 
+    def test_exchanged_sides_are_put_back(self, inferencer, image, skier):
+        """Of two frames out of twenty, whatever the batch; depths go with their keypoints."""
+        mirrored = np.array(flip_permutation("coco"))
+        depths = np.arange(34.0).reshape(17, 2)
+        given = [dataclasses.replace(moved(skier, 2 * index), depths=depths) for index in range(20)]
+        turned = list(given)
+        for index in (4, 15):
+            one = given[index]
+            turned[index] = dataclasses.replace(one, keypoints2d=one.keypoints2d[mirrored], depths=depths[mirrored])
+        find, guard = find_by_detector(Detector(*[[person] for person in turned])), SideSwapGuard()
+        results = infer_frames(inferencer, frames(image, 20), find, KeypointTracker(), batch_size=3, sides=guard)
+        found = [result.people[0].keypoints2d for result in results]
+        np.testing.assert_array_equal(found, [person.keypoints2d for person in given])
+
     def test_a_person_who_cannot_be_cropped(self, inferencer, image):
         find = find_by_detector(lambda _: [CocoPerson(np.zeros((17, 3)), np.ones(4))])
         (result,) = infer_frames(inferencer, frames(image, 1), find)
@@ -162,6 +189,26 @@ class TestOverlay:
         mask = (draw_people(image, [person], inferencer.model.body.faces, camera) != image).any(-1)
         assert mask[rows, columns].mean() > 0.97
         assert abs(np.nonzero(mask)[1].max() - columns.max()) <= 1
+
+    def test_a_person_has_one_colour_in_every_picture(self, inferencer, skier):
+        grey = np.full((425, 640, 3), 90, np.uint8)
+        (_, person), faces = (
+            inferencer(grey, keypoints2d=[skier, moved(skier, 100)])["predictions"][0],
+            inferencer.model.body.faces,
+        )
+        assert (person.person, person.num_people) == (1, 2)
+        vertices = torch.from_numpy(person.vertices[person.selected])
+        pictures = {
+            "overlay": draw_people(grey, [person], faces),
+            "sheet": inferencer.draw(grey, person)[80:480, 480:1370],
+            "views": np.hstack(draw_paths(grey, person, faces)[person.selected]),
+            "turntable": draw_turntable(vertices, faces, body_color(1), num_pictures=1)[0],
+        }
+        wanted = np.array(body_color(1)) / max(body_color(1))
+        for name, picture in pictures.items():
+            body = picture[np.ptp(picture, axis=-1) > 60].astype(float)
+            assert len(body) > 1000, name
+            np.testing.assert_allclose(np.median(body / body.max(axis=1, keepdims=True), axis=0), wanted, atol=0.03)
 
     def test_an_unknown_camera(self, image):
         with pytest.raises(ValueError, match="camera is 'side', expected one of crop, image"):
@@ -230,7 +277,7 @@ class TestVideo:
 
     def test_photographs_have_no_time(self, image):
         assert describe_frame(FramePeople(Frame(3, "a.jpg", image)), None) == {
-            "frame": 3, "time": None, "image": "a.jpg", "people": [], "problems": []
+            "frame": 3, "time": None, "image": "a.jpg", "num_people": 0, "people": [], "problems": []
         }  # fmt: skip
 
 

@@ -237,7 +237,7 @@ class TestOutputs:
         line = json.loads(json.dumps(person.describe_selected(), allow_nan=False))
         chosen = person.only_selected()
         assert (chosen.selected, chosen.vertices.shape) == (0, (1, 6890, 3))
-        assert (line["score"], line["valid"]) == (pytest.approx(float(person.scores.min()), abs=1e-5), True)
+        assert (line["cen"], line["valid"]) == (pytest.approx(float(person.scores.min()), abs=1e-5), True)
         for name in ("global_orient", "body_pose", "betas", "transl", "image_transl"):
             np.testing.assert_allclose(line[name], chosen.arrays()[name][0], atol=1e-5, err_msg=name)
         for name in ("crop_camera", "crop_camera_in_image", "image_camera"):

@@ -107,9 +107,9 @@ class Visitor:
     faults: list[str] = field(default_factory=list)
 
     @classmethod
-    def open(cls, browser, url: str) -> Visitor:
-        """Open the page in a new window."""
-        visitor = cls(browser.new_page(viewport={"width": 1500, "height": 1150}))
+    def open(cls, browser, url: str, width: int = 1500, height: int = 1150) -> Visitor:
+        """Open the page in a new window of so many pixels."""
+        visitor = cls(browser.new_page(viewport={"width": width, "height": height}))
         visitor.page.set_default_timeout(1000 * SECONDS)
         visitor.page.on("request", lambda request: visitor.requests.append(request.url))
         visitor.page.on("pageerror", lambda error: visitor.faults.append(str(error)))
@@ -126,12 +126,15 @@ class Visitor:
         """Until the files can be downloaded, which come last."""
         self.page.wait_for_selector("#files a")
 
-    def message(self) -> str:
-        """What the page says is wrong, once it does; the message is closed."""
-        text = self.page.get_by_test_id("toast-text").inner_text()
-        self.page.get_by_test_id("toast-close").click()
-        self.page.get_by_test_id("toast-text").wait_for(state="detached")
-        return text
+    def summary(self, text: str) -> str:
+        """The line above the results, once it holds a text."""
+        line = self.page.locator("#summary").filter(has_text=text)
+        line.wait_for()
+        return line.inner_text().strip()
+
+    def error_boxes(self) -> int:
+        """How many of the page's parts show an error."""
+        return self.page.locator(".error, [data-testid=toast-body]").count()
 
     def captions(self) -> list[str]:
         """Beneath the pictures of the paths."""
@@ -141,7 +144,7 @@ class Visitor:
         """The rows of the table of scores, without its head."""
         lines = self.page.inner_text("#rows").split("from the chosen, mm")[-1].split("\n")
         cells = [line.strip() for line in lines if line.strip()]
-        return [cells[start : start + 5] for start in range(0, len(cells), 5)]
+        return [cells[start : start + 4] for start in range(0, len(cells), 4)]
 
     def download(self, suffix: str, folder: Path) -> Path:
         """One of the files, saved as a user would."""

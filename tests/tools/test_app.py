@@ -79,14 +79,14 @@ def test_paths_and_scores_are_those_of_the_inferencer(uploaded, expected):
     order = np.argsort(expected.selection_scores).tolist()
     assert [row[0] for row in rows] == [f"{order[0] + 1}, chosen", *(str(path + 1) for path in order[1:])]
     for row, path in zip(rows, order, strict=True):
-        keys = ("selection_score", "score", "reprojection_rms_px", "distance_to_selected_mm")
-        shown, found = [float(cell) for cell in row[1:]], [paths[path][key] for key in keys]
+        assert row[1] == expected.score_text(path)
+        assert row[1].endswith(" mm")
+        keys = ("reprojection_rms_px", "distance_to_selected_mm")
+        shown, found = [float(cell) for cell in row[2:]], [paths[path][key] for key in keys]
         assert shown == pytest.approx(found, rel=1e-2, abs=1e-3)
-    captions = uploaded.captions()
-    assert [caption.split(":")[0] for caption in captions] == [row[0] for row in rows]
-    assert [float(caption.split(":")[1]) for caption in captions] == pytest.approx(
-        [float(row[1]) for row in rows], abs=1e-3
-    )
+    assert uploaded.captions() == [f"{row[0]}: {row[1]}" for row in rows]
+    assert uploaded.page.locator("#reason").inner_text().strip() == f"P{expected.reason[1:]}."
+    assert uploaded.summary("found") == "1 person found"
     assert uploaded.page.locator("#pictures img").count() == NUM_PATHS
 
 
@@ -173,7 +173,9 @@ def test_bad_photographs_end_in_a_message(uploaded, bad):
     shown = {name: message for name, message in BAD.items() if name not in NOT_SHOWN}
     for name, message in {**shown, "meadow.png": "meadow.png: nobody was found in it"}.items():
         uploaded.upload(bad / name)
-        assert message in uploaded.message()
+        said = uploaded.summary(message)
+        assert said.startswith("Nobody found." if name == "meadow.png" else "This photograph cannot be used.")
+        assert uploaded.error_boxes() == 0  # one message, and no red boxes beside it
         assert uploaded.page.locator("#overlay img").count() == 0  # not that of the photograph before
         assert not uploaded.page.locator("#rows").is_visible()
 
@@ -199,7 +201,38 @@ def test_the_example_and_several_people(browser, server, tmp_path):
     visitor.page.locator("#person label").nth(1).click()
     visitor.page.locator("#files a[download='two_person1.glb']").wait_for()
     assert visitor.page.locator("#person label").count() == 2
+    assert visitor.summary("found") == "2 people found"
     assert visitor.download("_person1.glb", tmp_path).stat().st_size > 100_000
+
+
+def test_on_a_phone_everything_is_below_each_other(browser, server):
+    visitor = Visitor.open(browser, server.url, width=390, height=844)
+    visitor.page.locator("#example button, #example img").first.click()
+    visitor.wait_for_results()
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 390
+    boxes = {
+        name: visitor.page.locator(f"#{name}").bounding_box() for name in ("photograph", "overlay", "mesh", "pictures")
+    }
+    for name, box in boxes.items():
+        assert box["x"] >= 0, name
+        assert box["x"] + box["width"] <= 390, name
+    tops = [box["y"] for box in boxes.values()]
+    assert tops == sorted(tops)
+    assert boxes["overlay"]["width"] > 300
+
+
+def test_captions_cover_no_feet(uploaded, visitor, browser, server):
+    """The caption lies on the white band beneath a picture."""
+    page = Visitor.open(browser, server.url)
+    page.page.locator("#example button, #example img").first.click()
+    page.wait_for_results()
+    for index in range(NUM_PATHS):
+        picture = page.page.locator("#pictures img").nth(index).bounding_box()
+        caption = page.page.locator("#pictures .caption-label").nth(index).bounding_box()
+        height = picture["width"] * (2 * 320 + 56) / 320  # as drawn, within the thumbnail
+        bottom = picture["y"] + picture["height"] / 2 + min(height, picture["height"]) / 2
+        band = 56 / (2 * 320 + 56) * min(height, picture["height"])
+        assert caption["y"] >= bottom - band - 2
 
 
 def test_its_files_are_gone_when_it_ends(server):

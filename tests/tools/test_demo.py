@@ -73,8 +73,10 @@ class TestAllStages:
             *(f"{stem.name}.{end}" for end in ("json", "npz", "ply", "png")),
         }
         numbers = json.loads(Path(f"{stem}.json").read_text())
-        scores = [path["score"] for path in numbers["paths"]]
+        scores = [path["cen"] for path in numbers["paths"]]
         assert len(scores) == 5
+        assert [path["score"] for path in numbers["paths"]] == [path["selection_score"] for path in numbers["paths"]]
+        assert numbers["score_unit"] is None
         chosen_by = [path["selection_score"] for path in numbers["paths"]]
         assert chosen_by[numbers["selected"]] == min(chosen_by)
         assert numbers["image"] == "000000000785.jpg"
@@ -88,7 +90,9 @@ class TestAllStages:
             str(numbers["selected"] + 1)
         ]
         assert "no trained" not in printed
-        assert "expected error" not in printed  # of a stage 3 that is not calibrated
+        assert printed.startswith("1 person found\n")
+        assert f"path {numbers['selected'] + 1} is chosen: lowest score, " in printed
+        assert "by the picture" not in printed  # of a stage 3 that is not calibrated
         assert np.asarray(Image.open(f"{stem}.png")).shape[1] > 3 * 448
 
     def test_the_error_that_a_calibrated_reader_expects(self, untrained, tmp_path, monkeypatch, capsys):
@@ -98,11 +102,16 @@ class TestAllStages:
         torch.save(weights, folder / "cen.pth")
         use_model(folder, monkeypatch)
         assert tool.main(["--out", str(tmp_path)]) == 0
-        heading, *rows = capsys.readouterr().out.splitlines()[:6]
-        assert "expected error" in heading
-        paths = json.loads((tmp_path / "000000000785_person0.json").read_text())["paths"]
-        for row, path in zip(rows, paths, strict=True):
+        count, heading, *rows, reason = capsys.readouterr().out.splitlines()[:8]
+        assert count == "1 person found"
+        assert "by the picture" in heading
+        numbers = json.loads((tmp_path / "000000000785_person0.json").read_text())
+        for row, path in zip(rows, numbers["paths"], strict=True):
             assert f" {path['expected_error_mm']:.0f} mm " in row
+            assert f" {path['score']:.0f} mm " in row
+        assert numbers["score_unit"] == "mm"
+        assert numbers["reason"] == reason
+        assert " mm" in reason
 
     @pytest.mark.parametrize(
         ("missing", "ending", "line"),
@@ -121,6 +130,7 @@ class TestAllStages:
         if ending == "person0":
             assert numbers["selected"] == 0
             assert numbers["paths"][0]["score"] is None
+            assert numbers["reason"] == "path 1 is chosen: its candidate is nearest to the 2D keypoints"
         assert tool.main(["--out", str(tmp_path / "out"), "--stage", "3"]) == 2
         assert f"the package holds no {missing[0]} for mion_tiny" in capsys.readouterr().err
 

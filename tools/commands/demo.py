@@ -23,6 +23,7 @@ from mion_plugin.inference import (
     FrameSource,
     KeypointTracker,
     MIONInferencer,
+    SideSwapGuard,
     infer_frames,
     open_source,
 )
@@ -94,6 +95,7 @@ def run_bodies(args: argparse.Namespace, source: FrameSource, stage: int) -> lis
         number_in_order if source.frame_rate is None else KeypointTracker(),
         args.person,
         batch_size=1 if source.live else args.batch_size,  # a webcam's batch would wait for its last frame
+        sides=None if source.live or source.frame_rate is None else SideSwapGuard(),  # needs later frames, too
     )
     wishes = Wishes(args.out, mesh_formats(args), args.turntable, args.overlay_camera)
     with Progress(console=Console(stderr=True), disable=source.single) as progress:

@@ -1,9 +1,14 @@
-"""Pictures of what each stage does with one photograph."""
+"""All pictures of README and docs, and the numbers that are printed in them."""
 
 from __future__ import annotations
 
 import argparse
+import functools
+import json
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,35 +17,94 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from commands.synthesize import SHEET_IMAGES, write_contact_sheet
 from mion_plugin.bodies import Bodies
 from mion_plugin.datasets.transforms import Normalize
+from mion_plugin.datasets.transforms.loading import read_image
 from mion_plugin.demo_data import KEYPOINTS, PHOTO
 from mion_plugin.files import atomic_path
 from mion_plugin.geometry.camera import IMAGE_SIZE
-from mion_plugin.inference import MIONInferencer
+from mion_plugin.inference import MIONInferencer, PersonBodies
 from mion_plugin.inference.cropping import CropPlace
 from mion_plugin.mion import MultiInitializationOptimizationNetwork
 from mion_plugin.models import load_model_config
 from mion_plugin.rendering import PNCCRenderer
-from mion_plugin.visualization import draw_candidate_sheet, overlay_body
+from mion_plugin.synthesis.writing import SetSettings, write_set
+from mion_plugin.visualization import draw_candidate_sheet, overlay_body, side_view
 
 STAGE2_SIZE = 56  # pixels of the PNCC image that the paper's stage 2 reads
-HEAT_RANGE = 0.2  # metres at the hot end of the colour scale
+HEAT_RANGE = 0.1  # metres at the hot end of the colour scale
 SPREAD = 0.08  # metres of the surface over which a keypoint's difference is painted
 _HEAT = ((0.00, 0.00, 0.20), (0.35, 0.00, 0.55), (0.80, 0.20, 0.35), (0.98, 0.60, 0.10), (1.00, 1.00, 0.60))
 _GAP, _CAPTION, _PAPER, _INK = 8, 28, (255, 255, 255), (30, 30, 30)
 _FONT, _QUALITY = 16, 85
+_SYNTHETIC_SIZE = 112  # pixels of a synthetic picture
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the pictures; returns the exit code."""
-    args.out.mkdir(parents=True, exist_ok=True)
-    case = Case()
-    for name, draw in FIGURES.items():
+    """Write the pictures that are asked for, and the numbers of all; returns the exit code."""
+    unknown = [name for name in args.only or () if name not in FIGURES]
+    if unknown:
+        raise ValueError(f"--only {unknown[0]}: expected some of {', '.join(FIGURES)}")
+    (args.out / "images").mkdir(parents=True, exist_ok=True)
+    for name in args.only or FIGURES:
+        picture = FIGURES[name](args)
+        if picture is None:
+            continue
         with atomic_path(args.out / name) as temporary:
-            Image.fromarray(draw(case)).save(temporary, quality=_QUALITY, optimize=True)
+            Image.fromarray(picture).save(temporary, quality=_QUALITY, optimize=True)
         print(f"written: {args.out / name}, {(args.out / name).stat().st_size / 1000:.0f} kB")
+    with atomic_path(args.out / NUMBERS) as temporary:
+        temporary.write_text(json.dumps(printed_numbers(), indent=1) + "\n")
+    print(f"written: {args.out / NUMBERS}")
     return 0
+
+
+def printed_numbers() -> dict[str, Any]:
+    """The numbers that the pictures of the demo's photograph show, by the picture."""
+    case, person = the_case(), the_skier()[1]
+    lowest = int(case.errors.argmin())
+    return {
+        "demo.jpg": {
+            "scores": [person.score_text(path) for path in range(len(person.transl))],
+            "reason": person.reason,
+        },
+        "images/stage3_scores.jpg": {"scores": [_millimetres(error) for error in case.errors], "lowest": lowest},
+    }
+
+
+@functools.cache
+def the_skier() -> tuple[MIONInferencer, PersonBodies]:
+    """The demo's inferencer, and what it finds in the demo's photograph."""
+    inferencer = MIONInferencer(device="cpu")
+    return inferencer, inferencer(PHOTO, keypoints2d=KEYPOINTS)["predictions"][0][0]
+
+
+def draw_demo(args: argparse.Namespace) -> np.ndarray:
+    """What ``tools/demo.py`` draws of its photograph, smaller."""
+    inferencer, person = the_skier()
+    sheet = Image.fromarray(inferencer.draw(read_image(PHOTO), person))
+    return np.asarray(sheet.resize((round(0.7 * sheet.width), round(0.7 * sheet.height)), Image.Resampling.LANCZOS))
+
+
+def draw_synthetic(args: argparse.Namespace, looks: str, augment: bool = False) -> np.ndarray:
+    """The contact sheet of ``tools/synthesize.py``."""
+    settings = SetSettings(num_images=SHEET_IMAGES, image_size=_SYNTHETIC_SIZE, looks=looks, augment=augment)
+    with tempfile.TemporaryDirectory() as folder:
+        sheet = Path(folder) / "sheet.png"
+        write_contact_sheet(write_set(settings, Path(folder), workers=0), sheet)
+        return read_image(sheet)
+
+
+def draw_page(args: argparse.Namespace) -> np.ndarray | None:
+    """The web page with the demo's photograph, as Chromium shows it; None, and a line, where that is not installed."""
+    try:
+        from demos.screenshot import photograph_page
+
+        return photograph_page(the_skier()[0])
+    except ImportError as error:
+        print(f"left out: {PAGE}, which needs gradio, playwright and a Chromium: make browser ({error})")
+        return None
 
 
 class Case:
@@ -134,16 +198,15 @@ def draw_refined(case: Case) -> np.ndarray:
 def draw_scores(case: Case) -> np.ndarray:
     """Stage 3: each refined body in the colours of its distance in depth from what the network reads."""
     size, faces, focal = IMAGE_SIZE, case.model.body.faces, _focal_length(case)
-    plain = np.full((size, size, 3), 248, np.uint8)
     crop, pictures, sides = case.crop(size), [], []
     for body, distances in zip(case.refined, case.vertex_differences(), strict=True):
         colors = heat_colors(distances)
-        pictures.append(overlay_body(crop, body, faces, colors, focal, opacity=1.0))
-        sides.append(overlay_body(plain, _turned(body), faces, colors, focal, opacity=1.0))
+        pictures.append(overlay_body(crop, body, faces, colors, focal))
+        sides.append(side_view(body, faces, colors, size, focal))
     lowest = int(case.errors.argmin())
     names = [
-        f"{error:.0f} mm expected{', the lowest' if path == lowest else ''}"
-        for path, error in enumerate(case.errors.tolist())
+        f"score {_millimetres(error)}{', the lowest' if path == lowest else ''}"
+        for path, error in enumerate(case.errors)
     ]
     return _with_scale(_grid([pictures, sides], names, ["front", "side"]))
 
@@ -157,24 +220,36 @@ def heat_colors(distances: Tensor) -> Tensor:
     return table[low] * (1 - share) + table[low + 1] * share
 
 
-FIGURES: dict[str, Callable[[Case], np.ndarray]] = {
-    "stage1_candidates.jpg": draw_candidates,
-    "stage2_pncc.jpg": draw_pncc,
-    "stage2_refined.jpg": draw_refined,
-    "stage3_scores.jpg": draw_scores,
+@functools.cache
+def the_case() -> Case:
+    """The stages, run once."""
+    return Case()
+
+
+def _of_case(draw: Callable[[Case], np.ndarray]) -> Callable[[argparse.Namespace], np.ndarray]:
+    return lambda args: draw(the_case())
+
+
+NUMBERS, PAGE = "figures.json", "app.jpg"
+FIGURES: dict[str, Callable[[argparse.Namespace], np.ndarray | None]] = {
+    "demo.jpg": draw_demo,
+    "images/stage1_candidates.jpg": _of_case(draw_candidates),
+    "images/stage2_pncc.jpg": _of_case(draw_pncc),
+    "images/stage2_refined.jpg": _of_case(draw_refined),
+    "images/stage3_scores.jpg": _of_case(draw_scores),
+    "synthesis.jpg": functools.partial(draw_synthetic, looks="plain", augment=True),
+    "synthesis_training.jpg": functools.partial(draw_synthetic, looks="training"),
+    PAGE: draw_page,
 }
+
+
+def _millimetres(error: Tensor) -> str:
+    return f"{float(error):.0f} mm"
 
 
 def _focal_length(case: Case) -> float:
     """Of the model's camera, in pixels of a 224 px picture of the crop."""
     return case.model.camera.focal_length * IMAGE_SIZE / case.model.camera.image_size
-
-
-def _turned(vertices: Tensor) -> Tensor:
-    """A body (V, 3) turned as in ``side_view``: what was near the camera is now on the left."""
-    middle = (vertices.amin(0) + vertices.amax(0)) / 2.0
-    x, y, z = (vertices - middle).unbind(-1)
-    return torch.stack([z, y, middle[2] - x], dim=-1)
 
 
 def _picture(image: Tensor) -> np.ndarray:

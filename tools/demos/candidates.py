@@ -17,7 +17,10 @@ from mion_plugin.files import atomic_path
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.inference import Frame, save_mesh
 from mion_plugin.inference.cropping import place_crop
+from mion_plugin.inference.guessed_joints import JOINT_NAMES, guessed_joints, guessed_vertices
 from mion_plugin.visualization import draw_candidate_sheet
+from mion_plugin.visualization.drawing import surface_colors
+from mion_plugin.visualization.image_overlay import body_color
 from mion_plugin.visualization.pictures import save_picture
 
 PICTURE_SCALE = 2  # pixels of the picture per crop pixel
@@ -48,13 +51,17 @@ def write_candidates(
         "2D keypoints",
         *(f"candidate {n + 1}: {c['reprojection_rms_px']} px" for n, c in enumerate(candidates)),
     ]
+    height, width = frame.pixels.shape[:2]
+    guessed = guessed_joints(person.keypoints2d, (width, height))
+    color = surface_colors(body_color(number), torch.from_numpy(guessed_vertices(guessed, body.weights.numpy())))
     crop = place.cut(frame.pixels, IMAGE_SIZE * PICTURE_SCALE)
-    sheet = draw_candidate_sheet(crop, keypoints2d, list(posed.vertices), body.faces, captions, PICTURE_SCALE)
+    sheet = draw_candidate_sheet(crop, keypoints2d, list(posed.vertices), body.faces, captions, PICTURE_SCALE, color)
     numbers = {
         "image": name,
         "person": number,
         "crop": {"center": place.center.tolist(), "side": place.side},
         "keypoints2d": keypoints2d.tolist(),
+        "joints_guessed": [name for name, flag in zip(JOINT_NAMES, guessed, strict=True) if flag],
         "focal_length": FOCAL_LENGTH,
         "image_size": IMAGE_SIZE,
         "num_compatible": int(selection.num_compatible[0]),

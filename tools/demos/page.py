@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from demos.uploads import COLUMNS, Found, find_bodies
+from demos.uploads import COLUMNS, Found, NobodyFoundError, find_bodies
 
 from mion_plugin.demo_data import KEYPOINTS, PHOTO
 from mion_plugin.inference import MIONInferencer, find_in_file
@@ -27,6 +27,19 @@ CSS = """
 #pictures .grid-wrap {min-height: 0}
 #pictures .thumbnail-lg {aspect-ratio: 1 / 2}
 #pictures .caption-label {max-width: 100%}
+#pictures, #pictures .grid-wrap {height: auto !important; max-height: none !important}
+@media (max-width: 700px) {
+    .gradio-container {padding: 8px !important; width: 100% !important; max-width: 100vw !important}
+    .gradio-container main, .gradio-container .wrap, .gradio-container .main {max-width: 100%; min-width: 0}
+    .gradio-container main {padding: 0 !important}
+    .gradio-container .row {flex-direction: column !important}
+    .gradio-container .row > *, .gradio-container .column {min-width: 0 !important; width: 100%; max-width: 100%}
+    #pictures .grid-container {grid-template-columns: repeat(2, minmax(0, 1fr)) !important}
+    #overlay, #photograph {height: auto !important}
+    #mesh {height: 340px !important}
+    #rows {overflow-x: auto; font-size: 12px}
+    #rows * {white-space: normal !important; min-width: 0 !important}
+}
 """
 
 
@@ -35,8 +48,10 @@ class Parts:
     """The page's components that show results."""
 
     found: gr.State
+    summary: gr.Markdown
     overlay: gr.Image
     person: gr.Radio
+    reason: gr.Markdown
     pictures: gr.Gallery
     rows: gr.Dataframe
     mesh: gr.Model3D
@@ -46,12 +61,12 @@ class Parts:
     @property
     def of_person(self) -> list[Any]:
         """Those that show one person."""
-        return [self.pictures, self.rows, self.mesh, self.files]
+        return [self.reason, self.pictures, self.rows, self.mesh, self.files]
 
     @property
     def all(self) -> list[Any]:
         """All of them."""
-        return [self.found, self.overlay, self.person, self.details, *self.of_person]
+        return [self.found, self.summary, self.overlay, self.person, self.details, *self.of_person]
 
 
 def build_page(inferencer: MIONInferencer, find: PeopleFinder, folder: Path) -> gr.Blocks:
@@ -89,6 +104,7 @@ def _lay_out_input() -> tuple[gr.Image, gr.Examples]:
 
 def _lay_out_results() -> Parts:
     found = gr.State(time_to_live=KEEP_SECONDS, delete_callback=_delete)
+    summary = gr.Markdown(elem_id="summary")
     person = gr.Radio(label="Person", visible=False, elem_id="person")
     with gr.Row():
         overlay = gr.Image(
@@ -96,8 +112,11 @@ def _lay_out_results() -> Parts:
         )
         mesh = gr.Model3D(label="3D", interactive=False, height=420, clear_color=(0.97, 0.97, 0.97, 1), elem_id="mesh")
     with gr.Column(visible=False) as details:
+        reason = gr.Markdown(elem_id="reason")
         gr.Markdown(
-            "**Paths**: the chosen one first, above in the image, below from the side. Click one to turn it in 3D."
+            "**Paths**: the chosen one first, above in the image, below from the side. The others are red where they "
+            "lie nearer to the camera than the chosen one, blue where they lie farther, and have its outline around "
+            "them. Click one to turn it in 3D."
         )
         pictures = gr.Gallery(
             label="Paths",
@@ -117,7 +136,7 @@ def _lay_out_results() -> Parts:
         files = gr.File(
             label="The chosen body as a mesh; all paths' numbers and parameters", interactive=False, elem_id="files"
         )
-    return Parts(found, overlay, person, pictures, rows, mesh, files, details)
+    return Parts(found, summary, overlay, person, reason, pictures, rows, mesh, files, details)
 
 
 def _connect(
@@ -128,7 +147,9 @@ def _connect(
 
     @_reported
     def show_upload(upload: dict[str, Any] | None) -> list[Any]:
-        return _results(look(Path(upload["path"]), upload["orig_name"] or "photograph", find=find)) if upload else []
+        if not upload:
+            return _clear(None)
+        return _results(look(Path(upload["path"]), upload["orig_name"] or "photograph", find=find))
 
     @_reported
     def show_example() -> list[Any]:
@@ -144,25 +165,32 @@ def _connect(
 
 
 def _reported(show: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
-    """Let bad input end in a message on the page."""
+    """Let bad input end in one line on the page, where the results would say how many people there are."""
 
     @functools.wraps(show)
     def wrapped(*arguments: Any) -> list[Any]:
         try:
             return show(*arguments)
+        except NobodyFoundError as error:
+            return _said(f"**Nobody found.** {html.escape(str(error))}")
         except (OSError, ValueError) as error:
-            raise gr.Error(html.escape(str(error)), duration=None, print_exception=False) from None
+            return _said(f"**This photograph cannot be used.** {html.escape(str(error))}")
 
     return wrapped
 
 
+def _said(line: str) -> list[Any]:
+    """Empty values of ``Parts.all`` but for a line."""
+    found, _, *rest = _clear(None)
+    return [found, gr.Markdown(line), *rest]
+
+
 def _results(found: Found) -> list[Any]:
-    """The values of ``Parts.all``; those who were left out are named in a warning."""
-    for problem in found.result.problems:
-        gr.Warning(html.escape(problem))
+    """The values of ``Parts.all``."""
     numbers = found.numbers
+    summary = gr.Markdown(f"**{html.escape(found.summary())}**")
     people = gr.Radio(numbers, value=numbers[0], visible=len(numbers) > 1)
-    return [found, found.overlay(), people, gr.Column(visible=True), *_show_person(found, numbers[0])]
+    return [found, summary, found.overlay(), people, gr.Column(visible=True), *_show_person(found, numbers[0])]
 
 
 def _show_person(found: Found | None, number: int) -> list[Any]:
@@ -170,7 +198,13 @@ def _show_person(found: Found | None, number: int) -> list[Any]:
     if found is None:
         raise _gone()
     files = [str(path) for path in found.files(number)]
-    return [found.pictures(number), found.rows(number), _mesh_view(found, number, 0), files]
+    return [
+        html.escape(found.reason(number)),
+        found.pictures(number),
+        found.rows(number),
+        _mesh_view(found, number, 0),
+        files,
+    ]
 
 
 def _show_mesh(found: Found | None, number: int, event: gr.SelectData) -> gr.Model3D:
@@ -187,16 +221,8 @@ def _mesh_view(found: Found, number: int, place: int) -> gr.Model3D:
 def _clear(found: Found | None) -> list[Any]:
     """Empty values of ``Parts.all``."""
     _delete(found)
-    return [
-        None,
-        None,
-        gr.Radio(visible=False),
-        gr.Column(visible=False),
-        None,
-        None,
-        gr.Model3D(None, label="3D"),
-        None,
-    ]
+    of_person = ["", None, None, gr.Model3D(None, label="3D"), None]
+    return [None, "", None, gr.Radio(visible=False), gr.Column(visible=False), *of_person]
 
 
 def _delete(found: Found | None) -> None:

@@ -22,7 +22,9 @@ from mion_plugin.inference import (
     draw_people,
     save_person,
 )
+from mion_plugin.inference.overlay import guessed_parts
 from mion_plugin.inference.video_results import describe_frame, write_video
+from mion_plugin.visualization.drawing import surface_colors
 from mion_plugin.visualization.image_overlay import body_color
 from mion_plugin.visualization.pictures import save_picture
 from mion_plugin.visualization.turntable import draw_turntable, save_gif
@@ -50,7 +52,8 @@ def write_photograph(result: FramePeople, stem: str, inferencer: MIONInferencer,
     image, faces = result.frame.pixels, inferencer.model.body.faces.cpu()
     if image is None or not result.people:
         return []
-    overlay = draw_people(image, result.people, faces, wishes.overlay_camera)
+    weights = inferencer.skinning_weights
+    overlay = draw_people(image, result.people, faces, wishes.overlay_camera, weights)
     files = [save_picture(overlay, wishes.folder / f"{stem}_overlay.jpg")]
     for person in result.people:
         base = wishes.folder / f"{stem}_person{person.person}"
@@ -59,7 +62,8 @@ def write_photograph(result: FramePeople, stem: str, inferencer: MIONInferencer,
         if wishes.turntable:
             files.append(base.with_name(f"{base.name}_turntable.gif"))
             vertices = torch.from_numpy(person.vertices[person.selected])
-            save_gif(files[-1], draw_turntable(vertices, faces, body_color(person.person)))
+            color = surface_colors(body_color(person.person), guessed_parts(person, weights))
+            save_gif(files[-1], draw_turntable(vertices, faces, color))
     return files
 
 
@@ -67,15 +71,17 @@ def write_photographs(
     results: Iterable[FramePeople], name: str, inferencer: MIONInferencer, wishes: Wishes
 ) -> list[Path]:
     """Write each photograph's files as it is done, and one file of JSON lines for all; the latter's path."""
-    lines_path, taken = wishes.folder / f"{name}.jsonl", set[str]()
+    lines_path, taken, images, people = wishes.folder / f"{name}.jsonl", set[str](), 0, 0
     with atomic_path(lines_path) as temporary, temporary.open("w", encoding="utf-8") as lines:
         for result in results:
             stem = Path(result.frame.name).stem
             if stem in taken:  # of one name in several folders
                 stem = f"{result.frame.index}_{stem}"
             taken.add(stem)
+            images, people = images + 1, people + len(result.people)
             write_photograph(result, stem, inferencer, wishes)
             lines.write(json.dumps(describe_frame(result, None), allow_nan=False) + "\n")
+    print(f"{people_found(people)} in {images} {'photograph' if images == 1 else 'photographs'}")
     return [lines_path]
 
 
@@ -87,12 +93,15 @@ def write_bodies_of_video(
     wishes: Wishes,
 ) -> list[Path]:
     """Write the video with the bodies over it, and its JSON lines; the files."""
-    faces = inferencer.model.body.faces.cpu()
+    faces, weights = inferencer.model.body.faces.cpu(), inferencer.skinning_weights
+
+    everyone: set[int] = set()
 
     def draw(result: FramePeople) -> np.ndarray:
-        return draw_people(result.frame.pixels, result.people, faces, wishes.overlay_camera)
+        everyone.update(person.person for person in result.people)
+        return draw_people(result.frame.pixels, result.people, faces, wishes.overlay_camera, weights)
 
-    return write_video(
+    files = write_video(
         (smoothed(result, smooth) for result in results),
         wishes.folder / f"{source.name}_overlay.mp4",
         wishes.folder / f"{source.name}.jsonl",
@@ -100,6 +109,8 @@ def write_bodies_of_video(
         draw,
         source.live,
     )
+    print(f"{people_found(len(everyone))} in the video")
+    return files
 
 
 def smoothed(result: FramePeople, smooth: BodySmoother) -> FramePeople:
@@ -109,6 +120,7 @@ def smoothed(result: FramePeople, smooth: BodySmoother) -> FramePeople:
 
 def write_one(result: FramePeople, inferencer: MIONInferencer, wishes: Wishes) -> list[Path]:
     """Print and write what was found in the only photograph; the files."""
+    print(people_found(len(result.people)))
     for person in result.people:
         if len(result.people) > 1:
             print(f"person {person.person}")
@@ -116,24 +128,27 @@ def write_one(result: FramePeople, inferencer: MIONInferencer, wishes: Wishes) -
     return write_photograph(result, Path(result.frame.name).stem, inferencer, wishes)
 
 
+def people_found(count: int) -> str:
+    """How many people were found, to be read."""
+    return {0: "nobody was found", 1: "1 person found"}.get(count, f"{count} people found")
+
+
 def report_paths(person: PersonBodies) -> None:
-    """Print one person's bodies as a table, by the names of the rules of choice; the lowest of what it goes by wins."""
+    """Print one person's bodies as a table, and why the chosen one; the lowest score wins."""
     numbers: dict[str, Any] = person.describe()
     told = person.expected_error is not None
-    expected = f"  {'expected error':>14}" if told else ""
-    print(f"{'path':>6}  {'chosen by':>9}  {'cen':>7}{expected}  {'reprojection':>12}  {'from the chosen':>15}")
+    expected = f"  {'by the picture':>14}" if told else ""
+    print(f"{'path':>6}  {'score':>9}{expected}  {'reprojection':>12}  {'from the chosen':>15}")
     for n, path in enumerate(numbers["paths"]):
-        by, cen = (_number(path[key], digits) for key, digits in (("selection_score", 3), ("score", 4)))
         chosen = "  chosen" if n == numbers["selected"] else ""
         expected = f"  {path['expected_error_mm']:>11.0f} mm" if told else ""
         print(
-            f"{n + 1:>6}  {by:>9}  {cen:>7}{expected}  {path['reprojection_rms_px']:>9.1f} px"
+            f"{n + 1:>6}  {person.score_text(n) or '-':>9}{expected}  {path['reprojection_rms_px']:>9.1f} px"
             f"  {path['distance_to_selected_mm']:>12.0f} mm{chosen}"
         )
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
+    print(person.reason)
+    if numbers["joints_guessed"]:
+        print(f"guessed, since no keypoint in the photograph tells of them: {', '.join(numbers['joints_guessed'])}")
 
 
 def watched(results: Iterable[FramePeople], single: bool, tell: Callable[[str], None]) -> Iterator[FramePeople]:

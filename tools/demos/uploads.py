@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from demos.results import people_found
 from PIL import Image, UnidentifiedImageError
 
 from mion_plugin.datasets.transforms.loading import IMAGE_FORMATS, BrokenImageError, read_image
@@ -28,7 +29,12 @@ from mion_plugin.visualization.pictures import save_picture
 
 MAX_SIDE = 10_000  # pixels; the detector's windows are squares of the longer side
 DOWNLOADS = ("glb", "obj")
-COLUMNS = ("path", "score", "network's score", "2D error, px of the crop", "from the chosen, mm")
+COLUMNS = ("path", "score", "2D error, px", "from the chosen, mm")
+_CAPTION_BAND = 56  # pixels of white beneath a picture, for the caption that the page lays over it
+
+
+class NobodyFoundError(ValueError):
+    """A photograph in which there is nobody, or nobody who can be helped: no fault, but there is nothing to show."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +45,13 @@ class Found:
         result: The photograph with at least one person.
         faces: (F, 3).
         folder: Where files go.
+        weights: (V, 24) skinning weights, by which guessed parts are pale.
     """
 
     result: FramePeople
     faces: torch.Tensor
     folder: Path
+    weights: np.ndarray | None = None
 
     @property
     def stem(self) -> str:
@@ -57,21 +65,36 @@ class Found:
 
     def overlay(self) -> Path:
         """The photograph with everyone's chosen body over it."""
-        picture = draw_people(self.pixels, self.result.people, self.faces)
+        picture = draw_people(self.pixels, self.result.people, self.faces, weights=self.weights)
         return save_picture(picture, self.folder / f"{self.stem}_overlay.jpg")
 
     def pictures(self, number: int) -> list[tuple[np.ndarray, str]]:
         """A person's paths, the chosen one first: over the crop and below from the side; with captions."""
         person = self._person(number)
-        pictures, rows = draw_paths(self.pixels, person, self.faces), self.rows(number)
-        return [(np.vstack(pictures[path]), _caption(row)) for path, row in zip(person.ranked_paths, rows, strict=True)]
+        pictures = draw_paths(self.pixels, person, self.faces, weights=self.weights)
+        return [(_with_band(pictures[path]), _caption(person, path)) for path in person.ranked_paths]
 
     def rows(self, number: int) -> list[list[str | float | None]]:
         """The numbers of ``COLUMNS``, in the order of ``pictures``."""
         person = self._person(number)
         paths = person.describe()["paths"]
-        keys = ("selection_score", "score", "reprojection_rms_px", "distance_to_selected_mm")
-        return [[_name(person, path), *(paths[path][key] for key in keys)] for path in person.ranked_paths]
+        keys = ("reprojection_rms_px", "distance_to_selected_mm")
+        return [
+            [_name(person, path), person.score_text(path), *(paths[path][key] for key in keys)]
+            for path in person.ranked_paths
+        ]
+
+    def summary(self) -> str:
+        """How many people were found, and who else was left out."""
+        count = people_found(len(self.result.people))
+        return "; ".join([count, *(f"left out: {problem}" for problem in self.result.problems)])
+
+    def reason(self, number: int) -> str:
+        """Why a person's chosen body was chosen, and what of it is guessed."""
+        person = self._person(number)
+        guessed = person.describe()["joints_guessed"]
+        pale = f" Pale: guessed, no keypoint in the photograph tells of {', '.join(guessed)}." if guessed else ""
+        return f"{person.reason[0].upper()}{person.reason[1:]}.{pale}".replace("_", " ")
 
     def mesh(self, number: int, place: int = 0) -> tuple[Path, str]:
         """A file with the surface of the path at a place of ``pictures``, and the path's name."""
@@ -111,12 +134,15 @@ def find_bodies(path: Path, name: str, inferencer: MIONInferencer, find: PeopleF
         root: Folder in which the result gets one of its own.
 
     Raises:
-        ValueError: No image, too large a one, or nobody in it.
+        ValueError: No image, or too large a one.
+        NobodyFoundError: Nobody in it.
     """
     (result,) = infer_frames(inferencer, [Frame(0, name, read_upload(path, name))], find)
     if not result.people:
-        raise ValueError(result.problems[0])
-    return Found(result, inferencer.model.body.faces.cpu(), Path(tempfile.mkdtemp(dir=root)))
+        raise NobodyFoundError("; ".join(result.problems))
+    return Found(
+        result, inferencer.model.body.faces.cpu(), Path(tempfile.mkdtemp(dir=root)), inferencer.skinning_weights
+    )
 
 
 def read_upload(path: Path, name: str) -> np.ndarray:
@@ -144,6 +170,12 @@ def _name(person: PersonBodies, path: int) -> str:
     return f"{path + 1}, chosen" if path == person.selected else f"{path + 1}"
 
 
-def _caption(row: list[str | float | None]) -> str:
-    name, score = row[:2]
-    return str(name) if score is None else f"{name}: {score:.3f}"
+def _caption(person: PersonBodies, path: int) -> str:
+    name, score = _name(person, path), person.score_text(path)
+    return f"{name}: {score}" if score else name
+
+
+def _with_band(pictures: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """One picture above the other, and beneath both the band for a caption, which otherwise covers feet."""
+    band = np.full((_CAPTION_BAND, pictures[0].shape[1], 3), 255, np.uint8)
+    return np.vstack([*pictures, band])

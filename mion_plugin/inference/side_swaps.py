@@ -1,0 +1,149 @@
+"""Left and right of a person in a video, where a detector exchanged them in some frames."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mion_plugin.geometry.boxes import keypoint_box
+from mion_plugin.geometry.keypoints import flip_permutation, keypoint_names
+
+LOOK_AHEAD = 10
+"""Frames after one that are seen before its sides are settled."""
+_LARGEST_GAP = 3  # frames without the person across which motion still tells something
+_REMEMBERED = 30  # settled frames that tell how much a detector jitters
+_MOST = 0.3  # of a person's size: more than that is another event than an exchange, and counts no more
+# What detectors exchange at once, outer joints alone or with those that they hang on; and how far apart the two sides
+# are, compared with those of arms and legs.
+_PARTS = (
+    ((("eye", "ear"),), 0.4),
+    ((("shoulder", "elbow", "wrist"), ("elbow", "wrist")), 1.0),
+    ((("hip", "knee", "ankle"), ("knee", "ankle")), 1.0),
+)
+
+
+@dataclass
+class _Track:
+    """What is kept of one person: the frames that are not settled, and before them at most two that are."""
+
+    frames: list[int] = field(default_factory=list)
+    keypoints2d: list[np.ndarray] = field(default_factory=list)
+    settled: int = 0  # how many of them are
+    jitter: defaultdict[int, deque[float]] = field(  # by part: how uneven settled frames are
+        default_factory=lambda: defaultdict(lambda: deque(maxlen=_REMEMBERED))
+    )
+
+    def forget(self) -> None:
+        """Drop settled frames that no later one needs."""
+        spare = max(0, self.settled - 2)
+        del self.frames[:spare], self.keypoints2d[:spare]
+        self.settled -= spare
+
+
+class SideSwapGuard:
+    """Says for every frame of a person which sides to exchange, so that the keypoints move evenly.
+
+    Head, arms and legs each are taken as given, exchanged as a whole, or in their outer joints alone. Over a window of
+    frames, the choices are taken whose sum of
+
+    - how far the keypoints of each frame are from where the two before lead to, in shares of the person's size, the
+      mean over the part's keypoints, each at most ``_MOST``; and
+    - ``swap_cost``, and how uneven frames usually are, for each frame in which the part is not taken as given
+
+    is lowest: exactly, by dynamic programming. Somebody who turns moves evenly as given, also when the sides pass each
+    other in the picture; so does one whose sides are exchanged in every frame, whom no motion gives away. Pairs of
+    which one keypoint is absent tell nothing.
+
+    Args:
+        swap_cost: See above. The larger, the longer a run of exchanged frames must not be: four times the sides'
+            distance divided by it.
+
+    Raises:
+        ValueError: ``swap_cost`` is not positive.
+    """
+
+    def __init__(self, swap_cost: float = 0.02) -> None:
+        if not 0 < swap_cost < np.inf:
+            raise ValueError(f"swap_cost is {swap_cost}, expected a positive number")
+        self.swap_cost = swap_cost
+        self._tracks: dict[int, _Track] = {}
+
+    def see(self, frame: int, number: int, keypoints2d: np.ndarray) -> None:
+        """Take note of the keypoints (17, 3), COCO order, of person ``number`` in a frame later than the last one."""
+        track = self._tracks.setdefault(number, _Track())
+        track.frames.append(frame)
+        track.keypoints2d.append(keypoints2d)
+
+    def settle(self, frame: int, number: int) -> np.ndarray:
+        """Settle the first open frame of a person by all that has been seen: which keypoint (17,) belongs where.
+
+        Raises:
+            ValueError: ``frame`` is not that person's first open one.
+        """
+        track = self._tracks.get(number, _Track())
+        if track.frames[track.settled : track.settled + 1] != [frame]:
+            raise ValueError(f"frame {frame} of person {number} is not the first that is open")
+        order = np.arange(len(keypoint_names("coco")))
+        for part, (variants, (_, distance)) in enumerate(zip(_VARIANTS, _PARTS, strict=True)):
+            order = order[variants[self._choice(track, variants, self.swap_cost * distance, track.jitter[part])]]
+        track.keypoints2d[track.settled] = track.keypoints2d[track.settled][order]
+        track.settled += 1
+        track.forget()
+        return order
+
+    def _choice(self, track: _Track, variants: np.ndarray, swap_cost: float, jitter: deque[float]) -> int:
+        """Which of a part's variants (S, 17) the first open frame takes: Viterbi over pairs of neighbouring frames."""
+        count, first = len(variants), track.settled
+        if len(track.frames) < 3:
+            return 0
+        uneven = [self._unevenness(track, variants, last) for last in range(2, len(track.frames))]
+        usual = float(np.median([*jitter, *(table[0, 0, 0] for table in uneven)]))
+        allowed = np.full((len(track.frames), count), swap_cost + usual)
+        allowed[:, 0] = 0.0
+        allowed[:first, 1:] = np.inf  # settled frames stay as they are
+        cost = allowed[0][:, None] + allowed[1]
+        came_from: list[np.ndarray] = []
+        for last, table in enumerate(uneven, start=2):
+            total = cost[..., None] + table + allowed[last]
+            came_from.append(total.argmin(axis=0))
+            cost = total.min(axis=0)
+        before, here = np.unravel_index(int(cost.argmin()), cost.shape)
+        path = [int(here), int(before)]
+        for table in reversed(came_from):
+            path.append(int(table[path[-1], path[-2]]))
+        choice = path[::-1][first]
+        if first == 2:  # what is settled is stored as it was settled, which is now variant 0
+            jitter.append(float(uneven[0][0, 0, choice]))
+        return choice
+
+    def _unevenness(self, track: _Track, variants: np.ndarray, last: int) -> np.ndarray:
+        """(S, S, S): how far a frame is from where the two before lead to, for each variant of each of the three."""
+        places, times = np.stack(track.keypoints2d[last - 2 : last + 1]), np.diff(track.frames[last - 2 : last + 1])
+        moving = (variants[1:] != variants[0]).any(axis=0)  # the part's keypoints
+        mirrored = np.array(flip_permutation("coco"))
+        known = (places[..., 2] > 0).all(axis=0) & moving
+        known &= known[mirrored]
+        boxes = [keypoint_box(place) for place in places]
+        if not known.any() or times.max() > _LARGEST_GAP or any(box is None for box in boxes):
+            return np.zeros((len(variants),) * 3)
+        size = max(float(box[2:].max()) for box in boxes if box is not None)
+        a, b, c = (place[variants][:, known, :2] for place in places)  # (S, K, 2)
+        led_to = b[None] + (b[None] - a[:, None]) * (times[1] / times[0])
+        away = np.linalg.norm(c[None, None] - led_to[:, :, None], axis=-1) / size
+        return np.minimum(away, _MOST).mean(axis=-1)
+
+
+def _variants(parts: Sequence[Sequence[str]]) -> np.ndarray:
+    """(S, 17) orders of the keypoints: as given, and with the sides of each of the parts exchanged."""
+    names, mirrored = keypoint_names("coco"), np.array(flip_permutation("coco"))
+    orders = [np.arange(len(names))]
+    for part in parts:
+        chosen = np.array([any(joint in name for joint in part) for name in names])
+        orders.append(np.where(chosen, mirrored, orders[0]))
+    return np.stack(orders)
+
+
+_VARIANTS = [_variants(joints) for joints, _ in _PARTS]

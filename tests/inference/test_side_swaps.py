@@ -1,0 +1,140 @@
+"""Exchanged sides in videos: put back, and never made where there were none."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from mion_plugin.body import SMPLBody
+from mion_plugin.geometry.keypoints import flip_permutation, keypoint_names
+from mion_plugin.inference.side_swaps import LOOK_AHEAD, SideSwapGuard
+
+NAMES, MIRRORED = keypoint_names("coco"), np.array(flip_permutation("coco"))
+PARTS = {
+    "all": NAMES,
+    "head": [name for name in NAMES if "eye" in name or "ear" in name],
+    "arms": [name for name in NAMES if any(joint in name for joint in ("shoulder", "elbow", "wrist"))],
+    "forearms": [name for name in NAMES if "elbow" in name or "wrist" in name],
+    "legs": [name for name in NAMES if any(joint in name for joint in ("hip", "knee", "ankle"))],
+    "shanks": [name for name in NAMES if "knee" in name or "ankle" in name],
+}
+FRAMES = 60
+
+
+@pytest.fixture(scope="module")
+def turning():
+    """Someone who walks on the spot and turns twice about the vertical: (60, 17, 3), 200 pixels tall."""
+    body, pose, turns = SMPLBody(), torch.zeros(FRAMES, 24, 3), torch.linspace(0, 4 * torch.pi, FRAMES)
+    stride = torch.sin(torch.arange(FRAMES) * 0.5)
+    pose[:, 1, 0], pose[:, 2, 0] = 0.4 * stride, -0.4 * stride  # hips
+    pose[:, 16, 1], pose[:, 17, 1] = 0.4 * stride, 0.4 * stride  # shoulders
+    points = body.pose_keypoints(pose, torch.zeros(FRAMES, 10), convention="coco")
+    x, y, z = points.unbind(-1)
+    x = torch.cos(turns)[:, None] * x + torch.sin(turns)[:, None] * z
+    pixels = torch.stack([300 + 120 * x, 200 - 120 * y, torch.ones_like(x)], dim=-1)
+    return pixels.numpy()
+
+
+def noisy(track, pixels, seed=0):
+    moved = track.copy()
+    moved[..., :2] += np.random.default_rng(seed).normal(0, pixels, track[..., :2].shape)
+    return moved
+
+
+def swapped(track, part, frames):
+    """The track with a part's sides exchanged in some frames."""
+    order = np.where(np.isin(NAMES, PARTS[part]), MIRRORED, np.arange(17))
+    given = track.copy()
+    given[frames] = given[frames][:, order]
+    return given
+
+
+def guarded(track, look_ahead=LOOK_AHEAD, frames=None):
+    """The track as the guard settles it, so many frames late."""
+    guard, found = SideSwapGuard(), []
+    frames = list(range(len(track))) if frames is None else frames
+    for position, keypoints2d in enumerate(track):
+        guard.see(frames[position], 7, keypoints2d)
+        if position >= look_ahead:
+            found.append(guard.settle(frames[position - look_ahead], 7))
+    for position in range(len(found), len(track)):
+        found.append(guard.settle(frames[position], 7))
+    return np.stack([keypoints2d[order] for keypoints2d, order in zip(track, found, strict=True)])
+
+
+@pytest.mark.parametrize(("pixels", "seed"), [(0.0, 0), (1.0, 0), (1.0, 1), (2.0, 3)])
+def test_a_turning_person_is_left_alone(turning, pixels, seed):
+    track = noisy(turning, pixels, seed)
+    np.testing.assert_array_equal(guarded(track), track)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_exchange_is_put_back(turning, part):
+    """Alone, in pairs and in runs, also in the first and last frame; where the sides coincide it does not matter."""
+    bad = [0, 7, 15, 16, 24, 31, 32, 33, 34, 35, 46, 59]
+    track = noisy(turning, 0.5)
+    given = swapped(track, part, bad)
+    assert np.abs(given - track).max() > 5
+    assert np.abs(guarded(given) - track).max() < 3  # pixels, of 200
+
+
+def test_two_parts_at_once_are_told_apart(turning):
+    track = noisy(turning, 0.5)
+    given = swapped(swapped(track, "legs", [10, 30]), "forearms", [30, 50])
+    assert np.abs(guarded(given) - track).max() < 2.5
+
+
+def test_who_is_missed_in_some_frames(turning):
+    kept = [index for index in range(FRAMES) if index % 7 != 3]
+    track = turning[kept]
+    bad = [5, 20, 21, 40]
+    assert np.abs(guarded(swapped(track, "all", bad), frames=kept) - track).max() < 2.5
+
+
+def test_absent_keypoints_tell_nothing_and_are_not_moved(turning):
+    track = turning.copy()
+    for name in ("left_knee", "left_ankle", "left_hip_extra"):
+        track[:, NAMES.index(name)] = 0.0
+    np.testing.assert_array_equal(guarded(track), track)
+
+
+def test_exchanged_throughout_is_how_somebody_looks(turning):
+    mirrored = turning[:, MIRRORED]
+    np.testing.assert_array_equal(guarded(mirrored), mirrored)
+
+
+@pytest.mark.parametrize(("start", "bad"), [(0, [0]), (8, []), (20, [1, 2]), (33, [0, 3]), (40, [0, 1, 2, 3, 4])])
+def test_the_choice_is_that_of_trying_all(turning, start, bad):
+    """For the first frame of five, by every combination of the legs' states."""
+    track = swapped(noisy(turning[start : start + 5], 1.0), "legs", bad)
+    legs, shanks = (np.isin(NAMES, PARTS[part]) for part in ("legs", "shanks"))
+    orders = [np.where(part, MIRRORED, np.arange(17)) for part in (np.zeros(17, bool), legs, shanks)]
+
+    def unevenness(choice):
+        places = np.stack([frame[orders[state]] for frame, state in zip(track, choice, strict=True)])[:, legs, :2]
+        size = [max(np.ptp(frame[:, 0]), np.ptp(frame[:, 1])) for frame in track]
+        for last in range(2, len(track)):
+            away = np.linalg.norm(places[last] - 2 * places[last - 1] + places[last - 2], axis=-1)
+            yield np.minimum(away / max(size[last - 2 : last + 1]), 0.3).mean()
+
+    usual = np.median(list(unevenness([0] * len(track))))
+
+    def cost(choice):
+        return sum(unevenness(choice)) + (0.02 + usual) * sum(state > 0 for state in choice)
+
+    best = min(itertools.product(range(3), repeat=5), key=cost)
+    guard = SideSwapGuard()
+    for frame, keypoints2d in enumerate(track):
+        guard.see(frame, 0, keypoints2d)
+    assert guard.settle(0, 0)[legs].tolist() == orders[best[0]][legs].tolist()
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match="swap_cost is 0, expected a positive number"):
+        SideSwapGuard(swap_cost=0)
+    guard = SideSwapGuard()
+    guard.see(3, 0, np.ones((17, 3)))
+    with pytest.raises(ValueError, match="frame 4 of person 0 is not the first that is open"):
+        guard.settle(4, 0)
+    assert guard.settle(3, 0).tolist() == list(range(17))
