@@ -13,12 +13,13 @@ from benchmarks.real.calibration import read_calibration
 from benchmarks.real.clip import CALIBRATION, find_clip
 from benchmarks.real.detection import Detections, detect_all
 from benchmarks.real.kept_answers import kept_answers
-from benchmarks.real.methods import Method, Mion, build_methods
+from benchmarks.real.methods import MediaPipe, Method, Mion, build_methods
 from benchmarks.real.pictures import PICTURES, REAL, show
 from benchmarks.real.report import Findings, report
 from benchmarks.real.scene import reconstruct
 from benchmarks.real.scoring import Errors, row_errors
 from benchmarks.real.sheets import write_sheets
+from benchmarks.real.video import as_video
 from benchmarks.real.views import DETECTED, EXACT, Views, make_views
 
 _SHEET_EVERY = 19  # views: ten sheets
@@ -43,9 +44,13 @@ def run(args: argparse.Namespace) -> None:
         source: {kind: measure(methods, one, kind, clip, detections, args.work_dir) for kind in PICTURES}
         for source, one in views.items()
     }
+    video = make_views(scene.truth, as_video(detections), args.every)[DETECTED]
+    in_video = measure([model, MediaPipe()], video, REAL, clip, detections, args.work_dir)
     with_depths: dict[str, Errors] = {}
+    in_video_with_depths: Errors = {}
     if model.reads_depths:
         told = [Mion(args.model, args.device, use_depths=True)]
+        in_video_with_depths = measure(told, video, REAL, clip, detections, args.work_dir)
         with_depths = {name: measure(told, one, REAL, clip, detections, args.work_dir) for name, one in views.items()}
     draw(model, views, clip, detections, args.work_dir)
     frames = views[DETECTED].frames
@@ -54,6 +59,8 @@ def run(args: argparse.Namespace) -> None:
         Findings(
             errors=errors,
             with_depths=with_depths,
+            in_video=in_video,
+            in_video_with_depths=in_video_with_depths,
             selection=model.selection,
             blocks=frames // args.block,
             frames_per_block=args.block,

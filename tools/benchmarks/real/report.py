@@ -38,6 +38,12 @@ Stage 2 is also told how deep each keypoint lies behind the middle of the hips, 
 with a mean error of {DEPTH_ERROR:.1f} m, a number from synthetic pictures, not chosen here. The landmarks are those
 of the detector that the demo uses, which looks for people in the whole frame; with exact 2D they are the same. With the
 image."""
+VIDEO = """## As a video
+
+The same frames, each still by itself, but with the 2D keypoints as the demo has them for a video: where MediaPipe
+exchanged left and right in some frames, they are put back (`SideSwapGuard`; nothing of it was chosen on this clip).
+MediaPipe's landmarks are as they come; no part of a photograph alone tells that they are mirrored. Its depths are left
+out of the frames in which a side was put back."""
 CAN_SAY = """## What this can say, and what not
 
 - It is one man, in one balancing exercise of 1.7 s, before four cameras of about his height that look down by 18 to 25
@@ -62,6 +68,8 @@ class Findings:
         errors: Source of the keypoints -> kind of picture -> errors; rows that look at no picture only with the image.
         with_depths: Source of the keypoints -> errors with the image where stage 2 is told MediaPipe's depths, too;
             empty for a model that reads none.
+        in_video: Errors with MediaPipe's 2D and the image where exchanged sides are put back as in a video.
+        in_video_with_depths: The same with MediaPipe's depths; empty for a model that reads none.
         selection: The rule that the model chooses by.
         blocks: (S,) of the bootstrap; the same views for all.
         frames_per_block: Of one camera.
@@ -72,6 +80,8 @@ class Findings:
 
     errors: dict[str, dict[str, Errors]]
     with_depths: dict[str, Errors]
+    in_video: Errors
+    in_video_with_depths: Errors
     selection: str
     blocks: np.ndarray
     frames_per_block: int
@@ -97,6 +107,7 @@ def report(found: Findings) -> str:
         f"## Against {LANDMARKS}\n\nDifferences on the same frames, with the image: above zero, worse than what comes "
         f"with the 2D keypoints.\n\n{margins_table(found)}",
         *depths_section(found),
+        f"{VIDEO}\n\n{video_table(found)}\n\n{video_margins_table(found)}",
         "## Choosing among the paths\n\nShare of the way that each rule goes from the MPJPE of "
         f"`{RANDOM}` to that of `{ORACLE}`.\n\n{gap_table(found)}",
         "## What the picture is worth\n\nMPJPE / PA-MPJPE, and differences on the same frames: above zero, the bodies "
@@ -194,6 +205,37 @@ def depth_margins_table(found: Findings) -> str:
                 ]
             )
     return table(["difference", *(f"{source}, {name}" for source in SOURCES for name in ERRORS[:2])], body)
+
+
+def video_table(found: Findings) -> str:
+    """Frame by frame, and as a video without and with depths; and MediaPipe's landmarks."""
+    plain = found.errors[DETECTED][REAL]
+    rows: Errors = {}
+    for rule in _video_rules(found):
+        rows |= {_name(rule): plain[rule]}
+        rows |= {f"{_name(rule)}, {label}": errors[rule] for label, errors in _videos(found).items()}
+    return main_table({**rows, LANDMARKS: plain[LANDMARKS]}, found.blocks)
+
+
+def video_margins_table(found: Findings) -> str:
+    """How far each rule is from MediaPipe's landmarks as a video."""
+    landmarks = found.errors[DETECTED][REAL][LANDMARKS]
+    body = []
+    for rule in _video_rules(found):
+        for label, errors in _videos(found).items():
+            differences = [_interval(errors[rule][name] - landmarks[name], found.blocks, "+") for name in ERRORS[:2]]
+            body.append([f"{_name(rule)}, {label} - {LANDMARKS}", *differences])
+    return table(["difference", *ERRORS[:2]], body)
+
+
+def _video_rules(found: Findings) -> list[str]:
+    rules = dict.fromkeys((FIRST, found.selection, ORACLE))
+    return [rule for rule in rules if rule in found.in_video]
+
+
+def _videos(found: Findings) -> dict[str, Errors]:
+    told = {"as a video, with depths": found.in_video_with_depths} if found.in_video_with_depths else {}
+    return {"as a video": found.in_video, **told}
 
 
 def _told_rules(found: Findings) -> list[str]:

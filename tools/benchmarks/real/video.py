@@ -1,0 +1,41 @@
+"""The clip's detections as a video's are treated: sides that were exchanged in some frames are put back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from benchmarks.real.detection import Detections
+
+from mion_plugin.inference.side_swaps import LOOK_AHEAD, SideSwapGuard
+
+_MAN = 0  # the number of the only track
+
+
+def as_video(detections: Sequence[Detections]) -> list[Detections]:
+    """Each camera's keypoints with the sides that ``SideSwapGuard`` gives them.
+
+    MediaPipe's depths are left out of frames in which a side was exchanged: a body that faces the other way has others.
+    """
+    return [_put_back(one) for one in detections]
+
+
+def _put_back(found: Detections) -> Detections:
+    keypoints2d, depths = found.keypoints2d.copy(), found.depths.copy()
+    guard = SideSwapGuard()
+    seen = [int(frame) for frame in np.flatnonzero((keypoints2d[..., 2] > 0).any(axis=1))]
+    for place, frame in enumerate(seen):
+        guard.see(frame, _MAN, keypoints2d[frame])
+        if place >= LOOK_AHEAD:
+            _settle(guard, seen[place - LOOK_AHEAD], keypoints2d, depths)
+    for frame in seen[max(0, len(seen) - LOOK_AHEAD) :]:
+        _settle(guard, frame, keypoints2d, depths)
+    return replace(found, keypoints2d=keypoints2d, depths=depths)
+
+
+def _settle(guard: SideSwapGuard, frame: int, keypoints2d: np.ndarray, depths: np.ndarray) -> None:
+    order = guard.settle(frame, _MAN)
+    keypoints2d[frame] = keypoints2d[frame][order]
+    if (order != np.arange(len(order))).any():
+        depths[frame] = 0.0
