@@ -268,7 +268,7 @@ def _check_size(network: nn.Module, image: Tensor) -> None:
     """Hold images to the size of a network that cuts them into patches."""
     patches = getattr(network, "patch_embed", None)
     made_for = getattr(patches, "img_size", None)
-    if made_for is None:
+    if patches is None or made_for is None:
         return
     size, cut = tuple(image.shape[-2:]), tuple(patches.patch_size)
     if getattr(patches, "strict_img_size", False) and size != tuple(made_for):
