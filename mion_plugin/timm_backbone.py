@@ -89,7 +89,7 @@ class TimmBackbone(nn.Module):
         self.strides: tuple[int, ...] = tuple(each["reduction"] for each in maps)
         self.out_channels = self.channels[-1]
         known = set(network.state_dict())
-        if final_norm and not any(True for _ in getattr(network, "norm", nn.Identity()).parameters()):
+        if final_norm and not list(getattr(network, "norm", nn.Identity()).parameters()):
             raise ValueError(f"final_norm is True, but {model_name} has no normalisation behind its last map")
         network.prune_intermediate_layers(self.indices, prune_norm=not final_norm, prune_head=True)
         self.network, self.final_norm = network, final_norm
@@ -103,6 +103,7 @@ class TimmBackbone(nn.Module):
         self.register_buffer("scale", scale, persistent=False)
         self.register_buffer("shift", shift, persistent=False)
         channels_last(self)
+        self.train(self.training)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """For each index a map (B, channels[i], H / strides[i], W / strides[i]) of images (B, in_channels, H, W).
@@ -241,11 +242,11 @@ def _load(network: nn.Module, state: Mapping[str, Tensor], known: set[str], prob
 
 def _freeze(network: Any, stages: int, spare_first_layer: bool) -> list[str]:
     """Freeze the stem and so many stages; returns the names of the modules all of whose parameters are frozen."""
-    groups = _timm().models.group_parameters(network, network.group_matcher(coarse=True))  # stem, stages by their order
-    if not isinstance(stages, int) or not -1 <= stages < len(groups):
-        raise ValueError(f"frozen_stages is {stages}, expected -1 (nothing), 0 (the stem) to {len(groups) - 1}")
-    if stages < 0:
+    if stages == -1:
         return []
+    groups = _timm().models.group_parameters(network, network.group_matcher(coarse=True))  # stem, stages by their order
+    if not isinstance(stages, int) or not 0 <= stages < len(groups):
+        raise ValueError(f"frozen_stages is {stages}, expected -1 (nothing), 0 (the stem) to {len(groups) - 1}")
     chosen = {name for group in range(stages + 1) for name in groups[group]}
     spared = _first_layers(network) if spare_first_layer else set()
     for name, weight in network.named_parameters():

@@ -236,7 +236,7 @@ class TestFrozen:
         assert asked == {name for name, _ in backbone.network.named_parameters() if name.startswith(learning)}
 
     def test_everything(self) -> None:
-        backbone = TimmBackbone("resnet18", frozen_stages=4).train()
+        backbone = TimmBackbone("resnet18", frozen_stages=4)
         assert not any(weight.requires_grad for weight in backbone.parameters())
         assert not backbone.network.training
         assert not backbone(torch.randn(1, 3, 64, 64))[0].requires_grad
