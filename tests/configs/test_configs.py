@@ -361,7 +361,7 @@ class TestModernBackbones:
             )
         wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
         names = {id(weight): key for key, weight in model.named_parameters()}
-        for group in wrapper.param_groups:
+        for group in wrapper.optimizer.param_groups:
             (weight,) = group["params"]
             _, inside, rest = names[id(weight)].partition("backbone.network.")
             layers_behind = 0

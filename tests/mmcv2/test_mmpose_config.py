@@ -88,7 +88,9 @@ def test_vitpose(tmp_path):
     runner.train()
     check_training(tmp_path)
     names = {id(weight): name for name, weight in runner.model.named_parameters()}
-    for group in runner.optim_wrapper.param_groups:  # those of mmpose's constructor, were this the whole model
+    for (
+        group
+    ) in runner.optim_wrapper.optimizer.param_groups:  # those of mmpose's constructor, were this the whole model
         name = names[id(group["params"][0])].removeprefix("network.")
         assert group["initial_lr"] == pytest.approx(5e-5 * 0.8 ** (13 - get_num_layer_for_vit(name, 14))), name
 
