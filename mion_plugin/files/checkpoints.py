@@ -11,9 +11,13 @@ import torch
 
 from mion_plugin.shipped import packaged_file
 
+SAFETENSORS = ".safetensors"
+
 
 def load_local_checkpoint(filename: str, map_location: Any = None) -> dict[str, Any]:
-    """Read a checkpoint file, of the package too: ``mion_plugin/models/...`` (``packaged_file``).
+    """Read a checkpoint file of torch, or a ``.safetensors`` file, which holds tensors alone.
+
+    One of the package, too: ``mion_plugin/models/...`` (``packaged_file``).
 
     Raises:
         FileNotFoundError: No such file.
@@ -23,6 +27,8 @@ def load_local_checkpoint(filename: str, map_location: Any = None) -> dict[str, 
     path = packaged_file(Path(os.path.expanduser(filename)))
     if not path.is_file():
         raise FileNotFoundError(f"checkpoint {path} does not exist")
+    if path.suffix == SAFETENSORS:
+        return _load_safetensors(path, map_location)
     _refuse_packed(path)
     damaged = _damaged_member(path)
     if damaged is not None:
@@ -34,6 +40,16 @@ def load_local_checkpoint(filename: str, map_location: Any = None) -> dict[str, 
     if not isinstance(checkpoint, dict):
         raise ValueError(f"{path} holds a {type(checkpoint).__name__}, expected a checkpoint (a dict)")
     return checkpoint
+
+
+def _load_safetensors(path: Path, map_location: Any) -> dict[str, Any]:
+    from safetensors import SafetensorError  # comes with timm
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path, device=str(map_location or "cpu"))
+    except (SafetensorError, ValueError) as error:
+        raise ValueError(f"{path} is not a checkpoint that can be read safely: {_reason(error)}") from error
 
 
 def _refuse_packed(path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+import timm
 import torch
 import train as train_tool
 from mmengine.config import Config, ConfigDict
@@ -28,12 +29,10 @@ OTHER_TESTS = {"_base_", "mmhuman3d", "mmpose", "baselines"}  # tests/hosts, tes
 RUNNABLE = sorted(path for path in CONFIGS.rglob("*.py") if not OTHER_TESTS & set(path.parts))
 WITHOUT_BODIES = {"reader_tiny_synthetic"}  # tests/consistency/reading/test_training.py
 # at the paper's size, with the files that the user provides
-PAPER_SIZE = [
-    path
-    for path in RUNNABLE
-    if path.stem.startswith(("mrt_r50", "cen_r34", "mion_r50")) and "stand-in" not in path.stem
-]
+PAPER_SIZE = [path for path in RUNNABLE if not {"tiny", "stand-in"} & set(path.stem.split("_"))]
 CEN_BACKBONE = {"type": "mion.TorchvisionResNet", "depth": 18, "num_stages": 1}
+OTHER_WEIGHTS = {"mrt_vit-small-dino_56x56_mixed", "cen_vit-small-dino_224"}  # of a network that another config trains
+TIMM = "mion.TimmBackbone"
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
 
@@ -60,6 +59,8 @@ def cut_down(cfg: Config) -> list[str]:
                 options["model.selector.num_candidates"] = 2
     if "train_candidates" in cfg.model:
         options["model.train_candidates"] = min(cfg.model.train_candidates, 2)
+    if cfg.model.type == "mion.ConsistencyModel" and cfg.model.cen.get("backbone", {}).get("type") == TIMM:
+        options |= {f"model.cen.backbone.{key}": value for key, value in cut_down_timm(cfg.model.cen.backbone).items()}
     if cfg.model.type == "mion.MION" and cfg.model.cen.type == "mion.CEN":  # the depth reader is small as it is
         options |= {f"model.cen.backbone.{key}": value for key, value in CEN_BACKBONE.items()}
     for loader in LOADERS:
@@ -96,14 +97,21 @@ def cut_down_network(model: ConfigDict) -> dict:
         options |= {"queries.lifting.width": 32, "queries.lifting.depth": 1}
     if model.get("backbone") is None:
         return options
+    options |= {"transformer.num_encoder_layers": 1, "neck.channels": 24}
+    if model.backbone.type == TIMM:
+        return options | {f"backbone.{key}": value for key, value in cut_down_timm(model.backbone).items()}
     return {
         **options,
-        "transformer.num_encoder_layers": 1,
         "backbone.depth": 18,
         "backbone.weights": None,
         "neck.in_channels": 64 << (model.backbone.get("num_stages", 4) - 1),
-        "neck.channels": 24,
     }
+
+
+def cut_down_timm(backbone: ConfigDict) -> dict:
+    """One block of a transformer; timm's smallest HRNet, whose maps have the channels of all of its HRNets."""
+    smaller = {"depth": 1} if backbone.model_name.startswith("vit") else {"model_name": "hrnet_w18_small"}
+    return {**smaller, "weights": None}
 
 
 def write_weights(model: ConfigDict, path: Path) -> None:
@@ -112,7 +120,7 @@ def write_weights(model: ConfigDict, path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in RUNNABLE if path.stem not in WITHOUT_BODIES], ids=lambda path: path.stem
+    "path", [path for path in RUNNABLE if path.stem not in WITHOUT_BODIES | OTHER_WEIGHTS], ids=lambda path: path.stem
 )
 def test_it_trains_and_tests(path, tmp_path):
     cfg = Config.fromfile(path)
@@ -310,3 +318,53 @@ def test_the_miniature_is_what_mmhuman3d_reads(real_layout):
             assert data.check_keypoints_compressed()
             data.decompress_keypoints()
             assert data["keypoints2d"].shape == (NUM_PEOPLE, 190, 3)
+
+
+class TestModernBackbones:
+    """Configs of the paper's size on other networks than the paper's."""
+
+    CONFIGS: ClassVar = sorted(
+        path for path in PAPER_SIZE if {"vit", "hrnet"} & set(path.stem.replace("-", "_").split("_"))
+    )
+
+    @pytest.fixture(params=CONFIGS, ids=lambda path: path.stem)
+    def cfg(self, request) -> Config:
+        return Config.fromfile(request.param)
+
+    def test_timm_has_the_weights_and_the_maps_fit(self, cfg):
+        """Built without numbers, as it is but for the weights."""
+        name = "network" if "network" in cfg.model else "cen"
+        part = cfg.model[name]
+        assert part.backbone.get("weights") in (None, "timm")
+        assert timm.models.is_model_pretrained(part.backbone.model_name)
+        channels = 3 if name == "network" else 6
+        with torch.device("meta"):
+            maps = MODELS.build({**part.backbone, "weights": None, "in_channels": channels})(
+                torch.empty(2, channels, 224, 224)
+            )
+            if name == "network":  # the paper's 56 x 56
+                assert [each.shape for each in MODELS.build(part.neck)(maps)] == [(2, 384, 56, 56)]
+            else:
+                assert maps[-1].shape[2:] in ((7, 7), (14, 14))
+
+    def test_blocks_learn_the_slower_the_nearer_to_the_image(self, cfg):
+        """By ViTPose's rule, counted here for each weight; what the transformer is not learns at the paper's rate."""
+        name = "network" if "network" in cfg.model else "cen"
+        backbone = cfg.model[name].backbone
+        if "paramwise_cfg" not in cfg.optim_wrapper:
+            assert "hrnet" in backbone.model_name
+            return
+        with torch.device("meta"):
+            backbone = MODELS.build({**backbone, "weights": None})
+            model = torch.nn.ModuleDict(
+                {name: torch.nn.ModuleDict({"backbone": backbone, "head": torch.nn.Linear(1, 1)})}
+            )
+        wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+        names = {id(weight): key for key, weight in model.named_parameters()}
+        for group in wrapper.optimizer.param_groups:
+            (weight,) = group["params"]
+            _, inside, rest = names[id(weight)].partition("backbone.network.")
+            layers_behind = 0
+            if inside and not rest.startswith("norm."):
+                layers_behind = 12 - int(rest.split(".")[1]) if rest.startswith("blocks.") else 13
+            assert group["lr"] == pytest.approx(5e-5 * 0.8**layers_behind), names[id(weight)]

@@ -75,6 +75,26 @@ def test_as_mmpose_launches_it(tmp_path):
         assert any(not torch.equal(after[name], before[name]) for name in before if name.startswith(part)), part
 
 
+def test_vitpose(tmp_path):
+    pytest.importorskip("mmpretrain", reason="ViTPose's network is mmpretrain's")
+    from mmpose.engine.optim_wrappers.layer_decay_optim_wrapper import get_num_layer_for_vit
+    from mmpretrain.models import VisionTransformer
+
+    cfg = Config.fromfile(CONFIG.with_name("mrt_vitpose-small_56x56_synthetic.py"))
+    options = {**SMALL_NETWORK, **ONE_STEP, "work_dir": str(tmp_path), "default_hooks.logger.interval": 1}
+    cfg.merge_from_dict({**options, "model.network.backbone.arch.num_layers": 2})
+    runner = Runner.from_cfg(cfg)
+    assert isinstance(runner.model.network.backbone, VisionTransformer)
+    runner.train()
+    check_training(tmp_path)
+    names = {id(weight): name for name, weight in runner.model.named_parameters()}
+    for (
+        group
+    ) in runner.optim_wrapper.optimizer.param_groups:  # those of mmpose's constructor, were this the whole model
+        name = names[id(group["params"][0])].removeprefix("network.")
+        assert group["initial_lr"] == pytest.approx(5e-5 * 0.8 ** (13 - get_num_layer_for_vit(name, 14))), name
+
+
 def test_mmposes_resnet_by_our_tools(tmp_path):
     options = {
         **SMALL_NETWORK,

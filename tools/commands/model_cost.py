@@ -98,7 +98,7 @@ def _find_parts(model: Any) -> dict[str, dict[str, Any]]:
 def _without_weights(part: Mapping[str, Any]) -> dict[str, Any]:
     """A network's config whose backbone, its own or that of its reader, names no weights."""
     part = dict(part)
-    if part.get("backbone") is not None:
+    if "weights" in (part.get("backbone") or {}):
         part["backbone"] = {**part["backbone"], "weights": None}
     if part.get("reader") is not None:
         part["reader"] = _without_weights(part["reader"])
@@ -109,6 +109,8 @@ def _switch_off_dropout(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
+        elif isinstance(getattr(module, "drop_prob", None), float):  # timm's, of whole branches
+            module.drop_prob = 0.0
         elif isinstance(getattr(module, "dropout", None), float):
             module.dropout = 0.0
 

@@ -120,7 +120,8 @@ class DepthReader(BaseModule):
         self.backbone: nn.Module = build_part(backbone)
         # weights laid out by pixel: measured on a CPU, an EfficientNet-Lite0 trains 1.4 times as fast
         self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's annotations lack it
-        self.feature_channels = _channels(self.backbone, feature_channels, self.map_indices)
+        stated = _stated_channels(self.backbone)
+        self.feature_channels = _fine_and_coarse(stated, feature_channels, self.map_indices)
         first, second = hidden
         per_keypoint = _PER_KEYPOINT + (_PER_OWN_DEPTH if own_depths else 0)
         self.fine = nn.Conv2d(self.feature_channels[_FINE], fine_channels, kernel_size=1)
@@ -129,9 +130,7 @@ class DepthReader(BaseModule):
         self.from_keypoints = nn.Linear(self.num_keypoints * (fine_channels + per_keypoint), first, bias=False)
         self.hidden = nn.Linear(first, second)
         self.out = nn.Linear(second, 2 * self.num_keypoints)
-        self.locator = (
-            None if locator is None else KeypointLocator(self.num_keypoints, _all_channels(self.backbone), **locator)
-        )
+        self.locator = None if locator is None else _build_locator(self.num_keypoints, stated, locator)
         if own_depths:  # before it has learned anything it says what the body says
             nn.init.zeros_(self.out.weight)
             nn.init.zeros_(self.out.bias)
@@ -243,25 +242,39 @@ def _stated_error(raw: Tensor) -> Tensor:
     return (low + (high - low) * raw.sigmoid()).exp()
 
 
-def _channels(backbone: nn.Module, given: Sequence[int] | None, indices: Sequence[int]) -> tuple[int, int]:
+def _stated_channels(backbone: nn.Module) -> tuple[int, ...] | None:
+    """Of each of the backbone's maps, or of its only one; None if it tells neither."""
+    several = getattr(backbone, "channels", None)
+    if isinstance(several, Sequence):
+        return tuple(several)
+    single = getattr(backbone, "out_channels", None)
+    return (single,) if isinstance(single, int) else None
+
+
+def _fine_and_coarse(
+    stated: tuple[int, ...] | None, given: Sequence[int] | None, indices: Sequence[int]
+) -> tuple[int, int]:
+    """Channels of the two maps that are read: those given, else those of the backbone's maps of these indices."""
     if given is not None:
         if len(given) != 2 or min(given) < 1:
             raise ValueError(f"feature_channels is {given!r}, expected those of the finer and the coarser map")
         return given[_FINE], given[_COARSE]
-    several = getattr(backbone, "channels", None)
-    if isinstance(several, Sequence):
-        return several[indices[_FINE]], several[indices[_COARSE]]
-    single = getattr(backbone, "out_channels", None)
-    if not isinstance(single, int):
+    if stated is None:
         raise ValueError("feature_channels must tell how many channels this backbone's two maps have")
-    return single, single
+    if len(stated) == 1:  # the only map is both, whatever the indices
+        return stated[0], stated[0]
+    if wrong := [index for index in indices if not -len(stated) <= index < len(stated)]:
+        raise ValueError(f"map_indices has {wrong[0]}, but the backbone has {len(stated)} maps")
+    return stated[indices[_FINE]], stated[indices[_COARSE]]
 
 
-def _all_channels(backbone: nn.Module) -> tuple[int, ...]:
-    channels = getattr(backbone, "channels", None)
-    if isinstance(channels, Sequence):
-        return tuple(channels)
-    return _channels(backbone, None, (0, 0))[:1]
+def _build_locator(num_keypoints: int, stated: tuple[int, ...] | None, options: Mapping[str, Any]) -> KeypointLocator:
+    if stated is None:
+        raise ValueError(
+            "the locator reads all maps of the backbone, which does not tell their channels: give it an attribute "
+            "channels, the number for each map (or out_channels, for its only one)"
+        )
+    return KeypointLocator(num_keypoints, stated, **options)
 
 
 def _check_options(map_indices: Sequence[int], hidden: Sequence[int], **sizes: int) -> None:

@@ -130,6 +130,26 @@ class TestParts:
         with pytest.raises(ValueError, match=r"maps are \(3, 8, 8\) and \(3, 4, 4\).*\(4, h, w\) and \(3, 4, 4\)"):
             make_reader(backbone=Silent(), feature_channels=(4, 3))(images, keypoints2d)
 
+    def test_the_locator_asks_for_all_channels(self, make_reader) -> None:
+        class Silent(nn.Module):
+            def forward(self, image):
+                return image[:, :, ::4, ::4], image[:, :, ::8, ::8]
+
+        with pytest.raises(
+            ValueError, match=r"locator reads all maps .*does not tell their channels: .*attribute channels"
+        ):
+            make_reader(backbone=Silent(), feature_channels=(3, 3), locator={})
+        told = Silent()
+        told.channels = [3, 3]
+        assert len(make_reader(backbone=told, feature_channels=(3, 3), locator={}).locator.lateral) == 2
+
+    def test_maps_that_there_are_not(self, make_reader) -> None:
+        told = nn.Identity()
+        told.channels = (3, 5)
+        assert make_reader(backbone=told).feature_channels == (3, 5)
+        with pytest.raises(ValueError, match="map_indices has 2, but the backbone has 2 maps"):
+            make_reader(backbone=told, map_indices=(0, 2))
+
     def test_another_convention(self, make_reader, images) -> None:
         reader = make_reader(convention="h36m")
         assert reader(images, torch.ones(2, 17, 3)).depths.shape == (2, 17)
