@@ -85,7 +85,7 @@ docs: $(STAMP)  ## the documentation as a site, in site/
 
 COMPILE := pip compile --quiet pyproject.toml --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
 	--generate-hashes --no-header --no-annotate --no-emit-index-url
-EXTRAS := $(addprefix --extra ,mocap numba train pretrained mmhuman3d convert detect video app export)
+EXTRAS := $(addprefix --extra ,mocap numba train pretrained mmhuman3d convert detect video mesh app export)
 lock: | $(UV)  ## resolve requirements.lock anew from pyproject.toml
 	$(UV) $(COMPILE) $(EXTRAS) --group dev -o requirements.lock
 	$(UV) $(COMPILE) --all-extras --group dev -c requirements.lock -o requirements-body.lock
