@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from mion_plugin.detection.detection_run import check_same
-from mion_plugin.files import atomic_path
+from mion_plugin.files import atomic_path, remove_leftovers
 
 
 class PartialLines:
@@ -26,6 +26,7 @@ class PartialLines:
         settings: What the results depend on, ready for JSON.
         resume: Keep the lines that a run with the same settings left; else begin anew.
         multiple: Keep a multiple of so many of them.
+        named: Whether the lines get the name at the end; else they go, for others have it.
 
     Attributes:
         kept: The lines that were kept.
@@ -35,8 +36,10 @@ class PartialLines:
         OSError: The files cannot be written.
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, Any], resume: bool = False, multiple: int = 1) -> None:
-        self.path = path
+    def __init__(
+        self, path: Path, settings: Mapping[str, Any], resume: bool = False, multiple: int = 1, named: bool = True
+    ) -> None:
+        self.path, self._named = path, named
         self.partial = path.with_name(f"{path.stem}.partial.jsonl")
         self._note = self.partial.with_suffix(".json")
         self._settings = json.dumps(settings, indent=1, sort_keys=True) + "\n"
@@ -47,7 +50,7 @@ class PartialLines:
         """The whole lines of an earlier run."""
         if self._note.is_file():
             check_same(self._note.read_text(encoding="utf-8"), self._settings, self.partial)
-        lines = []
+        lines: list[dict[str, Any]] = []
         for text in self.partial.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
             try:
                 line = json.loads(text) if text.endswith("\n") else None
@@ -59,6 +62,8 @@ class PartialLines:
         return lines[: len(lines) // multiple * multiple]
 
     def __enter__(self) -> PartialLines:
+        for path in (self.path, self.partial, self._note):
+            remove_leftovers(path)
         with atomic_path(self._note) as temporary:
             temporary.write_text(self._settings, encoding="utf-8")
         with atomic_path(self.partial) as temporary, temporary.open("w", encoding="utf-8") as file:
@@ -78,9 +83,9 @@ class PartialLines:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
-        if kind is None:
+        if kind is None and self._named:
             os.replace(self.partial, self.path)
-        elif not self._anybody:
+        elif kind is None or not self._anybody:
             self.partial.unlink()
         if not self.partial.exists():
             self._note.unlink()

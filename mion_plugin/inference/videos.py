@@ -147,6 +147,7 @@ class VideoWriter:
         rate = Fraction(frame_rate).limit_denominator(_LARGEST_DENOMINATOR)
         self._clock = clock or 1 / rate
         with self._told():
+            Path(path).touch()  # FFmpeg opens it when it writes
             self._container = _av().open(self._path, "w", format="mp4", options={"movflags": "faststart"})
         self._stream = self._container.add_stream("libx264", rate=rate, options=_ENCODER)
         self._stream.width, self._stream.height = (side + side % 2 for side in size)
@@ -223,12 +224,11 @@ class VideoWriter:
 
     def _require_whole(self) -> None:
         """FFmpeg says nothing of a disk that is full at the end."""
-        try:
+        count = 0
+        with suppress(ValueError):
             reader = VideoReader(Path(self._path))
             count = reader.num_frames or 0
             reader.close()
-        except ValueError:
-            count = 0
         if count != self._count:
             raise OSError(f"video {self._called} holds {count} of {self._count} frames: No space left on the device?")
 

@@ -30,6 +30,19 @@ def test_a_run_that_ends_leaves_its_lines_alone(tmp_path):
     assert [json.loads(text) for text in (tmp_path / "a.jsonl").read_text().splitlines()] == [line(0), line(1)]
 
 
+def test_lines_that_do_not_get_the_name_go(tmp_path):
+    with PartialLines(tmp_path / "a.jsonl", SETTINGS, named=False) as lines:
+        lines.write(line(0))
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_killed_runs_left_half_written_goes(tmp_path):
+    for name in (".a.abcdefgh.jsonl", ".a.partial.abcdefgh.jsonl", ".a.partial.abcdefgh.json"):
+        (tmp_path / name).touch()
+    with PartialLines(tmp_path / "a.jsonl", SETTINGS):
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["a.partial.json", "a.partial.jsonl"]
+
+
 @pytest.mark.parametrize(("cut", "multiple", "kept"), [(0, 1, 5), (5, 1, 4), (5, 2, 4), (0, 4, 4), (0, 8, 0)])
 def test_a_stopped_run_goes_on_after_its_whole_lines(tmp_path, cut, multiple, kept):
     stop(tmp_path / "a.jsonl", 5)

@@ -133,7 +133,7 @@ def test_another_size(tmp_path):
 
 def test_a_full_disk_is_told_with_the_files_own_name(tmp_path):
     (tmp_path / "out").mkdir()
-    calls = [("key", lambda: write(tmp_path / "out" / "a.mp4"), tmp_path, Limits(file_size=8192))]
+    calls = [("key", lambda: write(tmp_path / "out" / "a.mp4"), tmp_path, Limits(300.0, file_size=8192))]
     ((_, ending),) = run_isolated(calls, 1)
     assert ending.error[0] == "OSError"
     assert "out/a.mp4" in ending.message

@@ -110,7 +110,11 @@ def run_bodies(args: argparse.Namespace, source: FrameSource, stage: int) -> lis
     )
     smooth = make_smoother(args, inferencer)
     lines = PartialLines(
-        args.out / f"{source.name}.jsonl", run_settings(args, source, stage), args.resume, args.batch_size
+        args.out / f"{source.name}.jsonl",
+        run_settings(args, source, stage),
+        args.resume,
+        args.batch_size,
+        named=smooth is None,
     )
     tracker = None if source.frame_rate is None else KeypointTracker()
 

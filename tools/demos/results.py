@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mion_plugin.files import atomic_path
+from mion_plugin.files import atomic_path, remove_leftovers
 from mion_plugin.inference import (
     BodySmoother,
     FramePeople,
@@ -105,14 +105,16 @@ def write_bodies_of_video(
             recorder.add(result)
         return draw_people(result.frame.pixels, result.people, faces, wishes.overlay_camera)
 
+    video = wishes.folder / f"{source.name}_overlay.mp4"
+    remove_leftovers(video)
     with ExitStack() as stack:
-        if smooth is not None:  # their lines take the place of the others, which a stopped run leaves
-            file = stack.enter_context(stack.enter_context(atomic_path(lines.path)).open("w", encoding="utf-8"))
         stack.enter_context(lines)
+        if smooth is not None:  # these lines get the name, those before the filter serve a stopped run
+            file = stack.enter_context(stack.enter_context(atomic_path(lines.path)).open("w", encoding="utf-8"))
         results = note_results(results, lines, rate, body)
         if smooth is not None:
             results = write_lines((smoothed(result, smooth, rate) for result in results), file, rate)
-        files = write_video(results, wishes.folder / f"{source.name}_overlay.mp4", rate, draw, source)
+        files = write_video(results, video, rate, draw, source)
         for motion in recorder.motions():
             stem = wishes.folder / f"{source.name}_person{motion.person}_motion"
             files += save_motion(motion, stem, wishes.motion_formats, body)

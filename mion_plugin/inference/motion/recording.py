@@ -143,10 +143,10 @@ def _interpolated_rotations(at: np.ndarray, rotations: np.ndarray, steps: np.nda
 
 def rest_pelvis(body: SMPLBody, betas: np.ndarray) -> np.ndarray:
     """The pelvis joint (..., 3) of shapes (..., 10) at rest, metres, SMPL's axes."""
-    regressor = body.J_regressor[0].double()
-    template = (regressor @ body.v_template.double()).cpu().numpy()
-    directions = torch.einsum("v,vcb->cb", regressor, body.shapedirs.double()).cpu().numpy()
-    return template + np.asarray(betas, np.float64) @ directions.T
+    arrays = body.arrays
+    regressor = arrays.J_regressor[0].astype(np.float64)
+    directions = np.einsum("v,vcb->cb", regressor, arrays.shapedirs)
+    return regressor @ arrays.v_template + np.asarray(betas, np.float64) @ directions.T
 
 
 @dataclass(frozen=True)
@@ -171,5 +171,5 @@ class RestShape:
         """Of a shape (10,)."""
         shape = torch.from_numpy(betas).to(body.v_template)
         posed = body(torch.zeros(24, 3).to(shape), shape)
-        arrays = (posed.joints, posed.vertices, body.faces, body.weights)
-        return cls(*(array.cpu().numpy() for array in arrays))
+        joints, vertices = (points.cpu().numpy() for points in (posed.joints, posed.vertices))
+        return cls(joints, vertices, body.arrays.faces, body.arrays.weights)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mion_plugin.body import SMPLBody
 from mion_plugin.constants import MOTION_FORMATS
+from mion_plugin.files import remove_leftovers
 from mion_plugin.inference.motion.amass import write_amass
 from mion_plugin.inference.motion.bvh import write_bvh
 from mion_plugin.inference.motion.gltf import write_gltf
@@ -44,5 +45,6 @@ def save_motion(motion: BodyMotion, stem: Path, formats: Iterable[str], body: SM
     shape = RestShape.of(body, motion.betas)
     files = [stem.with_name(f"{stem.name}.{ending}") for ending in formats]
     for ending, file in zip(formats, files, strict=True):
+        remove_leftovers(file)  # of killed runs
         _WRITERS[ending](file, motion, shape)
     return files
