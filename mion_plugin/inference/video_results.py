@@ -63,7 +63,10 @@ def note_results(
     results: Iterable[FramePeople], lines: PartialLines, frame_rate: float | None, body: SMPLBody
 ) -> Iterator[FramePeople]:
     """Write each result's line, and pass on what the line says: as a resumed run will read it, to the last digit."""
-    for result in results:
+    for number, result in enumerate(results):
+        if number < len(lines.kept):  # read from its line already; again would round again
+            yield result
+            continue
         line = describe_frame(result, frame_rate)
         lines.write(line)
         yield read_frame(line, result.frame, body)

@@ -113,9 +113,11 @@ def run_bodies(args: argparse.Namespace, source: FrameSource, stage: int) -> lis
         args.out / f"{source.name}.jsonl",
         run_settings(args, source, stage),
         args.resume,
-        args.batch_size,
+        max(args.batch_size, 1),
         named=smooth is None,
     )
+    if lines.partial.exists() and not args.resume and not source.single:
+        print(f"{lines.partial} is of a run that was stopped and is written anew; --resume would have gone on with it")
     tracker = None if source.frame_rate is None else KeypointTracker()
 
     def infer(frames: Iterable[Frame]) -> Iterator[FramePeople]:
