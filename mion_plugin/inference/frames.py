@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
+
 from mion_plugin.datasets.coco import CocoKeypointFile, CocoPerson
 from mion_plugin.detection.people import PersonDetector
 from mion_plugin.inference.cropping import place_crop
@@ -38,11 +40,13 @@ class FramePeople:
         frame: The frame.
         people: Those for whom there are bodies, in the order of their numbers, ``PersonBodies.person``.
         problems: Why the frame, or some of its people, were left out.
+        others: Number -> keypoints (17, 3) of those who were numbered and have no body.
     """
 
     frame: Frame
     people: list[PersonBodies] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    others: dict[int, np.ndarray] = field(default_factory=dict)
 
 
 def find_in_file(path: str | os.PathLike[str], paths: Iterable[Path] = ()) -> PeopleFinder:
@@ -125,15 +129,19 @@ def infer_frames(
 
 @dataclass(frozen=True)
 class _Found:
-    """The people of a frame by their numbers."""
+    """The people of a frame by their numbers: those to look at, and all."""
 
     frame: Frame
     people: dict[int, CocoPerson]
     problems: list[str]
+    everyone: dict[int, CocoPerson] = field(default_factory=dict)
 
 
 def _with_their_sides(everyone: Iterable[_Found], sides: SideSwapGuard) -> Iterator[_Found]:
-    """The people of each frame, ``LOOK_AHEAD`` frames late, with left and right as ``sides`` settles them."""
+    """The people of each frame, ``LOOK_AHEAD`` frames late, with left and right as ``sides`` settles them.
+
+    Depths are dropped where a side was exchanged: a detector that takes the back for the front has the others' depths.
+    """
     waiting: deque[_Found] = deque()
     for found in everyone:
         waiting.append(found)
@@ -149,8 +157,10 @@ def _settled(found: _Found, sides: SideSwapGuard) -> _Found:
     people = {}
     for number, person in found.people.items():
         order = sides.settle(found.frame.index, number)
-        depths = None if person.depths is None else person.depths[order]
-        people[number] = dataclasses.replace(person, keypoints2d=person.keypoints2d[order], depths=depths)
+        if (order != np.arange(len(order))).any():
+            unknown = None if person.depths is None else np.zeros_like(person.depths)
+            person = dataclasses.replace(person, keypoints2d=person.keypoints2d[order], depths=unknown)
+        people[number] = person
     return dataclasses.replace(found, people=people)
 
 
@@ -165,7 +175,8 @@ def _find(
         return _Found(frame, {}, [str(error)])
     numbered = dict(zip(number(everyone, frame.index), everyone, strict=True))
     if only is not None and only not in numbered:
-        return _Found(frame, {}, [f"--person {only}: {frame.name} has {len(everyone)} people, numbered from 0"])
+        told = f"--person {only}: {frame.name} has {len(everyone)} people, numbered from 0"
+        return _Found(frame, {}, [told], numbered)
     people, problems = {}, []
     for index in sorted(numbered) if only is None else [only]:
         try:
@@ -173,7 +184,7 @@ def _find(
             people[index] = numbered[index]
         except ValueError as error:
             problems.append(f"person {index} of {frame.name}: {error}")
-    return _Found(frame, people, problems)
+    return _Found(frame, people, problems, numbered)
 
 
 def _collect(found: _Found, group: Sequence[PersonBodies]) -> FramePeople:
@@ -187,5 +198,9 @@ def _collect(found: _Found, group: Sequence[PersonBodies]) -> FramePeople:
                 f"person {number} of {Path(found.frame.name).name}: the keypoints fit no body; at least 3 must be "
                 "visible, apart"
             )
+    with_body = {person.person for person in result.people}
+    for number, known in found.everyone.items():
+        if number not in with_body:
+            result.others[number] = known.keypoints2d
     count = len(result.people)
     return dataclasses.replace(result, people=[dataclasses.replace(one, num_people=count) for one in result.people])

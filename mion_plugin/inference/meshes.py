@@ -1,16 +1,16 @@
-"""Writing a body's surface as a file that modelling programs open: OBJ, PLY or glTF.
+"""Writing a body's surface as a file that modelling programs open: OBJ, PLY or glTF, by trimesh (extra ``[mesh]``).
 
 All three hold the body in metres with y up and z towards the viewer, glTF's axes: the camera's frame turned by 180
-degrees about x, so that an upright person in the photograph stands upright. Faces are counter-clockwise from outside.
-glTF also holds normals and a matt grey, since viewers draw what has neither in facets, as a mirror.
+degrees about x, so that an upright person in the photograph stands upright. Faces are counter-clockwise from outside;
+every vertex has a normal. glTF also holds a matt grey, since viewers draw what has no material as a mirror.
 """
 
 from __future__ import annotations
 
-import json
+import functools
 import os
-import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,11 +19,14 @@ from mion_plugin.constants import MESH_FORMATS as FORMATS
 from mion_plugin.files import atomic_path
 from mion_plugin.rendering.shading import vertex_normals
 
-_TO_Y_UP = np.array([1.0, -1.0, -1.0], dtype=np.float32)
-_GLB_JSON, _GLB_BINARY = 0x4E4F534A, 0x004E4942  # "JSON", "BIN\0"
-_FLOAT, _UINT = 5126, 5125  # glTF's component types
-_MATT = {"pbrMetallicRoughness": {"baseColorFactor": [0.5, 0.56, 0.64, 1], "metallicFactor": 0, "roughnessFactor": 0.8}}
-_VERTEX_BUFFER, _INDEX_BUFFER = 34962, 34963
+REMEDY = "pip install 'mion-plugin[mesh]'"
+TO_Y_UP = np.array([1.0, -1.0, -1.0], dtype=np.float32)  # times a point of the camera's frame
+MATT = {"baseColorFactor": [0.5, 0.56, 0.64, 1.0], "metallicFactor": 0.0, "roughnessFactor": 0.8}
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "obj": {"include_normals": True, "header": None, "digits": 6, "write_texture": False},
+    "glb": {"include_normals": True},
+    "ply": {"vertex_normal": True},
+}
 
 
 def save_mesh(path: str | os.PathLike[str], vertices: np.ndarray, faces: np.ndarray) -> None:
@@ -36,65 +39,39 @@ def save_mesh(path: str | os.PathLike[str], vertices: np.ndarray, faces: np.ndar
 
     Raises:
         ValueError: Another ending.
+        ImportError: trimesh is not installed.
     """
-    writers = {"obj": _obj, "glb": _glb, "ply": _ply}
     suffix = Path(path).suffix.removeprefix(".").lower()
-    if suffix not in writers:
+    if suffix not in _OPTIONS:
         raise ValueError(f"{path}: expected a name that ends in {', '.join(FORMATS)}")
-    turned = np.ascontiguousarray(vertices, dtype=np.float32) * _TO_Y_UP
-    content = writers[suffix](turned, np.ascontiguousarray(faces, dtype=np.uint32))
+    turned = np.ascontiguousarray(vertices, dtype=np.float32) * TO_Y_UP
+    content = _mesh(turned, faces, with_material=suffix == "glb").export(file_type=suffix, **_OPTIONS[suffix])
     with atomic_path(path) as temporary:
-        temporary.write_bytes(content)
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def _obj(vertices: np.ndarray, faces: np.ndarray) -> bytes:
-    lines = [f"v {x:.6f} {y:.6f} {z:.6f}" for x, y, z in vertices.tolist()]
-    lines += [f"f {a} {b} {c}" for a, b, c in (faces + 1).tolist()]  # counted from 1
-    return ("\n".join(lines) + "\n").encode()
+def unit_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Normals (V, 3) float32 of unit length; of vertices without a face (0, 0, 1), since glTF knows no other length."""
+    points = torch.from_numpy(np.asarray(vertices, np.float32))[None]
+    normals = vertex_normals(points, torch.from_numpy(np.asarray(faces, np.int64)))[0].numpy()
+    normals[~normals.any(axis=1)] = (0, 0, 1)
+    return normals
 
 
-def _ply(vertices: np.ndarray, faces: np.ndarray) -> bytes:
-    header = f"""ply
-format binary_little_endian 1.0
-element vertex {len(vertices)}
-property float x
-property float y
-property float z
-element face {len(faces)}
-property list uchar int vertex_indices
-end_header
-"""
-    rows = np.empty(len(faces), dtype=[("count", "u1"), ("corners", "<i4", 3)])
-    rows["count"], rows["corners"] = 3, faces
-    return header.encode() + vertices.astype("<f4").tobytes() + rows.tobytes()
+def _mesh(vertices: np.ndarray, faces: np.ndarray, with_material: bool) -> Any:
+    trimesh = _trimesh()
+    mesh = trimesh.Trimesh(
+        vertices, np.asarray(faces, np.int64), vertex_normals=unit_normals(vertices, faces), process=False
+    )
+    if with_material:
+        mesh.visual = trimesh.visual.TextureVisuals(material=trimesh.visual.material.PBRMaterial(**MATT))
+    return mesh
 
 
-def _glb(vertices: np.ndarray, faces: np.ndarray) -> bytes:
-    """Binary glTF 2.0: a JSON chunk that describes the binary chunk."""
-    normals = vertex_normals(torch.from_numpy(vertices)[None], torch.from_numpy(faces.astype(np.int64)))[0].numpy()
-    normals[~normals.any(axis=1)] = (0, 0, 1)  # of vertices without a face; glTF wants unit length
-    parts = [vertices.astype("<f4").tobytes(), normals.astype("<f4").tobytes(), faces.astype("<u4").tobytes()]
-    views, offset = [], 0
-    for part, target in zip(parts, (_VERTEX_BUFFER, _VERTEX_BUFFER, _INDEX_BUFFER), strict=True):
-        views.append({"buffer": 0, "byteOffset": offset, "byteLength": len(part), "target": target})
-        offset += len(part)
-    vector = {"componentType": _FLOAT, "count": len(vertices), "type": "VEC3"}
-    bounds = {"min": vertices.min(axis=0).tolist(), "max": vertices.max(axis=0).tolist()}
-    index = {"componentType": _UINT, "count": faces.size, "type": "SCALAR"}
-    primitive = {"attributes": {"POSITION": 0, "NORMAL": 1}, "indices": 2, "material": 0}
-    description = {
-        "asset": {"version": "2.0", "generator": "mion_plugin"},
-        "scene": 0,
-        "scenes": [{"nodes": [0]}],
-        "nodes": [{"mesh": 0}],
-        "meshes": [{"primitives": [primitive]}],
-        "materials": [_MATT],
-        "accessors": [{"bufferView": 0, **vector, **bounds}, {"bufferView": 1, **vector}, {"bufferView": 2, **index}],
-        "bufferViews": views,
-        "buffers": [{"byteLength": offset}],
-    }
-    text = json.dumps(description).encode()
-    text += b" " * (-len(text) % 4)  # chunks are multiples of four bytes; floats and indices are
-    chunks = [(_GLB_JSON, text), (_GLB_BINARY, b"".join(parts))]
-    body = b"".join(struct.pack("<II", len(data), kind) + data for kind, data in chunks)
-    return struct.pack("<4sII", b"glTF", 2, 12 + len(body)) + body
+@functools.cache
+def _trimesh() -> Any:
+    try:
+        import trimesh
+    except ImportError as error:
+        raise ImportError(f"mesh files need trimesh ({error}): {REMEDY}") from error
+    return trimesh

@@ -222,7 +222,9 @@ class PersonBodies:
         return {
             "person": self.person,
             "valid": self.valid,
+            "rule": self.rule,
             "score": _number(self.score, n, 5),
+            "score_unit": None if self.score_unit is None else "mm",
             "cen": _number(self.scores, n, 5),
             "expected_error_mm": _number(self.expected_error, n, 1),
             "reprojection_rms_px": _number(self.reprojection_rms, n, 2),

@@ -1,78 +1,107 @@
-"""Steadier bodies in videos: each person's body is drawn towards where it was in the frame before."""
+"""Steadier bodies in videos: each person's body by one-euro filters, forward in time."""
 
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 
-import numpy as np
-import roma
 import torch
 
 from mion_plugin.body import SMPLBody
+from mion_plugin.constants import SMOOTH_BETA, SMOOTH_MIN_CUTOFF
 from mion_plugin.inference.image_camera import fit_to_camera
+from mion_plugin.inference.one_euro import OneEuro, RotationFilter, VectorFilter
 from mion_plugin.inference.results import PersonBodies
+
+_SHAPE = OneEuro(min_cutoff=0.1)  # nobody's shape changes; what is left of its changes is noise
+
+
+@dataclass
+class _Filters:
+    """Of one person."""
+
+    pose: RotationFilter
+    transl: VectorFilter
+    betas: VectorFilter
+    frame: int
+    time: float
 
 
 class BodySmoother:
-    """Exponential smoothing of the chosen body, forward in time.
+    """One-euro filtering of the chosen body (``one_euro.py``), forward in time.
 
-    With strength s, a rotation goes the share 1 - s of the way from the last smoothed one to the new one (slerp), and
-    likewise betas and the translation before the image's camera, the one frame that all frames share. The translation
-    before the crop's camera is fitted anew to that, since the crop moves from frame to frame. A body follows a sudden
-    movement late: after n frames it has made 1 - s^n of it.
+    Filtered are the rotations, each joint's by itself on SO(3); betas; and the translation before the image's camera,
+    the one frame that all frames share. The translation before the crop's camera is fitted anew to that, since the crop
+    moves from frame to frame.
 
     Args:
         body: The body model.
-        strength: s, 0 <= s < 1; 0 changes nothing.
+        min_cutoff: Hz, at rest; lower is steadier.
+        beta: Hz per radian or metre a second; higher lags less.
         max_gap: Frames after which someone's last body is forgotten.
 
     Raises:
         ValueError: An argument is out of range.
     """
 
-    def __init__(self, body: SMPLBody, strength: float, max_gap: int = 15) -> None:
-        if not 0 <= strength < 1 or max_gap < 1:
-            raise ValueError(f"strength is {strength} and max_gap {max_gap}, expected 0 <= strength < 1 and at least 1")
-        self.body, self.strength, self.max_gap = body, strength, max_gap
-        self._last: dict[int, tuple[int, PersonBodies]] = {}
+    def __init__(
+        self, body: SMPLBody, min_cutoff: float = SMOOTH_MIN_CUTOFF, beta: float = SMOOTH_BETA, max_gap: int = 15
+    ) -> None:
+        if max_gap < 1:
+            raise ValueError(f"max_gap is {max_gap}, expected at least 1")
+        self.settings = OneEuro(min_cutoff, beta)
+        self.body, self.max_gap = body, max_gap
+        self._people: dict[int, _Filters] = {}
 
     @torch.no_grad()
-    def __call__(self, person: PersonBodies, frame: int) -> PersonBodies:
+    def __call__(self, person: PersonBodies, frame: int, time: float) -> PersonBodies:
         """The person with one body, the chosen one smoothed; ``person.person`` tells who it is.
 
         What the networks said of the chosen path (scores, fit loss) stays as it was; keypoints, too.
+
+        Args:
+            person: Of a frame later than the last.
+            frame: Its index.
+            time: Its time in seconds; a frame of the last one's time is left as it is.
         """
         chosen = person.only_selected()
-        seen, last = self._last.get(person.person, (frame - self.max_gap - 1, chosen))
-        if chosen.valid and self.strength > 0 and frame - seen <= self.max_gap:
-            chosen = self._blend(last, chosen)
-        if chosen.valid:
-            self._last[person.person] = (frame, chosen)
-        return chosen
+        if not chosen.valid:
+            return chosen
+        filters = self._people.get(person.person)
+        if filters is None or frame - filters.frame > self.max_gap:
+            earlier = time - 1.0  # any time: the first body stays as it is
+            filters = _Filters(
+                RotationFilter(self.settings), VectorFilter(self.settings), VectorFilter(_SHAPE), frame, earlier
+            )
+            self._people[person.person] = filters
+        seconds = time - filters.time
+        filters.frame = frame
+        if seconds <= 0:
+            return chosen
+        filters.time = time
+        first = filters.pose.value is None
+        pose = filters.pose(chosen.pose, seconds)
+        betas = filters.betas(chosen.betas, seconds)
+        transl = filters.transl(chosen.image_transl, seconds)
+        return (
+            chosen if first else self._placed(chosen, *(torch.from_numpy(one).float() for one in (pose, betas, transl)))
+        )
 
-    def _blend(self, last: PersonBodies, new: PersonBodies) -> PersonBodies:
-        share = 1.0 - self.strength
-        pose = _between(last.pose, new.pose, share)
-        betas = last.betas + share * (new.betas - last.betas)
-        image_transl = last.image_transl + share * (new.image_transl - last.image_transl)
+    def _placed(
+        self, new: PersonBodies, pose: torch.Tensor, betas: torch.Tensor, image_transl: torch.Tensor
+    ) -> PersonBodies:
+        """The person with another body, placed before both cameras."""
         device = self.body.v_template.device
-        at_origin = self.body(torch.from_numpy(pose).to(device), torch.from_numpy(betas).to(device)).vertices.cpu()
-        placed = torch.from_numpy(image_transl)
-        transl, error = fit_to_camera(at_origin + placed[:, None], placed, new.image_camera, new.crop_camera_in_image)
+        at_origin = self.body(pose.to(device), betas.to(device)).vertices.cpu()
+        placed = at_origin + image_transl[:, None]
+        transl, error = fit_to_camera(placed, image_transl, new.image_camera, new.crop_camera_in_image)
         transl = transl.float()
         return dataclasses.replace(
             new,
-            pose=pose,
-            betas=betas,
+            pose=pose.numpy(),
+            betas=betas.numpy(),
             transl=transl.numpy(),
             vertices=(at_origin + transl[:, None]).numpy(),
-            image_transl=image_transl,
+            image_transl=image_transl.numpy(),
             image_error=error.float().numpy(),
         )
-
-
-def _between(start: np.ndarray, end: np.ndarray, share: float) -> np.ndarray:
-    """Rotation matrices (..., 3, 3) ``share`` of the way along the shorter arc."""
-    first, last = torch.from_numpy(start).double(), torch.from_numpy(end).double()
-    step = roma.rotmat_to_rotvec(first.mT @ last)
-    return (first @ roma.rotvec_to_rotmat(share * step)).float().numpy()

@@ -6,6 +6,7 @@ import glob
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,8 @@ class FrameSource:
         frame_rate: Frames per second of a video, None of photographs.
         live: From a webcam, which does not end by itself.
         paths: Of all photographs.
+        video: The video file.
+        clock: Seconds of one unit of its time stamps.
     """
 
     name: str
@@ -57,6 +60,8 @@ class FrameSource:
     frame_rate: float | None = None
     live: bool = False
     paths: tuple[Path, ...] = ()
+    video: Path | None = None
+    clock: Fraction | None = None
 
     @property
     def single(self) -> bool:
@@ -74,7 +79,7 @@ def open_source(text: str) -> FrameSource:
     Raises:
         FileNotFoundError: No such file, or none that fits the pattern.
         ValueError: A folder without images, or a video or webcam that cannot be opened.
-        ImportError: A video without OpenCV.
+        ImportError: A video without PyAV.
     """
     path = Path(text)
     if text.isdecimal() and not path.exists():
@@ -113,7 +118,16 @@ def _read(paths: Sequence[Path]) -> Iterator[Frame]:
 
 def _video(source: Path | int, name: str) -> FrameSource:
     reader = VideoReader(source)
-    return FrameSource(name, _pictures(reader, name), reader.num_frames, reader.frame_rate, isinstance(source, int))
+    live = isinstance(source, int)
+    return FrameSource(
+        name,
+        _pictures(reader, name),
+        reader.num_frames,
+        reader.frame_rate,
+        live,
+        video=None if isinstance(source, int) else source,
+        clock=reader.clock,
+    )
 
 
 def _pictures(reader: VideoReader, name: str) -> Iterator[Frame]:

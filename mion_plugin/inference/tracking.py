@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +52,17 @@ class KeypointTracker:
                 self._next += 1
             joined[index].keypoints2d, joined[index].last_frame = person.keypoints2d, frame
         return [joined[index].number for index in range(len(people))]
+
+    def recall(self, known: Mapping[int, np.ndarray], frame: int) -> None:
+        """Note a frame whose people have their numbers already, from an earlier run; the next call goes on from it.
+
+        Args:
+            known: Number -> keypoints (17, 3) of all who were numbered.
+            frame: Its index.
+        """
+        self._tracks = [track for track in self._tracks if track.number not in known]
+        self._tracks += [_Track(number, keypoints2d, frame) for number, keypoints2d in known.items()]
+        self._next = max(self._next, *(number + 1 for number in known)) if known else self._next
 
     def _join(self, people: Sequence[CocoPerson]) -> dict[int, _Track]:
         """The known track of each person who has one."""

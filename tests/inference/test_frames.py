@@ -4,7 +4,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from mion_plugin.datasets.coco import CocoPerson, load_coco_people
 from mion_plugin.datasets.transforms.loading import read_image
@@ -20,8 +19,10 @@ from mion_plugin.inference import (
     find_in_file,
     infer_frames,
 )
+from mion_plugin.inference.frame_lines import describe_frame, read_frame
 from mion_plugin.inference.frames import FramePeople, NobodyError
-from mion_plugin.inference.video_results import describe_frame, write_video
+from mion_plugin.inference.sources import FrameSource
+from mion_plugin.inference.video_results import resume_frames, write_video
 from mion_plugin.visualization.image_overlay import body_color
 from mion_plugin.visualization.turntable import draw_turntable
 
@@ -142,8 +143,15 @@ class TestInference:
             assert [person.person for person in result.people] == [0, 1]
             assert result.people[0].crop.side > result.people[1].crop.side
 
-    def test_exchanged_sides_are_put_back(self, inferencer, image, skier):
-        """Of two frames out of twenty, whatever the batch; depths go with their keypoints."""
+    def test_exchanged_sides_are_put_back(self, inferencer, image, skier, monkeypatch):
+        """Of two frames out of twenty, whatever the batch; their depths, those of a mirrored body, are dropped."""
+        told, infer = [], type(inferencer).__call__
+
+        def note(self, photographs, keypoints2d, **options):
+            told.extend(person.depths for (person,) in keypoints2d)
+            return infer(self, photographs, keypoints2d=keypoints2d, **options)
+
+        monkeypatch.setattr(type(inferencer), "__call__", note)
         mirrored = np.array(flip_permutation("coco"))
         depths = np.arange(34.0).reshape(17, 2)
         given = [dataclasses.replace(moved(skier, 2 * index), depths=depths) for index in range(20)]
@@ -155,6 +163,8 @@ class TestInference:
         results = infer_frames(inferencer, frames(image, 20), find, KeypointTracker(), batch_size=3, sides=guard)
         found = [result.people[0].keypoints2d for result in results]
         np.testing.assert_array_equal(found, [person.keypoints2d for person in given])
+        for index, one in enumerate(told):
+            np.testing.assert_array_equal(one, np.zeros((17, 2)) if index in (4, 15) else depths)
 
     def test_a_person_who_cannot_be_cropped(self, inferencer, image):
         find = find_by_detector(lambda _: [CocoPerson(np.zeros((17, 3)), np.ones(4))])
@@ -225,44 +235,29 @@ class TestOverlay:
 
 
 class TestVideo:
-    def test_pictures_and_lines(self, inferencer, image, skier, tmp_path):
-        cv2 = pytest.importorskip("cv2")
+    def test_pictures(self, inferencer, image, skier, tmp_path):
+        av = pytest.importorskip("av")
         given = [*frames(image, 2), Frame(2, "clip_000002.jpg", None, "broken"), Frame(3, "clip_000003.jpg", image)]
-        results = infer_frames(inferencer, given, find_by_detector(lambda _: [skier]))
-        paths = tmp_path / "a.mp4", tmp_path / "a.jsonl"
-        written = write_video(results, *paths, 10.0, lambda result: result.frame.pixels)
-        assert written == list(paths)
-        lines = [json.loads(line) for line in paths[1].read_text().splitlines()]
-        assert [line["frame"] for line in lines] == [0, 1, 2, 3]
-        assert [line["time"] for line in lines] == [0.0, 0.1, 0.2, 0.3]
-        assert [len(line["people"]) for line in lines] == [1, 1, 0, 1]
-        assert lines[2]["problems"] == ["broken"]
-        assert len(lines[0]["people"][0]["body_pose"]) == 69
-        video = cv2.VideoCapture(str(paths[0]))
-        pictures = 0
-        while video.read()[0]:
-            pictures += 1
-        assert pictures == 3
+        results = [FramePeople(frame) for frame in given]
+        assert write_video(results, tmp_path / "a.mp4", 10.0, lambda result: result.frame.pixels) == [
+            tmp_path / "a.mp4"
+        ]
+        with av.open(str(tmp_path / "a.mp4")) as video:
+            assert len(list(video.decode(video=0))) == 3
 
     @pytest.mark.parametrize(
         ("error", "live", "kept"),
-        [(RuntimeError, True, 0), (KeyboardInterrupt, False, 0), (KeyboardInterrupt, True, 2)],
+        [(RuntimeError, True, 0), (KeyboardInterrupt, False, 0), (KeyboardInterrupt, True, 1)],
     )
     def test_whole_or_absent(self, image, tmp_path, error, live, kept):
-        pytest.importorskip("cv2")
+        pytest.importorskip("av")
 
         def results():
             yield FramePeople(Frame(0, "a", image))
             raise error
 
-        arguments = (
-            results(),
-            tmp_path / "a.mp4",
-            tmp_path / "a.jsonl",
-            10.0,
-            lambda result: result.frame.pixels,
-            live,
-        )
+        source = FrameSource("a", (), None, 10.0, live)
+        arguments = (results(), tmp_path / "a.mp4", 10.0, lambda result: result.frame.pixels, source)
         if kept:
             write_video(*arguments)
         else:
@@ -272,15 +267,58 @@ class TestVideo:
 
     def test_no_picture_no_video(self, tmp_path):
         broken = [FramePeople(Frame(0, "a", None, "broken"), problems=["broken"])]
-        written = write_video(broken, tmp_path / "a.mp4", tmp_path / "a.jsonl", 10.0, lambda result: None)
-        assert written == list(tmp_path.iterdir()) == [tmp_path / "a.jsonl"]
+        assert write_video(broken, tmp_path / "a.mp4", 10.0, lambda result: None) == []
+        assert not list(tmp_path.iterdir())
 
     def test_photographs_have_no_time(self, image):
         assert describe_frame(FramePeople(Frame(3, "a.jpg", image)), None) == {
-            "frame": 3, "time": None, "image": "a.jpg", "num_people": 0, "people": [], "problems": []
+            "frame": 3, "time": None, "image": "a.jpg", "num_people": 0, "people": [], "problems": [], "others": []
         }  # fmt: skip
 
 
-def test_images_of_pil_are_not_taken_for_files(inferencer):
-    with pytest.raises(ValueError, match="an image is Image, expected a path or an RGB array"):
-        inferencer(Image.new("RGB", (8, 8)), keypoints2d=[])
+class TestLines:
+    """Results as lines of JSON, and back."""
+
+    def test_a_line_tells_the_frame_and_reads_back_as_the_same_body(self, inferencer, image, skier):
+        body = inferencer.model.body
+        (result,) = infer_frames(inferencer, frames(image, 1), find_by_detector(lambda _: [skier, lost(skier)]))
+        line = json.loads(json.dumps(describe_frame(result, 10.0), allow_nan=False))
+        assert (line["frame"], line["time"], line["image"]) == (0, 0.0, "clip_000000.jpg")
+        assert len(line["people"][0]["body_pose"]) == 69
+        assert [one["person"] for one in line["others"]] == [1]
+        read = read_frame(line, result.frame, body)
+        assert describe_frame(read, 10.0) == line
+        (given,), (found,) = result.people, read.people
+        chosen = given.only_selected()
+        np.testing.assert_allclose(found.vertices, chosen.vertices, atol=2e-4)
+        np.testing.assert_allclose(found.pose, chosen.pose, atol=3e-5)
+        assert found.crop_camera_in_image == chosen.crop_camera_in_image
+        np.testing.assert_allclose(read.others[1], lost(skier).keypoints2d, atol=1e-5)
+
+    def test_a_line_of_another_frame_or_of_nothing(self, body):
+        line = describe_frame(FramePeople(Frame(3, "a", None)), 10.0)
+        with pytest.raises(ValueError, match="it is of frame 3, a, expected 4, a"):
+            read_frame(line, Frame(4, "a", None), body)
+        with pytest.raises(ValueError, match="a line about frame 3 lacks 'others'"):
+            read_frame({"frame": 3, "image": "a", "people": [], "problems": []}, Frame(3, "a", None), body)
+
+    def test_a_resumed_run_gives_the_lines_of_one_that_was_not_stopped(self, inferencer, image, skier):
+        """People come, cross, are lost for a frame, and keep their numbers."""
+        body, other = inferencer.model.body, moved(skier, 220, 0.6)
+        people = [[skier], [other, skier], [lost(skier), other], [], [moved(skier, 30), moved(other, 5), lost(skier)]]
+
+        def lines(kept):
+            tracker, detector = KeypointTracker(), Detector(*people[len(kept) :])
+            results = resume_frames(
+                kept,
+                frames(image, len(people)),
+                body,
+                tracker,
+                lambda rest: infer_frames(inferencer, rest, find_by_detector(detector), tracker, batch_size=1),
+            )
+            return [json.loads(json.dumps(describe_frame(result, 10.0))) for result in results]
+
+        whole = lines([])
+        assert len({person["person"] for line in whole for person in line["people"]}) > 1
+        for count in range(1, len(people)):
+            assert lines(whole[:count]) == whole

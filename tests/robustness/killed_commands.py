@@ -18,13 +18,16 @@ from benchmarks.small_training import small_training
 from mmengine.config import Config
 from PIL import Image
 
+from mion_plugin.asset_building.pool.bvh import read_bvh
 from mion_plugin.candidates.pool import load_pool
 from mion_plugin.datasets.human_data import load_human_data
 from mion_plugin.datasets.transforms.loading import read_image
+from mion_plugin.demo_data import KEYPOINTS, PHOTO
 from mion_plugin.detection.mmpose_estimator import find_config
 from mion_plugin.detection.person_boxes import read_coco
 from mion_plugin.files.checkpoints import load_local_checkpoint
 from mion_plugin.files.json_files import read_json
+from mion_plugin.inference.videos import VideoReader, VideoWriter
 from mion_plugin.prediction import read_shard
 from robustness.left_files import (
     Readers,
@@ -40,6 +43,7 @@ REPOSITORY = Path(__file__).parents[2]
 _EPOCHS, _STEPS = 3, 4
 _IMAGES = _PEOPLE = 260  # three pieces
 _PHOTOGRAPHS, _SHARD_SIZE = 120, 20
+_FRAMES, _SHRINK = 60, 4  # of the video; its sides are so many times smaller than the photograph's
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,11 @@ def _predict(inputs: Path, out: Path) -> list[Any]:
     return [inputs / "images", "--keypoints", inputs / "people.json", "--out", out, *pace]
 
 
+def _watch(inputs: Path, out: Path) -> list[Any]:
+    pace = ["--batch-size", 4, "--device", "cpu", "--num-candidates", 2, "--smooth", "--save-motion", "npz", "bvh"]
+    return [inputs / "clip.mp4", "--keypoints", inputs / "people.json", "--out", out, *pace]
+
+
 def _convert(inputs: Path, out: Path) -> list[Any]:
     return ["surreal", "--split", "train_run0", "--data-root", out, "--extract-frames", "--frame-step", 1]
 
@@ -124,6 +133,23 @@ def _write_network_and_images(inputs: Path) -> None:
     (inputs / "images").mkdir()
     for number in range(_PEOPLE):
         Image.fromarray(rng.integers(0, 256, (80, 64, 3), dtype=np.uint8)).save(inputs / f"images/{number:04d}.png")
+
+
+def _write_clip(inputs: Path) -> None:
+    """The photograph of the package as a video in which the person moves to the right, and their keypoints."""
+    content = json.loads(KEYPOINTS.read_text(encoding="utf-8"))
+    (person,) = content["annotations"]
+    with Image.open(PHOTO) as photo:
+        small = photo.convert("RGB").resize((photo.width // _SHRINK // 2 * 2, photo.height // _SHRINK // 2 * 2))
+    points = np.array(person["keypoints"], float).reshape(-1, 3) / [_SHRINK, _SHRINK, 1]
+    annotations = []
+    with VideoWriter(inputs / "clip.mp4", 25.0, small.size) as writer:
+        for frame in range(_FRAMES):
+            writer.write(np.asarray(small))
+            moved = points + np.array([0.3 * frame, 0, 0])
+            annotations.append({**person, "id": frame, "image_id": frame, "keypoints": moved.ravel().tolist()})
+    images = [{"id": frame, "file_name": f"clip_{frame:06d}.jpg"} for frame in range(_FRAMES)]
+    (inputs / "people.json").write_text(json.dumps({"images": images, "annotations": annotations}), encoding="utf-8")
 
 
 def _write_archive(inputs: Path) -> None:
@@ -154,6 +180,26 @@ def _read_arrays(path: Path) -> None:
 def _read_lines_of_json(path: Path) -> None:
     for line in path.read_text(encoding="utf-8").splitlines():
         json.loads(line)
+
+
+def _read_partial_lines(path: Path) -> None:
+    """All but the last, which the kill may have cut off."""
+    for line in path.read_text(encoding="utf-8").split("\n")[:-1]:
+        json.loads(line)
+
+
+def _read_video(path: Path) -> None:
+    if sum(frame is not None for frame in VideoReader(path)) != _FRAMES:
+        raise ValueError(f"expected {_FRAMES} frames")
+
+
+def _all_but_pixels(out: Path) -> dict[str, bytes]:
+    """All files, and of a video how many frames it has: its bytes differed once, and why was not found."""
+    files = contents(out, [name for name in files_in(out) if not is_temporary(name)])
+    return {
+        name: str(VideoReader(out / name).num_frames).encode() if name.endswith(".mp4") else content
+        for name, content in files.items()
+    }
 
 
 def _read_pointer(path: Path) -> None:
@@ -207,5 +253,21 @@ COMMANDS: dict[str, KilledCommand] = {
         {"settings.json": read_json, "summary.json": read_json, "*.npz": read_shard},
         lambda inputs: write_photographs(inputs, _PHOTOGRAPHS),
         first="*.npz",
+    ),
+    "video": KilledCommand(
+        "demo",
+        _watch,
+        {
+            "clip.partial.jsonl": _read_partial_lines,
+            "clip.partial.json": read_json,
+            "clip.jsonl": _read_lines_of_json,
+            "*.mp4": _read_video,
+            "*.npz": _read_arrays,
+            "*.bvh": read_bvh,
+        },
+        _write_clip,
+        again=("--resume",),
+        result=_all_but_pixels,
+        first="*.partial.jsonl",
     ),
 }

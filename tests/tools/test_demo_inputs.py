@@ -6,13 +6,14 @@ from pathlib import Path
 import demo as tool
 import numpy as np
 import pytest
+from demos import results
 from PIL import Image
 from support.untrained_mion import use_model, write_untrained_model
 
 from mion_plugin.datasets.transforms.loading import read_image
 from mion_plugin.demo_data import KEYPOINTS, PHOTO
-from mion_plugin.inference import detectors
-from mion_plugin.inference.videos import VideoWriter
+from mion_plugin.inference import detectors, draw_people
+from mion_plugin.inference.videos import VideoReader, VideoWriter
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def photographs(tmp_path):
 @pytest.fixture
 def clip(tmp_path):
     """Two frames, in the second of which the two people are listed the other way round and have moved."""
-    pytest.importorskip("cv2")
+    pytest.importorskip("av")
     image = read_image(PHOTO)[:424]
     with VideoWriter(tmp_path / "clip.mp4", 5.0, (640, 424)) as writer:
         for _ in range(3):
@@ -130,15 +131,81 @@ def test_a_video_where_people_keep_their_numbers(run, clip, capsys):
     assert "none of its 2 images is called clip_000002.jpg" in capsys.readouterr().err
 
 
-def test_smoothing_draws_bodies_towards_the_frame_before(run, clip):
+def test_smoothing_steadies_what_the_lines_tell(run, clip):
     video, keypoints = clip
     places = []
-    for strength in ("0", "0.75"):
-        lines = (run(video, "--keypoints", keypoints, "--smooth", strength) / "clip.jsonl").read_text().splitlines()
+    for options in ([], ["--smooth", "0.5", "--smooth-beta", "0"]):
+        lines = (run(video, "--keypoints", keypoints, *options) / "clip.jsonl").read_text().splitlines()
         places.append([json.loads(line)["people"][0]["image_transl"] for line in lines[:2]])
     (start, end), (first, second) = np.array(places)
+    share = 1 / (1 + 1 / (2 * np.pi * 0.5 * 0.2))  # of 5 frames a second
     np.testing.assert_allclose(first, start, atol=1e-4)
-    np.testing.assert_allclose(second, 0.75 * start + 0.25 * end, atol=1e-4)
+    np.testing.assert_allclose(second, start + share * (end - start), atol=1e-4)
+
+
+def test_motions_of_a_video_one_for_each_person(run, clip):
+    video, keypoints = clip
+    out = run(video, "--keypoints", keypoints, "--save-motion", "npz", "bvh", "glb", "csv")
+    names = {f"clip_person{n}_motion.{end}" for n in (0, 1) for end in ("npz", "bvh", "glb", "csv")}
+    assert {path.name for path in out.iterdir()} == {"clip_overlay.mp4", "clip.jsonl", *names}
+    lines = [json.loads(line) for line in (out / "clip.jsonl").read_text().splitlines()]
+    with np.load(out / "clip_person1_motion.npz") as arrays:
+        assert float(arrays["mocap_frame_rate"]) == 5.0
+        told = np.array([line["people"][1]["body_pose"] for line in lines[:2]])
+        np.testing.assert_allclose(arrays["smpl_poses"][:, 3:], told, atol=1e-4)
+
+
+def stop_after(count, monkeypatch):
+    """Let a run break down when it draws its next frame."""
+    drawn = []
+
+    def draw(*arguments):
+        drawn.append(len(drawn))
+        if len(drawn) > count:
+            raise RuntimeError("the machine is switched off")
+        return draw_people(*arguments)
+
+    monkeypatch.setattr(results, "draw_people", draw)
+
+
+@pytest.mark.parametrize("smooth", [[], ["--smooth"]])
+def test_a_stopped_video_goes_on_and_ends_as_if_it_were_not(run, clip, tmp_path, monkeypatch, smooth):
+    video, keypoints = clip
+    arguments = [video, "--keypoints", keypoints, "--batch-size", "1", "--save-motion", "bvh", *smooth]
+    out = run(*arguments)
+    whole = {path.name: path.read_bytes() for path in out.iterdir()}
+    for path in out.iterdir():
+        path.unlink()
+    with monkeypatch.context() as patch:
+        stop_after(1, patch)
+        with pytest.raises(RuntimeError, match="switched off"):
+            run(*arguments)
+    assert {path.name for path in out.iterdir()} == {"clip.partial.jsonl", "clip.partial.json"}
+    assert len((out / "clip.partial.jsonl").read_text().splitlines()) == 2
+    assert tool.main([*map(str, arguments), "--resume", "--out", str(out), "--num-candidates", "3"]) == 2
+    run(*arguments, "--resume")
+    found = {path.name: path.read_bytes() for path in out.iterdir()}
+    (tmp_path / "whole.mp4").write_bytes(whole.pop("clip_overlay.mp4"))
+    found.pop("clip_overlay.mp4")
+    assert found == whole
+    videos = [list(VideoReader(path)) for path in (tmp_path / "whole.mp4", out / "clip_overlay.mp4")]
+    for frame, expected in zip(*videos, strict=True):  # its bytes are not promised
+        assert np.abs(frame.astype(int) - expected).mean() < 0.1
+
+
+def test_a_stopped_folder_goes_on(run, photographs, monkeypatch):
+    folder, keypoints = photographs
+    arguments = [folder, "--keypoints", keypoints, "--batch-size", "1"]
+    (folder / "a2.jpg").write_bytes(PHOTO.read_bytes())
+    write_annotations(keypoints, {"a.jpg": [0], "a2.jpg": [0], "b.jpg": []})
+    with monkeypatch.context() as patch:
+        stop_after(1, patch)
+        with pytest.raises(RuntimeError, match="switched off"):
+            run(*arguments)
+    out = run(*arguments[:3], "--batch-size", "1", "--resume")
+    assert {path.stem for path in out.glob("*.npz")} == {"a_person0", "a2_person0"}
+    lines = [json.loads(line) for line in (out / "photos.jsonl").read_text().splitlines()]
+    assert [line["image"] for line in lines] == ["a.jpg", "a2.jpg", "b.jpg", "c.jpg"]
 
 
 def test_the_first_images_alone(run, photographs):
@@ -150,12 +217,31 @@ def test_the_first_images_alone(run, photographs):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--mesh-format", "glb"], "--mesh-format does nothing without --save-mesh"),
+        (["a.mp4", "--smooth-beta", "1"], "--smooth-beta does nothing without --smooth"),
+        (["a.jpg", "--keypoints", "k.json", "--pose-config", "c.py"], "--pose-config does nothing beside --keypoints"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused_at_once(arguments, message, capsys):
+    with pytest.raises(SystemExit):
+        tool.main(arguments)
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
         (["photos/b.jpg"], "nothing here finds people in photographs: give --keypoints COCO_JSON; or install the"),
         (["photos/b.jpg", "--keypoints", "k.json"], "k.json: nobody in b.jpg has keypoints"),
         (["photos/[bc].jpg", "--keypoints", "k.json"], "no body in any of 2 images; first: k.json: nobody in b.jpg"),
         (["photos", "--keypoints", "k.json", "--stage", "1"], "stage 1 alone draws the candidates of one photograph"),
         (["clip.mp4", "--keypoints", "k.json", "--person", "5"], "no body in any of 3 images; first: --person 5"),
-        (["clip.mp4", "--keypoints", "k.json", "--smooth", "1"], "strength is 1.0"),
+        (["clip.mp4", "--keypoints", "k.json", "--smooth", "0"], "min_cutoff is 0.0"),
+        (["clip.mp4", "--keypoints", "k.json", "--save-mesh"], "--save-mesh would do nothing with clip.mp4"),
+        (["clip.mp4", "--keypoints", "k.json", "--turntable"], "--turntable would do nothing with clip.mp4"),
+        (["photos", "--keypoints", "k.json", "--smooth"], "--smooth would do nothing with photos: it steadies a video"),
+        (["photos/b.jpg", "--keypoints", "k.json", "--save-motion", "bvh"], "--save-motion would do nothing with"),
+        (["photos/b.jpg", "--keypoints", "k.json", "--resume"], "--resume would do nothing with photos/b.jpg"),
         (["photos", "--keypoints", "k.json", "--batch-size", "0"], "batch_size is 0, expected at least 1"),
     ],
 )

@@ -30,6 +30,7 @@ from robustness.memory import HEADING, judge, measure, memory_row
 from mion_plugin.demo_data import KEYPOINTS, PHOTO
 from mion_plugin.geometry.keypoints import convert_keypoints
 from mion_plugin.inference import MIONInferencer, find_in_file, infer_frames, open_source, save_person
+from mion_plugin.inference.partial_lines import PartialLines
 from mion_plugin.prediction import Pace, Part, open_photographs, predict
 from mion_plugin.prediction.keypoints import KeypointTable
 from mion_plugin.synthesis.synthesizer import CONVENTION
@@ -151,7 +152,7 @@ def demo_loop(inferencer: MIONInferencer, inputs: Path, out: Path) -> int:
     """What tools/demo.py does on a folder; the number of people."""
     source = open_source(str(inputs / "images"))
     results = infer_frames(inferencer, source.frames, find_in_file(inputs / "people.json"), batch_size=DEMO_BATCH)
-    (lines,) = write_photographs(results, "images", inferencer, Wishes(out))
+    (lines,) = write_photographs(results, PartialLines(out / "images.jsonl", {}), inferencer, Wishes(out))
     return sum(len(json.loads(line)["people"]) for line in lines.read_text(encoding="utf-8").splitlines())
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import functools
 import itertools
-import os
 import warnings
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cli import program
@@ -18,8 +18,11 @@ from rich.progress import Progress
 
 from mion_plugin.body import SMPLBody
 from mion_plugin.candidates import CandidateSelector
+from mion_plugin.constants import MESH_FORMATS, OVERLAY_CAMERAS, SMOOTH_BETA
 from mion_plugin.inference import (
     BodySmoother,
+    Frame,
+    FramePeople,
     FrameSource,
     KeypointTracker,
     MIONInferencer,
@@ -28,10 +31,15 @@ from mion_plugin.inference import (
     open_source,
 )
 from mion_plugin.inference.frames import number_in_order
+from mion_plugin.inference.partial_lines import PartialLines
+from mion_plugin.inference.video_results import resume_frames
 
 NUM_CANDIDATES = 5
-# What OpenCV and FFmpeg print about a broken video would stand beside our own lines.
-QUIET = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"}
+# Options on which the results depend.
+RESULT_OPTIONS = (
+    *("input", "person", "max_frames", "keypoints", "pose_config", "pose_checkpoint", "no_depths"),
+    *("config", "checkpoint", "num_candidates", "body_model", "pool", "amp", "batch_size"),
+)
 FALL_BACK = {
     1: "no trained weights come with the package: stage 1 alone, the candidates",
     2: "no trained consistency network comes with the package: stages 1 and 2, and the first path is taken",
@@ -40,16 +48,31 @@ FALL_BACK = {
 
 def run(args: argparse.Namespace) -> int:
     """Run the demo; returns the exit code."""
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", module=r"google\.protobuf")
     if args.max_frames is not None and args.max_frames < 1:
         raise ValueError(f"--max-frames is {args.max_frames}, expected at least 1")
     args.out.mkdir(parents=True, exist_ok=True)
     stage, source = choose_stage(args), open_source(args.input)
+    refuse_idle_options(args, source, stage)
     files = run_candidates(args, source) if stage == 1 else run_bodies(args, source, stage)
     print(f"written: {', '.join(str(file) for file in files)}")
     return 0
+
+
+def refuse_idle_options(args: argparse.Namespace, source: FrameSource, stage: int) -> None:
+    """Raise ValueError for an option that would do nothing with this input."""
+    video = source.frame_rate is not None
+    for idle, option, reason in (
+        (video and args.save_mesh, "--save-mesh", "writes a photograph's bodies; a video's: --save-motion"),
+        (video and args.turntable, "--turntable", "draws a photograph's bodies"),
+        (not video and args.smooth is not None, "--smooth", "steadies a video's bodies"),
+        (not video and args.save_motion, "--save-motion", "writes the motion in a video"),
+        (args.resume and (source.single or source.live), "--resume", "goes on with a folder or a video file"),
+        (stage == 1 and args.turntable, "--turntable", "draws the chosen body, and stage 1 alone chooses none"),
+        (stage == 1 and args.overlay_camera, "--overlay-camera", "is for bodies over the image, not for stage 1 alone"),
+    ):
+        if idle:
+            raise ValueError(f"{option} would do nothing with {args.input}: it {reason}")
 
 
 def choose_stage(args: argparse.Namespace) -> int:
@@ -62,7 +85,7 @@ def choose_stage(args: argparse.Namespace) -> int:
 
 def mesh_formats(args: argparse.Namespace) -> tuple[str, ...]:
     """The formats of the meshes to write, if any."""
-    return tuple(args.mesh_format) if args.save_mesh else ()
+    return tuple(args.mesh_format or MESH_FORMATS[:1]) if args.save_mesh else ()
 
 
 def run_candidates(args: argparse.Namespace, source: FrameSource) -> list[Path]:
@@ -87,25 +110,51 @@ def run_bodies(args: argparse.Namespace, source: FrameSource, stage: int) -> lis
     inferencer = MIONInferencer(
         make_config(args, stage), args.checkpoint, device=args.device, amp=args.amp, use_depths=not args.no_depths
     )
-    smooth = BodySmoother(inferencer.model.body, args.smooth)
-    results = infer_frames(
-        inferencer,
-        itertools.islice(source.frames, args.max_frames),
-        find,
-        number_in_order if source.frame_rate is None else KeypointTracker(),
-        args.person,
-        batch_size=1 if source.live else args.batch_size,  # a webcam's batch would wait for its last frame
-        sides=None if source.live or source.frame_rate is None else SideSwapGuard(),  # needs later frames, too
+    smooth = make_smoother(args, inferencer)
+    lines = PartialLines(
+        args.out / f"{source.name}.jsonl",
+        run_settings(args, source, stage),
+        args.resume,
+        max(args.batch_size, 1),
+        named=smooth is None,
     )
-    wishes = Wishes(args.out, mesh_formats(args), args.turntable, args.overlay_camera)
+    if lines.partial.exists() and not args.resume and not source.single:
+        print(f"{lines.partial} is of a run that was stopped and is written anew; --resume would have gone on with it")
+    tracker = None if source.frame_rate is None else KeypointTracker()
+
+    def infer(frames: Iterable[Frame]) -> Iterator[FramePeople]:
+        batch_size = 1 if source.live else args.batch_size  # a webcam's batch would wait for its last frame
+        sides = None if source.live or tracker is None else SideSwapGuard()  # needs later frames, too
+        return infer_frames(inferencer, frames, find, tracker or number_in_order, args.person, batch_size, sides)
+
+    frames = itertools.islice(source.frames, args.max_frames)
+    results = resume_frames(lines.kept, frames, inferencer.model.body, tracker, infer)
+    overlay_camera = args.overlay_camera or OVERLAY_CAMERAS[0]
+    wishes = Wishes(args.out, mesh_formats(args), args.turntable, overlay_camera, tuple(args.save_motion))
     with Progress(console=Console(stderr=True), disable=source.single) as progress:
         results = watched(results, source.single, functools.partial(print_problem, progress.console))
         if source.single:
             return write_one(next(iter(list(results))), inferencer, wishes)
         results = progress.track(results, source.count, description=source.name)
         if source.frame_rate is None:
-            return write_photographs(results, source.name, inferencer, wishes)
-        return write_bodies_of_video(results, source, inferencer, smooth, wishes)
+            return write_photographs(results, lines, inferencer, wishes)
+        return write_bodies_of_video(results, source, lines, inferencer, smooth, wishes)
+
+
+def make_smoother(args: argparse.Namespace, inferencer: MIONInferencer) -> BodySmoother | None:
+    """The filter of a video's bodies, if one is wanted."""
+    if args.smooth is None:
+        return None
+    beta = SMOOTH_BETA if args.smooth_beta is None else args.smooth_beta
+    return BodySmoother(inferencer.model.body, args.smooth, beta)
+
+
+def run_settings(args: argparse.Namespace, source: FrameSource, stage: int) -> dict[str, str | int | None]:
+    """What the lines of JSON depend on, which a resumed run must share."""
+    chosen = {name: getattr(args, name) for name in RESULT_OPTIONS}
+    length = None if source.video is None else source.video.stat().st_size
+    told = {name: None if value is None else str(value) for name, value in chosen.items()}
+    return {**told, "stage": stage, "images": source.count, "bytes": length}
 
 
 def print_problem(console: Console, problem: str) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mion_plugin.files import atomic_path
+from mion_plugin.files import atomic_path, remove_leftovers
 from mion_plugin.inference import (
     BodySmoother,
     FramePeople,
@@ -22,8 +22,11 @@ from mion_plugin.inference import (
     draw_people,
     save_person,
 )
+from mion_plugin.inference.frame_lines import describe_frame
+from mion_plugin.inference.motion import MotionRecorder, save_motion
 from mion_plugin.inference.overlay import guessed_parts
-from mion_plugin.inference.video_results import describe_frame, write_video
+from mion_plugin.inference.partial_lines import PartialLines
+from mion_plugin.inference.video_results import note_results, write_lines, write_video
 from mion_plugin.visualization.drawing import surface_colors
 from mion_plugin.visualization.image_overlay import body_color
 from mion_plugin.visualization.pictures import save_picture
@@ -39,12 +42,14 @@ class Wishes:
         mesh_formats: Of the chosen body's surface, none for no mesh.
         turntable: A GIF of the chosen body, turning.
         overlay_camera: See ``draw_people``.
+        motion_formats: Of everyone's motion in a video, none for no such files.
     """
 
     folder: Path
     mesh_formats: tuple[str, ...] = ()
     turntable: bool = False
     overlay_camera: str = "crop"
+    motion_formats: tuple[str, ...] = ()
 
 
 def write_photograph(result: FramePeople, stem: str, inferencer: MIONInferencer, wishes: Wishes) -> list[Path]:
@@ -68,54 +73,69 @@ def write_photograph(result: FramePeople, stem: str, inferencer: MIONInferencer,
 
 
 def write_photographs(
-    results: Iterable[FramePeople], name: str, inferencer: MIONInferencer, wishes: Wishes
+    results: Iterable[FramePeople], lines: PartialLines, inferencer: MIONInferencer, wishes: Wishes
 ) -> list[Path]:
-    """Write each photograph's files as it is done, and one file of JSON lines for all; the latter's path."""
-    lines_path, taken, images, people = wishes.folder / f"{name}.jsonl", set[str](), 0, 0
-    with atomic_path(lines_path) as temporary, temporary.open("w", encoding="utf-8") as lines:
+    """Write each photograph's files as it is done, and one file of JSON lines for all; the latter's path.
+
+    Those of the lines that were kept from an earlier run are there already.
+    """
+    taken, images, people = set[str](), 0, 0
+    with lines:
         for result in results:
             stem = Path(result.frame.name).stem
             if stem in taken:  # of one name in several folders
                 stem = f"{result.frame.index}_{stem}"
             taken.add(stem)
             images, people = images + 1, people + len(result.people)
-            write_photograph(result, stem, inferencer, wishes)
-            lines.write(json.dumps(describe_frame(result, None), allow_nan=False) + "\n")
+            if result.frame.index >= len(lines.kept):
+                write_photograph(result, stem, inferencer, wishes)
+                lines.write(describe_frame(result, None))
     print(f"{people_found(people)} in {images} {'photograph' if images == 1 else 'photographs'}")
-    return [lines_path]
+    return [lines.path]
 
 
 def write_bodies_of_video(
     results: Iterable[FramePeople],
     source: FrameSource,
+    lines: PartialLines,
     inferencer: MIONInferencer,
-    smooth: BodySmoother,
+    smooth: BodySmoother | None,
     wishes: Wishes,
 ) -> list[Path]:
-    """Write the video with the bodies over it, and its JSON lines; the files."""
-    faces, weights = inferencer.model.body.faces.cpu(), inferencer.skinning_weights
-
-    everyone: set[int] = set()
+    """Write the video with the bodies over it, its JSON lines, and everyone's motion; the files."""
+    body, rate = inferencer.model.body, source.frame_rate
+    faces, recorder, everyone = body.faces.cpu(), MotionRecorder(body, rate), set[int]()
 
     def draw(result: FramePeople) -> np.ndarray:
         everyone.update(person.person for person in result.people)
-        return draw_people(result.frame.pixels, result.people, faces, wishes.overlay_camera, weights)
+        if wishes.motion_formats:
+            recorder.add(result)
+        return draw_people(
+            result.frame.pixels, result.people, faces, wishes.overlay_camera, inferencer.skinning_weights
+        )
 
-    files = write_video(
-        (smoothed(result, smooth) for result in results),
-        wishes.folder / f"{source.name}_overlay.mp4",
-        wishes.folder / f"{source.name}.jsonl",
-        source.frame_rate,
-        draw,
-        source.live,
-    )
+    video = wishes.folder / f"{source.name}_overlay.mp4"
+    remove_leftovers(video)
+    with ExitStack() as stack:
+        stack.enter_context(lines)
+        if smooth is not None:  # these lines get the name, those before the filter serve a stopped run
+            file = stack.enter_context(stack.enter_context(atomic_path(lines.path)).open("w", encoding="utf-8"))
+        results = note_results(results, lines, rate, body)
+        if smooth is not None:
+            results = write_lines((smoothed(result, smooth, rate) for result in results), file, rate)
+        files = write_video(results, video, rate, draw, source)
+        for motion in recorder.motions():
+            stem = wishes.folder / f"{source.name}_person{motion.person}_motion"
+            files += save_motion(motion, stem, wishes.motion_formats, body)
     print(f"{people_found(len(everyone))} in the video")
-    return files
+    return [*files, lines.path]
 
 
-def smoothed(result: FramePeople, smooth: BodySmoother) -> FramePeople:
+def smoothed(result: FramePeople, smooth: BodySmoother, frame_rate: float) -> FramePeople:
     """A frame's people with their bodies smoothed."""
-    return dataclasses.replace(result, people=[smooth(person, result.frame.index) for person in result.people])
+    index = result.frame.index
+    time = index / frame_rate if result.frame.time is None else result.frame.time
+    return dataclasses.replace(result, people=[smooth(person, index, time) for person in result.people])
 
 
 def write_one(result: FramePeople, inferencer: MIONInferencer, wishes: Wishes) -> list[Path]:

@@ -12,7 +12,7 @@ from robustness.faults.seeds import Seeds
 
 _CALIBRATED = Path(__file__).resolve().parents[4] / "configs" / "mion" / "mion_tiny_synthetic.py"
 # what messages call an option, where it is not its name
-_CALLED = {"--smooth": "strength", "--box-scale": "box scale"}
+_CALLED = {"--box-scale": "box scale"}
 _NUMBERS = ("-1", "0", "nan", "inf", "1e400", "a", "", "9" * 400, "0x10", "--")
 _SYNTHESIZE_NUMBERS = (
     *("--num-images", "--image-size", "--test-fraction", "--detected-noise"),
@@ -52,6 +52,9 @@ def cases(seeds: Seeds) -> Iterator[Case]:
         ("demo", [*demo, "--device", "cuda:99"], "cuda"),
         ("demo", [*demo, "--checkpoint", "w.pth"], "--config"),
         ("demo", [*demo, "--image", photo], "--image"),
+        ("demo", [*demo, "--resume"], "--resume"),
+        ("demo", [*demo, "--save-motion", "bvh"], "--save-motion"),
+        ("demo", [*demo, "--mesh-format", "glb"], "--mesh-format"),
         ("demo", ["999", "--out", "{out}"], "999"),
         ("demo", ["*.nothing", "--out", "{out}"], "*.nothing"),
         ("demo", ["[", "--out", "{out}"], "["),
@@ -101,7 +104,7 @@ def cases(seeds: Seeds) -> Iterator[Case]:
 
 def _legal(option: str, number: str) -> bool:
     """What is no mistake: the first of several, no noise, everything that was found."""
-    zero = ("--person", "--smooth", "--min-score", *_SYNTHESIZE_NUMBERS[2:])
+    zero = ("--person", "--min-score", *_SYNTHESIZE_NUMBERS[2:])
     return (number == "0" and option in zero) or (number == "-1" and option == "--min-score")
 
 
