@@ -16,6 +16,7 @@ from benchmarks.real.scoring import row_errors
 from benchmarks.real.synchronisation import Alignment, align, resample
 from benchmarks.real.triangulation import reprojection_errors, triangulate, triangulate_robustly
 from benchmarks.real.truth import PIXEL_CENTRE, Truth, exact_keypoints, find_truth, smooth, without_swaps
+from benchmarks.real.video import as_video
 from benchmarks.real.views import DETECTED, make_views
 
 from mion_plugin.datasets.coco import CocoPerson
@@ -191,12 +192,28 @@ def test_from_detections_to_the_page():
         errors[source] = dict.fromkeys(PICTURES, row_errors(answers, one.truth))
         assert errors[source]["image"]["MediaPipe's world landmarks"]["MPJPE"].max() < 10  # what smoothing costs
     told = {"blocks": views[DETECTED].frames // 10, "frames_per_block": 10, "left_out": 1, "scene": scene}
-    told |= {"errors": errors, "selection": "first", "model": "a model"}
-    text = report(Findings(with_depths=with_depths, **told))
+    told |= {"errors": errors, "selection": "first", "model": "a model", "in_video": with_depths[DETECTED]}
+    text = report(Findings(with_depths=with_depths, in_video_with_depths=errors[DETECTED]["image"], **told))
     assert "over 6 blocks" in text
     assert "| `first` | 10.0 [10.0, 10.0] | 0.0 [0.0, 0.0] | 0.0 [0.0, 0.0] | 10.0 [10.0, 10.0] |" in text
     assert "| `oracle` | 10.0" in text
     assert "| `random` | 20.0" in text
     assert "| `first`, with depths | 20.0 [20.0, 20.0] |" in text
     assert "| `first`, with depths - without | +10.0 [+10.0, +10.0] | " in text
-    assert "with depths" not in report(Findings(with_depths={}, **told))
+    assert "| `first`, as a video | 20.0 [20.0, 20.0] |" in text
+    assert "| `first`, as a video, with depths | 10.0 [10.0, 10.0] |" in text
+    assert "with depths" not in report(Findings(with_depths={}, in_video_with_depths={}, **told))
+
+
+def test_exchanged_sides_are_put_back_as_in_a_video():
+    found = detect_perfectly(make_cameras()[0], moving_man(np.arange(FRAMES)))
+    found.keypoints2d[3] = 0  # nobody
+    other_side, exchanged = np.r_[0, 2, 1, 4, 3, [6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]], np.arange(20, 45)
+    wrong = found.keypoints2d.copy()
+    wrong[exchanged] = wrong[exchanged][:, other_side]
+    (back,) = as_video([dataclasses.replace(found, keypoints2d=wrong)])
+    np.testing.assert_array_equal(back.keypoints2d[:, 5:], found.keypoints2d[:, 5:])
+    assert (back.depths[exchanged] == 0).all()
+    kept = np.setdiff1d(np.arange(FRAMES), exchanged)
+    np.testing.assert_array_equal(back.depths[kept], found.depths[kept])
+    assert (found.depths == 0.5).all()
