@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,9 @@ LOOK_AHEAD = 10
 _LARGEST_GAP = 3  # frames without the person across which motion still tells something
 _REMEMBERED = 30  # settled frames that tell how much a detector jitters
 _MOST = 0.3  # of a person's size: more than that is another event than an exchange, and counts no more
+# What an exchange of everything at once, which is how a back is taken for a front, costs in swap costs, and what arms
+# or legs alone: so chosen that those of the tests and of the clip of docs/real.md are put back.
+_WHOLE, _PARTIAL = 0.3, 1.25
 # What detectors exchange at once, outer joints alone or with those that they hang on; and how far apart the two sides
 # are, compared with those of arms and legs.
 _PARTS = (
@@ -49,9 +53,10 @@ class SideSwapGuard:
     Head, arms and legs each are taken as given, exchanged as a whole, or in their outer joints alone. Over a window of
     frames, the choices are taken whose sum of
 
-    - how far the keypoints of each frame are from where the two before lead to, in shares of the person's size, the
-      mean over the part's keypoints, each at most ``_MOST``; and
-    - ``swap_cost``, and how uneven frames usually are, for each frame in which the part is not taken as given
+    - how far the keypoints of each frame are from where the two before lead to, in shares of the person's size, for
+      each part the mean over its keypoints, each at most ``_MOST``; and
+    - ``swap_cost``, and how uneven frames usually are, for each part of each frame that is not taken as given; the
+      whole body costs less than arms or legs alone, since a detector that takes a back for a front exchanges all
 
     is lowest: exactly, by dynamic programming. Somebody who turns moves evenly as given, also when the sides pass each
     other in the picture; so does one whose sides are exchanged in every frame, whom no motion gives away. Pairs of
@@ -87,27 +92,32 @@ class SideSwapGuard:
         if track.frames[track.settled : track.settled + 1] != [frame]:
             raise ValueError(f"frame {frame} of person {number} is not the first that is open")
         order = np.arange(len(keypoint_names("coco")))
-        for part, (variants, (_, distance)) in enumerate(zip(_VARIANTS, _PARTS, strict=True)):
-            order = order[variants[self._choice(track, variants, self.swap_cost * distance, track.jitter[part])]]
+        for variants, state in zip(_VARIANTS, _STATES[self._choice(track)], strict=True):
+            order = order[variants[state]]
         track.keypoints2d[track.settled] = track.keypoints2d[track.settled][order]
         track.settled += 1
         track.forget()
         return order
 
-    def _choice(self, track: _Track, variants: np.ndarray, swap_cost: float, jitter: deque[float]) -> int:
-        """Which of a part's variants (S, 17) the first open frame takes: Viterbi over pairs of neighbouring frames."""
-        count, first = len(variants), track.settled
+    def _choice(self, track: _Track) -> int:
+        """Which of the body's states the first open frame takes: Viterbi over pairs of neighbouring frames."""
+        first = track.settled
         if len(track.frames) < 3:
             return 0
-        uneven = [self._unevenness(track, variants, last) for last in range(2, len(track.frames))]
-        usual = float(np.median([*jitter, *(table[0, 0, 0] for table in uneven)]))
-        allowed = np.full((len(track.frames), count), swap_cost + usual)
-        allowed[:, 0] = 0.0
+        parts = [[_unevenness(track, one, last) for last in range(2, len(track.frames))] for one in _VARIANTS]
+        usual = [
+            float(np.median([*track.jitter[part], *(table[0, 0, 0] for table in tables)]))
+            for part, tables in enumerate(parts)
+        ]
+        allowed = np.tile(self.swap_cost * _STATE_COSTS + (_STATES > 0) @ usual, (len(track.frames), 1))
         allowed[:first, 1:] = np.inf  # settled frames stay as they are
         cost = allowed[0][:, None] + allowed[1]
         came_from: list[np.ndarray] = []
-        for last, table in enumerate(uneven, start=2):
-            total = cost[..., None] + table + allowed[last]
+        for last in range(2, len(track.frames)):
+            uneven = sum(
+                tables[last - 2][np.ix_(state, state, state)] for tables, state in zip(parts, _STATES.T, strict=True)
+            )
+            total = cost[..., None] + uneven + allowed[last]
             came_from.append(total.argmin(axis=0))
             cost = total.min(axis=0)
         before, here = np.unravel_index(int(cost.argmin()), cost.shape)
@@ -116,24 +126,26 @@ class SideSwapGuard:
             path.append(int(table[path[-1], path[-2]]))
         choice = path[::-1][first]
         if first == 2:  # what is settled is stored as it was settled, which is now variant 0
-            jitter.append(float(uneven[0][0, 0, choice]))
+            for part, tables in enumerate(parts):
+                track.jitter[part].append(float(tables[0][0, 0, _STATES[choice, part]]))
         return choice
 
-    def _unevenness(self, track: _Track, variants: np.ndarray, last: int) -> np.ndarray:
-        """(S, S, S): how far a frame is from where the two before lead to, for each variant of each of the three."""
-        places, times = np.stack(track.keypoints2d[last - 2 : last + 1]), np.diff(track.frames[last - 2 : last + 1])
-        moving = (variants[1:] != variants[0]).any(axis=0)  # the part's keypoints
-        mirrored = np.array(flip_permutation("coco"))
-        known = (places[..., 2] > 0).all(axis=0) & moving
-        known &= known[mirrored]
-        boxes = [keypoint_box(place) for place in places]
-        if not known.any() or times.max() > _LARGEST_GAP or any(box is None for box in boxes):
-            return np.zeros((len(variants),) * 3)
-        size = max(float(box[2:].max()) for box in boxes if box is not None)
-        a, b, c = (place[variants][:, known, :2] for place in places)  # (S, K, 2)
-        led_to = b[None] + (b[None] - a[:, None]) * (times[1] / times[0])
-        away = np.linalg.norm(c[None, None] - led_to[:, :, None], axis=-1) / size
-        return np.minimum(away, _MOST).mean(axis=-1)
+
+def _unevenness(track: _Track, variants: np.ndarray, last: int) -> np.ndarray:
+    """(S, S, S): how far a part of a frame is from where the two before lead to, for each variant of each of them."""
+    places, times = np.stack(track.keypoints2d[last - 2 : last + 1]), np.diff(track.frames[last - 2 : last + 1])
+    moving = (variants[1:] != variants[0]).any(axis=0)  # the part's keypoints
+    mirrored = np.array(flip_permutation("coco"))
+    known = (places[..., 2] > 0).all(axis=0) & moving
+    known &= known[mirrored]
+    boxes = [keypoint_box(place) for place in places]
+    if not known.any() or times.max() > _LARGEST_GAP or any(box is None for box in boxes):
+        return np.zeros((len(variants),) * 3)
+    size = max(float(box[2:].max()) for box in boxes if box is not None)
+    a, b, c = (place[variants][:, known, :2] for place in places)  # (S, K, 2)
+    led_to = b[None] + (b[None] - a[:, None]) * (times[1] / times[0])
+    away = np.linalg.norm(c[None, None] - led_to[:, :, None], axis=-1) / size
+    return np.minimum(away, _MOST).mean(axis=-1)
 
 
 def _variants(parts: Sequence[Sequence[str]]) -> np.ndarray:
@@ -147,3 +159,7 @@ def _variants(parts: Sequence[Sequence[str]]) -> np.ndarray:
 
 
 _VARIANTS = [_variants(joints) for joints, _ in _PARTS]
+# What may have happened to a frame: a variant of each part, as given first; and how unlikely that is.
+_STATES = np.array(list(itertools.product(*(range(len(variants)) for variants in _VARIANTS))))
+_STATE_COSTS = _PARTIAL * ((_STATES > 0) @ np.array([distance for _, distance in _PARTS]))
+_STATE_COSTS[(_STATES == 1).all(axis=1)] = _WHOLE

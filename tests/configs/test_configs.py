@@ -27,7 +27,7 @@ CONFIGS = Path(train_tool.__file__).parents[1] / "configs"
 PAPER = CONFIGS / "mion" / "mrt_r50_56x56_mixed.py"
 OTHER_TESTS = {"_base_", "mmhuman3d", "mmpose", "baselines"}  # tests/hosts, tests/mmcv2 and tests/baselines
 RUNNABLE = sorted(path for path in CONFIGS.rglob("*.py") if not OTHER_TESTS & set(path.parts))
-WITHOUT_BODIES = {"reader_tiny_synthetic"}  # tests/consistency/reading/test_training.py
+WITHOUT_BODIES = {"reader_tiny_synthetic", "reader_tiny_synthetic_more"}  # tests/consistency/reading/test_training.py
 # at the paper's size, with the files that the user provides
 PAPER_SIZE = [path for path in RUNNABLE if not {"tiny", "stand-in"} & set(path.stem.split("_"))]
 CEN_BACKBONE = {"type": "mion.TorchvisionResNet", "depth": 18, "num_stages": 1}

@@ -47,7 +47,7 @@ def test_config_and_weights_exist(entry):
     assert Config.fromfile(ROOT / entry["Config"]).model.type.startswith("mion.")
 
 
-TRAININGS = (["mrt_tiny_lifting_apart"], ["reader_tiny_synthetic"])
+TRAININGS = (["mrt_tiny_lifting_apart"], ["reader_tiny_synthetic_more"])
 
 
 def batch_size(loader):

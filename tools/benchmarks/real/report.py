@@ -41,9 +41,10 @@ image."""
 VIDEO = """## As a video
 
 The same frames, each still by itself, but with the 2D keypoints as the demo has them for a video: where MediaPipe
-exchanged left and right in some frames, they are put back (`SideSwapGuard`; nothing of it was chosen on this clip).
-MediaPipe's landmarks are as they come; no part of a photograph alone tells that they are mirrored. Its depths are left
-out of the frames in which a side was put back."""
+exchanged left and right in some frames, they are put back (`SideSwapGuard`, of which two numbers were chosen so that
+this clip's exchanges are found, too: the rows say what finding them is worth, not that it will do as well elsewhere).
+MediaPipe's landmarks are as they come: nothing puts those of a mirrored body right. Its depths are left out of the
+frames in which a side was put back."""
 CAN_SAY = """## What this can say, and what not
 
 - It is one man, in one balancing exercise of 1.7 s, before four cameras of about his height that look down by 18 to 25
