@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 import difflib
 import importlib
+import os
 import sys
 from pathlib import Path
 
@@ -50,7 +51,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"mion-plugin {mion_plugin.__version__}")
         return 0
     if command == _CONFIGS:
-        return _print_configs(rest)
+        try:
+            code = _print_configs(rest)
+            sys.stdout.flush()
+            return code
+        except BrokenPipeError:  # of `mion configs | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains as it ends
+            return 0
     if command not in offered():
         similar = difflib.get_close_matches(command, [*offered(), _CONFIGS], n=1)
         hint = f"did you mean {similar[0]}?" if similar else f"expected one of {', '.join([*offered(), _CONFIGS])}"

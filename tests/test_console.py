@@ -182,3 +182,13 @@ def test_the_inferencer_is_an_attribute_of_the_package():
 
     assert mion_plugin.MIONInferencer is MIONInferencer
     assert (Path(mion_plugin.__file__).parent / "py.typed").is_file()
+
+
+def test_a_list_of_configs_that_nobody_reads_to_the_end():
+    """As in `mion configs | head -1`."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mion_plugin", "configs"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+    )
+    process.stdout.close()
+    assert process.wait(60) == 0
+    assert process.stderr.read() == b""

@@ -21,6 +21,11 @@ _SIGMAS = np.array(
 _BODY_SHARE = 0.53  # of a box that its person covers, on average: what COCO's tools take without a segmentation
 
 
+def body_area(keypoints2d: np.ndarray) -> float:
+    """Square pixels that a person of keypoints (17, 3) about covers: 0.53 of the box around those that are seen."""
+    return _BODY_SHARE * float(np.ptp(keypoints2d[seen_keypoints(keypoints2d), :2], axis=0).clip(min=1.0).prod())
+
+
 def object_keypoint_similarity(keypoints2d: np.ndarray, reference: np.ndarray, area: float | None = None) -> float:
     """Mean over the reference's keypoints of exp(-d^2 / (2 area (2 sigma)^2)), in 0..1 (COCO's keypoint evaluation).
 
@@ -39,7 +44,7 @@ def object_keypoint_similarity(keypoints2d: np.ndarray, reference: np.ndarray, a
     if not known.any():
         raise ValueError("the reference has no keypoints, expected one at least whose confidence is above 0")
     if area is None:
-        area = _BODY_SHARE * float(np.ptp(reference[seen_keypoints(reference), :2], axis=0).clip(min=1.0).prod())
+        area = body_area(reference)
     if not area > 0:
         raise ValueError(f"area is {area}, expected a positive number of square pixels")
     squared = ((keypoints2d[:, :2] - reference[:, :2]) ** 2).sum(axis=1)

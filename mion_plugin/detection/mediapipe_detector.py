@@ -17,7 +17,7 @@ import numpy as np
 
 from mion_plugin.body.depths import hip_indices
 from mion_plugin.datasets.coco import CocoPerson
-from mion_plugin.detection.keypoint_similarity import object_keypoint_similarity
+from mion_plugin.detection.keypoint_similarity import body_area, object_keypoint_similarity
 from mion_plugin.geometry.boxes import inside_image
 
 # COCO's 17 among MediaPipe's 33 landmarks: nose, eyes, ears, shoulders, elbows, wrists, hips, knees, ankles.
@@ -49,6 +49,7 @@ _CUT_OFF = 0.05  # share of the circle's radius by which a landmark lies outside
 _WINDOW_SHARE = 0.65  # side of a window over the image's longer side
 _NEAR = 0.3  # two detections nearer to each other than this share of their radius need only one look
 _SAME_PERSON = 0.5  # object keypoint similarity of two sightings
+_HEAD = np.arange(17) < 5  # nose, eyes and ears come first in COCO's order
 REMEDY = "pip install 'mion-plugin[detect]'" + (" on Python 3.12 or older" if sys.version_info >= (3, 13) else "")
 
 
@@ -252,9 +253,22 @@ def _merge(people: list[CocoPerson]) -> list[CocoPerson]:
     """Each person once, as seen most surely."""
     kept: list[CocoPerson] = []
     for person in sorted(people, key=lambda person: -float(person.keypoints2d[:, 2].sum())):
-        if all(object_keypoint_similarity(person.keypoints2d, other.keypoints2d) < _SAME_PERSON for other in kept):
+        if not any(_are_one(person.keypoints2d, other.keypoints2d) for other in kept):
             kept.append(person)
     return kept
+
+
+def _are_one(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether keypoints (17, 3) of two sightings are one person's: alike altogether, or with the same head.
+
+    A window that cuts somebody off shows the networks a small person, with the head where it is and the body squeezed.
+    """
+    if object_keypoint_similarity(first, second) >= _SAME_PERSON:
+        return True
+    heads = [np.where(_HEAD[:, None], one, 0.0) for one in (first, second)]
+    if not all((head[:, 2] > 0).any() for head in heads):
+        return False
+    return object_keypoint_similarity(heads[0], heads[1], body_area(second)) >= _SAME_PERSON
 
 
 def landmark_depths(world_landmarks: Any) -> np.ndarray | None:

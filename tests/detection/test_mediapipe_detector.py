@@ -6,7 +6,7 @@ import torch
 
 from mion_plugin.body import SMPLBody
 from mion_plugin.body.depths import body_depths
-from mion_plugin.datasets.coco import load_coco_people
+from mion_plugin.datasets.coco import CocoPerson, load_coco_people
 from mion_plugin.datasets.transforms.loading import read_image
 from mion_plugin.demo_data import KEYPOINTS, PHOTO
 from mion_plugin.detection import mediapipe_detector
@@ -51,6 +51,25 @@ def test_people_on_either_side_of_a_wide_image_once_each(detector, image, skier)
     assert len(people) == 2
     left = min(people, key=lambda person: person.bbox[0])
     assert object_keypoint_similarity(left.keypoints2d, skier.keypoints2d, SKIER_AREA) > 0.8
+
+
+@pytest.mark.parametrize("left", [12, 18, 24, 27, 30])
+def test_whom_a_window_cuts_off_is_not_found_twice(detector, image, skier, left):
+    """Of the windows that search this part of the photograph one ends at the skier's hips."""
+    (found,) = detector(image[10 : 10 + 404, left : left + 580])
+    shown = skier.keypoints2d - np.array([left, 10, 0])
+    assert object_keypoint_similarity(found.keypoints2d, shown, SKIER_AREA) > 0.7
+
+
+def test_two_people_of_whom_one_stands_before_the_other_are_two(skier):
+    behind = skier.keypoints2d + np.array([25.0, -12.0, 0.0])  # a head's width
+    box = np.array([0.0, 0.0, 1.0, 1.0])
+    people = [CocoPerson(points, box) for points in (skier.keypoints2d, behind)]
+    assert len(mediapipe_detector._merge(people)) == 2
+    squeezed = behind * np.array([1.0, 0.5, 1.0])
+    squeezed[:5] = skier.keypoints2d[:5]
+    people[1] = CocoPerson(squeezed, box)
+    assert len(mediapipe_detector._merge(people)) == 1
 
 
 def test_a_lying_person_is_found(detector, image, skier):
