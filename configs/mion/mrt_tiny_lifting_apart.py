@@ -1,10 +1,10 @@
-# Stage 2 of the small model, after mrt_tiny_lifting_mirrored.py: paths that stay different. A branch is held to the
+# Stage 2 of the small model, after mrt_tiny_lifting_more.py: paths that stay different. A branch is held to the
 # truth by how near its candidate is to it, so that each learns what the body is if its candidate is about right.
 #   python tools/train.py configs/mion/mrt_tiny_lifting_apart.py
 #   python tools/test.py configs/mion/mrt_tiny_lifting_apart.py work_dirs/mrt_tiny_lifting_apart/epoch_6.pth
-_base_ = "mrt_tiny_lifting_mirrored.py"
+_base_ = "mrt_tiny_lifting_more.py"
 
-load_from = "work_dirs/mrt_tiny_lifting_mirrored/epoch_8.pth"
+load_from = "work_dirs/mrt_tiny_lifting_more/epoch_8.pth"
 model = dict(
     selector=dict(parts=3),  # candidates nearly as good as those of the whole pool
     train_candidates=3,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import roma
 import torch
 
 from mion_plugin.candidates.pool import CandidatePool
-from mion_plugin.geometry.keypoints import flip_permutation
 
 MAX_BETA = 2.5  # beyond, linear shape spaces make monsters
 # SMPL's axes (y up, z forward) to the camera's (y down, z into the scene): a half turn about x.
@@ -19,9 +18,6 @@ _FACE_CAMERA = np.array([np.pi, 0.0, 0.0])
 LIMBS = tuple(
     np.array(joints) - 1 for joints in ((1, 2, 4, 5, 7, 8, 10, 11), (13, 16, 18, 20, 22), (14, 17, 19, 21, 23))
 )
-# Rows of body_pose that a mirrored body takes; mirrored in x, a rotation vector (x, y, z) is (x, -y, -z).
-MIRRORED = np.array(flip_permutation("smpl"))[1:] - 1
-_MIRROR_SIGNS = np.array([1.0, -1.0, -1.0], dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -85,8 +81,6 @@ class BodySettings:
         wide_roll_std: Of its roll, degrees.
         exchange_prob: Probability, for each of both legs, the left arm and the right arm, of being taken from another
             pose of the source.
-        mirror_prob: Probability of the mirror image of the pose. Pictures are mirrored by ``RandomHorizontalFlip``;
-            where none are made, this is how a kick of the right leg becomes one of the left.
         lying_prob: Probability of a further turn of 60 to 120 degrees that lays the body down in the image.
         box_scale: Side of the crop over the longer side of the keypoints' box.
         scale_jitter: Largest relative change of that.
@@ -102,7 +96,6 @@ class BodySettings:
     wide_pitch_std: float = 22.0
     wide_roll_std: float = 15.0
     exchange_prob: float = 0.0
-    mirror_prob: float = 0.0
     lying_prob: float = 0.05
     box_scale: float = 1.2
     scale_jitter: float = 0.15
@@ -110,7 +103,7 @@ class BodySettings:
 
     def __post_init__(self) -> None:
         """Check the ranges; raises ValueError naming the setting."""
-        for name in ("interpolate_prob", "lying_prob", "wide_prob", "exchange_prob", "mirror_prob"):
+        for name in ("interpolate_prob", "lying_prob", "wide_prob", "exchange_prob"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} {getattr(self, name)}, expected 0 to 1")
         deviations = ("pose_noise", "betas_std", "pitch_std", "roll_std", "wide_pitch_std", "wide_roll_std")
@@ -124,7 +117,7 @@ class BodySettings:
 
     def unperturbed(self) -> BodySettings:
         """The same with every pose exactly as its source has it, for test sets."""
-        return replace(self, interpolate_prob=0.0, pose_noise=0.0, exchange_prob=0.0, mirror_prob=0.0)
+        return BodySettings(**{**self.__dict__, "interpolate_prob": 0.0, "pose_noise": 0.0, "exchange_prob": 0.0})
 
 
 @dataclass(frozen=True)
@@ -152,8 +145,6 @@ def draw_body(source: PoseSource, rng: np.random.Generator, settings: BodySettin
         body_pose = _slerp(body_pose, other, 0.5 * rng.random())
     if settings.exchange_prob > 0:  # what is off draws nothing, so that the other draws stay as they are without it
         body_pose = _exchange_limbs(body_pose, source, rng, settings.exchange_prob)
-    if settings.mirror_prob > 0 and rng.random() < settings.mirror_prob:
-        body_pose = body_pose[MIRRORED] * _MIRROR_SIGNS
     if settings.pose_noise > 0:
         # SMPL's two hands carry no rotation in motion capture
         noise = rng.normal(0.0, settings.pose_noise, (21, 3)).astype(np.float32)

@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 
 from mion_plugin.geometry.crop_camera import CropCamera
-from mion_plugin.synthesis.bodies import LIMBS, MAX_BETA, MIRRORED, BodySettings, PoseSource
+from mion_plugin.synthesis.bodies import LIMBS, MAX_BETA, BodySettings, PoseSource
 
 _LYING = (60.0, 120.0)  # degrees
-_MIRROR = torch.diag(torch.tensor([-1.0, 1.0, 1.0]))
 _HANDS = slice(21, 23)  # rows of a body pose that carry no rotation in motion capture
 
 
@@ -61,7 +60,7 @@ class BodyBatches:
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Rotations (count, 24, 3, 3), index 0 the global orientation in the camera frame, and betas (count, 10)."""
-        body = self._mirror(self._exchange(self._interpolate(count, generator), generator), generator)
+        body = self._exchange(self._interpolate(count, generator), generator)
         if self.settings.pose_noise > 0:
             noise = self.settings.pose_noise * torch.randn(count, 23, 3, generator=generator)
             noise[:, _HANDS] = 0.0
@@ -93,13 +92,6 @@ class BodyBatches:
             rows = happens.nonzero()
             body[rows, torch.as_tensor(limb)] = self.poses.rotations[other[happens]][:, limb]
         return body
-
-    def _mirror(self, body: Tensor, generator: torch.Generator) -> Tensor:
-        """Some bodies (n, 23, 3, 3) as a mirror shows them."""
-        if self.settings.mirror_prob == 0:
-            return body
-        happens = torch.rand(len(body), generator=generator) < self.settings.mirror_prob
-        return torch.where(happens[:, None, None, None], _MIRROR @ body[:, MIRRORED] @ _MIRROR, body)
 
 
 def draw_orientations(count: int, settings: BodySettings, generator: torch.Generator) -> Tensor:
