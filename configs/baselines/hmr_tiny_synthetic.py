@@ -8,7 +8,7 @@
 # fallen by 1 % in 3 epochs, and training stops where it has not fallen by 1 mm in 8. The best epoch's weights count.
 # The learning rate is to be what a sweep finds best for this method:
 #   python tools/benchmark.py rates configs/baselines/hmr_tiny_synthetic.py
-_base_ = ["../_base_/default_runtime.py", "../_base_/synthetic_112.py", "../_base_/hmr.py"]
+_base_ = ["../_base_/default_runtime.py", "../_base_/written_112.py", "../_base_/hmr.py"]
 
 model = dict(
     architecture=dict(
@@ -23,27 +23,11 @@ model = dict(
 )
 
 train_dataloader = dict(
-    batch_size=64,
-    drop_last=True,  # a batch of few would spoil the statistics of the batch normalisation
     dataset=dict(
-        _delete_=True,
-        type="mion.HumanDataset",
-        ann_file="train.npz",
-        data_root="data/synthetic_112",
-        dataset_name="synthetic_112",
         keypoints2d_source="annotated",  # labels; the test's are a detector's, which these methods do not read
         keypoints2d_convention="smpl_54",
         keypoints3d_convention="smpl_54",
-        pipeline=[
-            dict(type="mion.LoadImageFromFile"),
-            dict(type="mion.ColorJitter", brightness=0.4, contrast=0.4, saturation=0.4),
-            dict(type="mion.RandomChannelNoise", noise_factor=0.2),
-            dict(type="mion.RandomHorizontalFlip", flip_prob=0.5),
-            dict(type="mion.MeshAffine", img_res=112),  # nothing to do for pictures of that size
-            dict(type="mion.Normalize"),
-            dict(type="mion.PackBodyInputs"),
-        ],
-    ),
+    )
 )
 
 # not swept yet: the rate and the factor of the depth reader, which learns from the same pictures

@@ -11,7 +11,7 @@
 #       model.cen.reader.backbone.depth=18 model.cen.reader.backbone.num_stages=3 model.cen.reader.map_indices="(0,0)"
 _base_ = [
     "../_base_/default_runtime.py",
-    "../_base_/synthetic_112.py",
+    "../_base_/written_112.py",
     "../../mion_plugin/models/mion_tiny/config.py",
 ]
 
@@ -35,27 +35,7 @@ model = dict(
     ),
 )
 
-train_dataloader = dict(
-    batch_size=64,
-    drop_last=True,  # a batch of few would spoil the statistics of the batch normalisation
-    dataset=dict(
-        _delete_=True,
-        type="mion.HumanDataset",
-        ann_file="train.npz",
-        data_root="data/synthetic_112",
-        dataset_name="synthetic_112",
-        keypoints2d_source="detected",
-        pipeline=[
-            dict(type="mion.LoadImageFromFile"),
-            dict(type="mion.ColorJitter", brightness=0.4, contrast=0.4, saturation=0.4),
-            dict(type="mion.RandomChannelNoise", noise_factor=0.2),
-            dict(type="mion.RandomHorizontalFlip", flip_prob=0.5),
-            dict(type="mion.MeshAffine", img_res=112),  # nothing to do for pictures of that size
-            dict(type="mion.Normalize"),
-            dict(type="mion.PackBodyInputs"),
-        ],
-    ),
-)
+train_dataloader = dict(dataset=dict(keypoints2d_source="detected"))
 
 optim_wrapper = dict(
     type="OptimWrapper",
