@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ from mion_plugin.inference.cropping import place_crop
 from mion_plugin.inference.inferencer import MIONInferencer
 from mion_plugin.inference.people import Photograph
 from mion_plugin.inference.results import PersonBodies
-from mion_plugin.inference.side_swaps import LOOK_AHEAD, SideSwapGuard
+from mion_plugin.inference.side_swaps import SideSwapGuard, seen_ahead
 from mion_plugin.inference.sources import Frame
 
 PeopleFinder: TypeAlias = Callable[[Frame], list[CocoPerson]]
@@ -142,15 +141,13 @@ def _with_their_sides(everyone: Iterable[_Found], sides: SideSwapGuard) -> Itera
 
     Depths are dropped where a side was exchanged: a detector that takes the back for the front has the others' depths.
     """
-    waiting: deque[_Found] = deque()
-    for found in everyone:
-        waiting.append(found)
+
+    def see(found: _Found) -> None:
         for number, person in found.people.items():
             sides.see(found.frame.index, number, person.keypoints2d)
-        if len(waiting) > LOOK_AHEAD:
-            yield _settled(waiting.popleft(), sides)
-    while waiting:
-        yield _settled(waiting.popleft(), sides)
+
+    for found in seen_ahead(everyone, see):
+        yield _settled(found, sides)
 
 
 def _settled(found: _Found, sides: SideSwapGuard) -> _Found:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
 from mion_plugin.geometry.boxes import keypoint_box
 from mion_plugin.geometry.keypoints import flip_permutation, keypoint_names
 
+Item = TypeVar("Item")
 LOOK_AHEAD = 10
 """Frames after one that are seen before its sides are settled."""
 _LARGEST_GAP = 3  # frames without the person across which motion still tells something
@@ -146,6 +148,17 @@ def _unevenness(track: _Track, variants: np.ndarray, last: int) -> np.ndarray:
     led_to = b[None] + (b[None] - a[:, None]) * (times[1] / times[0])
     away = np.linalg.norm(c[None, None] - led_to[:, :, None], axis=-1) / size
     return np.minimum(away, _MOST).mean(axis=-1)
+
+
+def seen_ahead(items: Iterable[Item], see: Callable[[Item], None]) -> Iterator[Item]:
+    """The items, each once ``LOOK_AHEAD`` later ones have been seen, or all that there are."""
+    waiting: deque[Item] = deque()
+    for item in items:
+        see(item)
+        waiting.append(item)
+        if len(waiting) > LOOK_AHEAD:
+            yield waiting.popleft()
+    yield from waiting
 
 
 def _variants(parts: Sequence[Sequence[str]]) -> np.ndarray:

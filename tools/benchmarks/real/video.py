@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from benchmarks.real.detection import Detections
 
-from mion_plugin.inference.side_swaps import LOOK_AHEAD, SideSwapGuard
+from mion_plugin.inference.side_swaps import SideSwapGuard, seen_ahead
 
 _MAN = 0  # the number of the only track
 
@@ -24,18 +24,10 @@ def as_video(detections: Sequence[Detections]) -> list[Detections]:
 def _put_back(found: Detections) -> Detections:
     keypoints2d, depths = found.keypoints2d.copy(), found.depths.copy()
     guard = SideSwapGuard()
-    seen = [int(frame) for frame in np.flatnonzero((keypoints2d[..., 2] > 0).any(axis=1))]
-    for place, frame in enumerate(seen):
-        guard.see(frame, _MAN, keypoints2d[frame])
-        if place >= LOOK_AHEAD:
-            _settle(guard, seen[place - LOOK_AHEAD], keypoints2d, depths)
-    for frame in seen[max(0, len(seen) - LOOK_AHEAD) :]:
-        _settle(guard, frame, keypoints2d, depths)
+    present = np.flatnonzero((keypoints2d[..., 2] > 0).any(axis=1)).tolist()
+    for frame in seen_ahead(present, lambda frame: guard.see(frame, _MAN, found.keypoints2d[frame])):
+        order = guard.settle(frame, _MAN)
+        keypoints2d[frame] = keypoints2d[frame][order]
+        if (order != np.arange(len(order))).any():
+            depths[frame] = 0.0
     return replace(found, keypoints2d=keypoints2d, depths=depths)
-
-
-def _settle(guard: SideSwapGuard, frame: int, keypoints2d: np.ndarray, depths: np.ndarray) -> None:
-    order = guard.settle(frame, _MAN)
-    keypoints2d[frame] = keypoints2d[frame][order]
-    if (order != np.arange(len(order))).any():
-        depths[frame] = 0.0
