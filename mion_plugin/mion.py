@@ -197,10 +197,7 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         Raises:
             ValueError: Something that a stage cannot take, or that ``selection`` needs, is missing.
         """
-        seen: tuple[Any, ...] = ()
-        if self.correct_keypoints and keypoints2d is not None:
-            seen = (self.cen.look(image),)  # type: ignore[union-attr,operator]
-            keypoints2d = self.cen.correct_keypoints(*seen, keypoints2d)  # type: ignore[union-attr,operator]
+        keypoints2d, *seen = self.look(image, keypoints2d)
         if candidates is None:
             candidates = self.selector(keypoints2d)  # type: ignore[misc]
         bodies = self.refiner(image, candidates, keypoints2d, **known_depths(self.refiner, depths))
@@ -208,6 +205,17 @@ class MultiInitializationOptimizationNetwork(BaseModel):
             bodies = self.fit(bodies, keypoints2d, **known_depths(self.fit, depths))
         scores = None if self.cen is None else self.cen(image, bodies, *seen)
         return self.choose(candidates, bodies, scores, keypoints2d, labels)
+
+    @torch.no_grad()
+    def look(self, image: Tensor, keypoints2d: Tensor | None) -> tuple[Any, ...]:
+        """The keypoints (B, K, 3) that the stages read and, where the picture corrects them, what ``cen.look`` gave.
+
+        The latter is the dear part, and the third argument of ``cen``; arguments as ``estimate``.
+        """
+        if not self.correct_keypoints or keypoints2d is None:
+            return (keypoints2d,)
+        seen = self.cen.look(image)  # type: ignore[union-attr,operator]
+        return self.cen.correct_keypoints(seen, keypoints2d), seen  # type: ignore[union-attr,operator]
 
     def choose(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,10 +117,7 @@ class BodyScorer:
         """
         place = place_crop(person, self.inferencer.box, self.inferencer.box_scale)
         inputs, keypoints2d = self._crop(image, name, person, place)
-        seen: tuple[Any, ...] = ()
-        if self.model.correct_keypoints:
-            seen = (self.cen.look(inputs),)  # type: ignore[operator]
-            keypoints2d = self.cen.correct_keypoints(*seen, keypoints2d)  # type: ignore[operator]
+        keypoints2d, *seen = self.model.look(inputs, keypoints2d)
         placed = join_placed([self._place(one, place, keypoints2d[0]) for one in posed])
         scores = self._scores(inputs, placed, keypoints2d, seen)
         unit = self.inferencer.score_unit
@@ -149,7 +147,7 @@ class BodyScorer:
         )
 
     def _scores(
-        self, inputs: Tensor, placed: PlacedBodies, keypoints2d: Tensor, seen: tuple[Any, ...]
+        self, inputs: Tensor, placed: PlacedBodies, keypoints2d: Tensor, seen: Sequence[Any]
     ) -> dict[str, Tensor]:
         """Rule -> (1, N)."""
         transl = placed.transl[None].to(inputs)

@@ -93,12 +93,10 @@ def stages(
 ) -> dict[str, Callable[[], object]]:
     """Each stage on what the stages before it give, and all of them."""
     whole = model.estimate(image, keypoints2d)
-    given, seen = whole.keypoints2d, ()
+    given, *seen = model.look(image, keypoints2d)
     calls: dict[str, Callable[[], object]] = {}
-    if model.correct_keypoints:
-        cen = model.cen
-        seen = (cen.look(image),)
-        calls["keypoints corrected"] = lambda: cen.correct_keypoints(cen.look(image), keypoints2d)
+    if seen:
+        calls["keypoints corrected"] = lambda: model.look(image, keypoints2d)
     calls["stage 1"] = lambda: model.selector(given)
     calls["stage 2"] = lambda: model.refiner(image, whole.candidates, given)
     if model.fit is not None:

@@ -215,17 +215,14 @@ def speed(model: MultiInitializationOptimizationNetwork, cfg: Config, repeats: i
     image, selector, refiner = torch.stack(batch["inputs"]), model.selector, model.refiner
     cen, fit = model.cen, model.fit
     keypoints2d = input_keypoints(batch["data_samples"], model.keypoints2d_convention, image.device)
-    seen = ()
-    if model.correct_keypoints:
-        seen = (cen.look(image),)
-        keypoints2d = cen.correct_keypoints(*seen, keypoints2d)
+    keypoints2d, *seen = model.look(image, keypoints2d)
     candidates = selector(keypoints2d)
     bodies = refiner(image, candidates, keypoints2d)
     bodies.posed(model.body)  # a part of its own below
     backbone = reference_backbone(model, image)
     stages: dict[str, Callable[[], object]] = {} if backbone is None else {"backbone alone": backbone}
     if seen:
-        stages["keypoints corrected by the picture"] = lambda: cen.correct_keypoints(cen.look(image), keypoints2d)
+        stages["keypoints corrected by the picture"] = lambda: model.look(image, keypoints2d)
     stages["stage 1, candidates"] = lambda: selector(keypoints2d)
     if refiner.uses_pncc:
         stages["PNCC of the candidates"] = lambda: refiner.render_pncc(candidates)
