@@ -13,6 +13,7 @@ train_dataloader = dict(
     batch_size=32,
     num_workers=1,
     persistent_workers=True,
+    collate_fn=dict(type="mion.joined_collate"),
     sampler=dict(type="mion.EpochSampler", shuffle=True),
     dataset=dict(
         type="mion.SURREALSynthesisDataset",
@@ -29,6 +30,7 @@ val_dataloader = dict(
     batch_size=32,
     num_workers=1,
     persistent_workers=True,
+    collate_fn=dict(type="mion.joined_collate"),
     sampler=dict(type="mion.EpochSampler", shuffle=False),
     dataset=dict(
         type="mion.SURREALSynthesisDataset",
@@ -45,6 +47,7 @@ test_dataloader = dict(
     batch_size=32,
     num_workers=1,
     persistent_workers=True,
+    collate_fn=dict(type="mion.joined_collate"),
     sampler=dict(type="mion.EpochSampler", shuffle=False),
     dataset=dict(
         type="mion.SURREALSynthesisDataset",
