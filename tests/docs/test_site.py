@@ -12,14 +12,16 @@ import make_figures
 import model_cost
 import numpy as np
 import pytest
+import torch
 import yaml
 from commands import model_cost as cost_of_models
-from commands.make_figures import FIGURES
+from commands.make_figures import FIGURES, the_worst
 from PIL import Image
 from support.page_code import code_blocks, run_page
 
 from mion_plugin import console
 from mion_plugin.demo_data import KEYPOINTS, PHOTO
+from mion_plugin.evaluation.errors import evaluation_joints
 from mion_plugin.files.configs import find_config
 from mion_plugin.inference import MIONInferencer
 from mion_plugin.models import load_model_config
@@ -124,6 +126,18 @@ def test_the_numbers_in_the_pictures_are_those_of_the_code():
     told = [float(score.removesuffix(" mm")) for score in shown["images/stage3_scores.jpg"]["scores"]]
     np.testing.assert_allclose(told, person.expected_error, atol=1.0, err_msg="run tools/make_figures.py again")
     assert shown["images/stage3_scores.jpg"]["lowest"] == person.selected
+
+
+def test_the_worst_people_are_the_worst():
+    """Errors by the regressor of Human3.6M's joints on the vertices that are drawn."""
+    worst = the_worst()
+    shown = json.loads((DOCS / "figures.json").read_text())["images/worst.jpg"]["errors"]
+    told = np.array([float(error.removesuffix(" mm")) for error in shown])
+    np.testing.assert_allclose(told, np.sort(worst.errors)[::-1][: len(told)], atol=1.0)
+    regressor = torch.from_numpy(worst.model.body.arrays.regressor_h36m).float()
+    for person, error in zip(worst.people, told, strict=True):
+        joints, truth = (evaluation_joints((regressor @ vertices)[None])[0] for vertices in (person.body, person.truth))
+        assert 1000 * (joints - truth).norm(dim=-1).mean() == pytest.approx(error, abs=1.0)
 
 
 def test_every_picture_of_the_pages_is_made_by_the_command():

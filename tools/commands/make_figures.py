@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from demos.worst_people import WorstPeople, draw_worst, find_worst
 from mmengine.structures import BaseDataElement
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
@@ -39,6 +40,7 @@ _HEAT = ((0.00, 0.00, 0.20), (0.35, 0.00, 0.55), (0.80, 0.20, 0.35), (0.98, 0.60
 _GAP, _CAPTION, _PAPER, _INK = 8, 28, (255, 255, 255), (30, 30, 30)
 _FONT, _QUALITY = 16, 85
 _SYNTHETIC_SIZE = 112  # pixels of a synthetic picture
+_LOOKED_AT, _WORST = 128, 5  # synthetic test people, of whom the worst are shown
 
 
 def run(args: argparse.Namespace) -> int:
@@ -70,6 +72,7 @@ def printed_numbers() -> dict[str, Any]:
             "reason": person.reason,
         },
         "images/stage3_scores.jpg": {"scores": [_millimetres(error) for error in case.errors], "lowest": lowest},
+        WORST: {"errors": [_millimetres(person.error) for person in the_worst().people]},
     }
 
 
@@ -211,6 +214,18 @@ def draw_scores(case: Case) -> np.ndarray:
     return _with_scale(_grid([pictures, sides], names, ["front", "side"]))
 
 
+@functools.cache
+def the_worst() -> WorstPeople:
+    """Looked for once."""
+    return find_worst(_LOOKED_AT, _WORST)
+
+
+def draw_worst_people(args: argparse.Namespace) -> np.ndarray:
+    """The chosen bodies that are farthest from the truth."""
+    names = [_millimetres(person.error) for person in the_worst().people]
+    return _grid(draw_worst(the_worst(), IMAGE_SIZE), names, ["given", "chosen", "side"])
+
+
 def heat_colors(distances: Tensor) -> Tensor:
     """Colours (V, 3) in 0..1 of distances (V,) in metres, dark for 0 and light from ``HEAT_RANGE`` on."""
     table = torch.tensor(_HEAT)
@@ -230,20 +245,21 @@ def _of_case(draw: Callable[[Case], np.ndarray]) -> Callable[[argparse.Namespace
     return lambda args: draw(the_case())
 
 
-NUMBERS, PAGE = "figures.json", "app.jpg"
+NUMBERS, PAGE, WORST = "figures.json", "app.jpg", "images/worst.jpg"
 FIGURES: dict[str, Callable[[argparse.Namespace], np.ndarray | None]] = {
     "demo.jpg": draw_demo,
     "images/stage1_candidates.jpg": _of_case(draw_candidates),
     "images/stage2_pncc.jpg": _of_case(draw_pncc),
     "images/stage2_refined.jpg": _of_case(draw_refined),
     "images/stage3_scores.jpg": _of_case(draw_scores),
+    WORST: draw_worst_people,
     "synthesis.jpg": functools.partial(draw_synthetic, looks="plain", augment=True),
     "synthesis_training.jpg": functools.partial(draw_synthetic, looks="training"),
     PAGE: draw_page,
 }
 
 
-def _millimetres(error: Tensor) -> str:
+def _millimetres(error: Tensor | float) -> str:
     return f"{float(error):.0f} mm"
 
 
