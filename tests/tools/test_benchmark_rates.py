@@ -1,6 +1,7 @@
 """tools/benchmark.py rates: finished trainings are not repeated, and the lowest validation error decides."""
 
 import json
+from pathlib import Path
 
 import benchmark
 import pytest
@@ -28,20 +29,24 @@ def test_the_lowest_error_of_finished_trainings(tmp_path, monkeypatch, capsys):
     assert printed.strip().endswith("the best: 0.0003")
 
 
-def test_an_unfinished_training_is_started_at_its_rate(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("config", "length"), [(CONFIG, "num_samples"), ("configs/mion/reader_tiny_synthetic.py", "indices")]
+)
+def test_an_unfinished_training_is_started_at_its_rate(config, length, tmp_path, monkeypatch):
+    """An epoch of the asked length: synthetic people are as many as one wants, of a written set it is a part."""
     called = []
 
     def train(*command):
         called.append(command)
-        log(tmp_path / "mrt_tiny_synthetic_0.002_64_1", 99.0)
+        log(tmp_path / f"{Path(config).stem}_0.002_64_1", 99.0)
 
     monkeypatch.setattr(learning_rates, "run_tool", train)
     sweep = ["--rates", "0.002", "--images", "64", "--epochs", "1", "--work-dir", str(tmp_path)]
-    benchmark.main(["rates", CONFIG, *sweep])
-    ((tool, config, *options),) = called
-    assert (tool, str(config)) == ("train.py", CONFIG)
+    benchmark.main(["rates", config, *sweep])
+    ((tool, trained, *options),) = called
+    assert (tool, str(trained)) == ("train.py", config)
     assert "optim_wrapper.optimizer.lr=0.002" in options
-    assert "train_dataloader.dataset.indices=64" in options
+    assert f"train_dataloader.dataset.{length}=64" in options
 
 
 def test_a_rate_that_is_none(tmp_path):
