@@ -26,6 +26,8 @@ from support.rtmpose_networks import (
 from mion_plugin.detection import rtmpose
 from mion_plugin.detection.rtmpose import RTMPoseEstimator, YOLOXPeople, fetch_pose_network
 from mion_plugin.inference.detectors import choose_detector, local_weights
+from mion_plugin.inference.sources import Frame
+from mion_plugin.prediction.photographs import StoredPhotograph
 
 LEFT, RIGHT = (4.0, 8.0, 24.0, 40.0), (34.0, 6.0, 58.0, 42.0)  # corners in the 64 x 64 of the person network
 
@@ -248,3 +250,44 @@ def test_the_tool_for_boxes(folder, estimator, tmp_path, capsys):
     np.testing.assert_allclose(entry["keypoint_scores"], expected[:, 2], atol=1e-4)
     assert tool.main([*arguments, "--checkpoint", str(folder / "person.onnx")]) == 2
     assert "is of a run with checkpoint 'pose.onnx' (not 'person.onnx')" in capsys.readouterr().err
+
+
+class TestTools:
+    """The demo, score and predict take the same options to the same people."""
+
+    IMAGE = np.random.default_rng(3).integers(100, 256, (96, 128, 3), dtype=np.uint8)
+
+    @pytest.mark.parametrize("named", [[], ["--pose-config", "rtmpose"]])
+    def test_they_find_the_same(self, folder, named):
+        import demo
+        import predict
+        import score
+        from commands.predict import choose_people
+        from demos.chosen import choose_finder
+
+        options = ["--pose-checkpoint", str(folder / "pose.onnx"), "--person-checkpoint", str(folder / "person.onnx")]
+        expected = choose_detector(None, options[1], "cpu", options[3])(self.IMAGE)
+        assert len(expected) == 2
+        frame = Frame(0, "a.jpg", self.IMAGE)
+        for arguments in (
+            demo.parse_args(["a.jpg", *named, *options]),
+            score.parse_args(["a.jpg", "--bodies", "b.npz", *named, *options]),
+        ):
+            same(choose_finder(arguments)(frame), expected)
+        arguments = predict.parse_args(["photos", "--out", "o", *named, *options])
+        same(choose_people(arguments)(StoredPhotograph("a.jpg", "a.jpg"), self.IMAGE), expected)
+
+    def test_predict_tells_a_missing_file_before_it_starts_workers(self, folder):
+        import predict
+        from commands.predict import choose_people
+
+        arguments = ["photos", "--out", "o", "--pose-checkpoint", "none.onnx", "--person-checkpoint", "p.onnx"]
+        with pytest.raises(FileNotFoundError, match=r"checkpoint none\.onnx does not exist"):
+            choose_people(predict.parse_args(arguments))
+
+
+def same(found, expected):
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one.keypoints2d, other.keypoints2d)
+        np.testing.assert_array_equal(one.bbox, other.bbox)
