@@ -7,7 +7,7 @@ ARG PYTHON=3.12
 
 FROM python:${PYTHON}-slim AS wheel
 WORKDIR /source
-COPY pyproject.toml README.md LICENSE NOTICE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE NOTICE ./
 COPY configs configs
 COPY tools tools
 COPY mion_plugin mion_plugin
@@ -22,7 +22,7 @@ RUN apt-get update \
     && useradd --create-home --uid 1000 mion
 COPY --from=wheel /wheels /wheels
 ENV PYTHONUNBUFFERED=1 \
-    EXTRAS=app,convert,export,mocap,numba,pretrained,train,video
+    EXTRAS=app,convert,export,mocap,numba,pretrained,rtmpose,train,video
 WORKDIR /work
 ENTRYPOINT ["mion"]
 CMD ["--help"]

@@ -94,7 +94,7 @@ release-check: | $(UV)  ## sdist and wheel: metadata, contents, and the demo fro
 
 COMPILE := pip compile --quiet pyproject.toml --overrides overrides.txt --python-version 3.11 \
 	--python-platform x86_64-manylinux_2_28 --generate-hashes --no-header --no-annotate --no-emit-index-url
-EXTRAS := $(addprefix --extra ,mocap numba train pretrained mmhuman3d convert detect video mesh app export)
+EXTRAS := $(addprefix --extra ,mocap numba train pretrained mmhuman3d convert detect rtmpose video mesh app export)
 lock: | $(UV)  ## resolve requirements.lock anew from pyproject.toml
 	$(UV) $(COMPILE) $(EXTRAS) --group dev -o requirements.lock
 	$(UV) $(COMPILE) --all-extras --group dev -c requirements.lock -o requirements-body.lock

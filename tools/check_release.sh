@@ -13,7 +13,7 @@ rm -rf dist
 
 "$uv" run --quiet --no-project python - <<'PYTHON'
 """The wheel has what git has of package, configs and tools, and the sdist everything; neither has anything else."""
-import subprocess, sys, tarfile, zipfile
+import re, subprocess, sys, tarfile, zipfile
 from email.parser import Parser
 from pathlib import Path
 
@@ -36,6 +36,9 @@ problems = [
     *(f"the sdist lacks {name}" for name in sorted(tracked - sdist_files)),
     *(f"the sdist has {name}, which git has not" for name in sorted(sdist_files - tracked)),
     *(f"no {key} in the metadata" for key in ("Version", "License-Expression", "Requires-Python", "Description-Content-Type") if not metadata[key]),
+    *(f"the long description links to {link}, which leads nowhere on a package index"
+      for link in re.findall(r"\]\((?![a-z]+:|#)([^)]*)\)", metadata.get_payload())),
+    *([] if "## How it works" in metadata.get_payload() else ["no README in the metadata"]),
     *(["no command mion"] if "mion = mion_plugin.console:main" not in entry_points else []),
     *(f"{name} is not in the wheel's metadata" for name in ("LICENSE", "NOTICE") if name not in metadata.get_all("License-File", [])),
 ]

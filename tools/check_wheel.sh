@@ -6,12 +6,12 @@
 #
 #   --from    wheel sdist (files, outside the clone), folder editable (`.` and `-e .` inside a new clone of HEAD)
 #   --by      uv pip
-#   --extras  core train detect video app export convert numba mocap pretrained
+#   --extras  core train detect rtmpose video app export convert numba mocap pretrained
 #             (mmhuman3d and pytorch3d come by requirements.lock, body by requirements-body.lock: see the Makefile)
 set -euo pipefail
 
 sources="wheel sdist folder editable" installers="uv pip"
-extras="core train detect video app export convert numba mocap pretrained"
+extras="core train detect rtmpose video app export convert numba mocap pretrained"
 while [[ ${1:-} == --* ]]; do
     case $1 in
         --from) sources=$2 ;;
@@ -70,6 +70,7 @@ probe() {  # EXTRA: what it is for, in the environment whose bin is first on the
                 mion demo photo.jpg --out detected 2>&1 | grep "on Python 3.12 or older"
             fi
             ;;
+        rtmpose) python -c "import cv2; from rtmlib import RTMPose, YOLOX" ;;
         video)
             python -c "import cv2; assert 'FFMPEG:                      YES' in cv2.getBuildInformation()"
             ;;

@@ -4,12 +4,13 @@
     python tools/demo.py photo.jpg            # or a folder, 'photos/*.jpg', video.mp4, or 0 for the first webcam
 
 People and their 2D keypoints come from --keypoints; or from mmpose, with --pose-config and --pose-checkpoint; or from
-the light detector of the extra [detect]. Of a photograph it writes the bodies over it (NAME_overlay.jpg), and of each
-person N a picture with the chosen body from the side and the rejected ones (NAME_personN.png), the numbers (.json) and
-the parameters with their cameras (.npz). Of a video: the same with the bodies over it (NAME_overlay.mp4) and a line of
-JSON for each frame (NAME.jsonl), where people keep their numbers; with --save-motion, also everyone's motion
-(NAME_personN_motion.npz and so on). While it works the lines are in NAME.partial.jsonl; after a kill, --resume goes on
-from there. With --stage 1, or where no trained weights come with the package: one person's candidates.
+RTMPose in ONNX, with --pose-config rtmpose and the extra [rtmpose]; or from the light detector of the extra [detect].
+Of a photograph it writes the bodies over it (NAME_overlay.jpg), and of each person N a picture with the chosen body
+from the side and the rejected ones (NAME_personN.png), the numbers (.json) and the parameters with their cameras
+(.npz). Of a video: the same with the bodies over it (NAME_overlay.mp4) and a line of JSON for each frame (NAME.jsonl),
+where people keep their numbers; with --save-motion, also everyone's motion (NAME_personN_motion.npz and so on). While
+it works the lines are in NAME.partial.jsonl; after a kill, --resume goes on from there. With --stage 1, or where no
+trained weights come with the package: one person's candidates.
 """
 
 from __future__ import annotations
@@ -36,7 +37,11 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.error(f"INPUT {args.input} and --image {args.image} are two inputs; give one")
     args.input = args.input or args.image or str(PHOTO)
     _refuse_idle(parser, args)
-    if args.keypoints is None and args.input == str(PHOTO) and not (args.pose_config or args.pose_checkpoint):
+    if (
+        args.keypoints is None
+        and args.input == str(PHOTO)
+        and not (args.pose_config or args.pose_checkpoint or args.person_checkpoint)
+    ):
         args.keypoints = KEYPOINTS
     return args
 
@@ -97,6 +102,7 @@ def _refuse_idle(parser: argparse.ArgumentParser, args: argparse.Namespace) -> N
         (args.smooth_beta is not None and args.smooth is None, "--smooth-beta", "without", "--smooth"),
         (args.keypoints and args.pose_config, "--pose-config", "beside", "--keypoints"),
         (args.keypoints and args.pose_checkpoint, "--pose-checkpoint", "beside", "--keypoints"),
+        (args.keypoints and args.person_checkpoint, "--person-checkpoint", "beside", "--keypoints"),
     ):
         if idle:
             parser.error(f"{option} does nothing {missing} {other}")

@@ -1,4 +1,4 @@
-"""Detect 2D keypoints of people in boxes with HRNet-W48 (or another top-down network of mmpose, 0.2x or 1.x).
+"""Detect 2D keypoints of people in boxes with HRNet-W48 (another network of mmpose, 0.2x or 1.x; RTMPose in ONNX).
 
     python tools/detect_keypoints.py --human-data data/preprocessed_datasets/pw3d_test.npz \\
         --image-root data/datasets/pw3d --out data/preprocessed_datasets/pw3d_test_hrnet.npz --box-scale 0.8333
@@ -29,8 +29,15 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     source.add_argument("--images", type=Path, metavar="FOLDER", help="photographs of one person each, in no box")
     parser.add_argument("--image-root", type=Path, help="folder that image paths start from; default: beside the file")
     parser.add_argument("--out", type=Path, required=True, help="NAME.npz (HumanData) or NAME.json (COCO)")
-    parser.add_argument("--config", help="file, or name of one that comes with mmpose; default: HRNet-W48 256 x 192")
-    parser.add_argument("--checkpoint", help="path or URL of the weights; default: the public ones of HRNet-W48")
+    parser.add_argument(
+        "--config",
+        help="mmpose: file, or name of one that comes with it; or rtmpose, or rtmpose-s, -m, -x: RTMPose in ONNX; "
+        "default: HRNet-W48 256 x 192",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        help="path or URL of the weights; a NAME.onnx is RTMPose's; default: the public ones of HRNet-W48, of RTMPose",
+    )
     parser.add_argument("--device", help="where to run")
     parser.add_argument("--batch-size", type=int, default=32, help="people at once")
     parser.add_argument("--workers", type=int, default=2, help="threads that read images")

@@ -19,6 +19,7 @@ import sys
 from pathlib import Path
 
 from cli import OneLineParser, report_errors, run_command
+from demos.options import add_detector_arguments
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -36,8 +37,7 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         "--bodies", type=Path, nargs="+", required=True, metavar="FILE", help="bodies of a method, or of several"
     )
     group.add_argument("--keypoints", type=Path, help="COCO keypoint annotations that name the images")
-    group.add_argument("--pose-config", help="mmpose: config of a top-down network, or its name in mmpose")
-    group.add_argument("--pose-checkpoint", help="mmpose: weights of that network, path or URL")
+    add_detector_arguments(group)
     group.add_argument("--gt", type=Path, metavar="FILE", help="true bodies, or joints, of the same people")
 
 

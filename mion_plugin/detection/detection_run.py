@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from mion_plugin.datasets.transforms.loading import read_image
-from mion_plugin.detection.mmpose_estimator import KeypointEstimator
+from mion_plugin.detection.keypoint_estimator import KeypointEstimator
 from mion_plugin.detection.person_boxes import PersonBoxes
 from mion_plugin.files import atomic_path, remove_leftovers
 from mion_plugin.files.npz import write_npz

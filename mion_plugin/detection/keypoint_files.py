@@ -102,7 +102,7 @@ def write_coco(people: PersonBoxes, out: Path, found: Detections, settings: str,
         for person, image_id, box, keypoints2d in zip(ids, image_ids, boxes, found.keypoints2d, strict=True)
     ]
     content = {
-        "info": {"description": "keypoints detected by mmpose", _SETTINGS_KEY: settings},
+        "info": {"description": "keypoints of a detector", _SETTINGS_KEY: settings},
         "images": list(images.values()),
         "annotations": annotations,
         "categories": [{"id": 1, "name": "person", "keypoints": list(keypoint_names(CONVENTION))}],

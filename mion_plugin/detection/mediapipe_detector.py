@@ -8,7 +8,9 @@ landmark network once for each person. What two windows saw of one person is mer
 from __future__ import annotations
 
 import functools
+import re
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +20,8 @@ import numpy as np
 from mion_plugin.body.depths import hip_indices
 from mion_plugin.datasets.coco import CocoPerson
 from mion_plugin.detection.keypoint_similarity import body_area, object_keypoint_similarity
+from mion_plugin.detection.people import check_image
+from mion_plugin.detection.standard_error import lines_held_back
 from mion_plugin.geometry.boxes import inside_image
 
 # COCO's 17 among MediaPipe's 33 landmarks: nose, eyes, ears, shoulders, elbows, wrists, hips, knees, ankles.
@@ -50,6 +54,11 @@ _WINDOW_SHARE = 0.65  # side of a window over the image's longer side
 _NEAR = 0.3  # two detections nearer to each other than this share of their radius need only one look
 _SAME_PERSON = 0.5  # object keypoint similarity of two sightings
 _HEAD = np.arange(17) < 5  # nose, eyes and ears come first in COCO's order
+# What starting graphs always prints, of 0.10.14: that a delegate was made, that logs go to standard error, that no
+# statistics are kept. Errors of the same loggers begin with ERROR, E0000 or F0000.
+_NOISE = re.compile(
+    r"INFO: Created TensorFlow Lite |WARNING: All log messages before absl::InitializeLog|W0000 .*Feedback"
+)
 REMEDY = "pip install 'mion-plugin[detect]'" + (" on Python 3.12 or older" if sys.version_info >= (3, 13) else "")
 
 
@@ -102,9 +111,7 @@ class MediaPipeDetector:
         Raises:
             ValueError: Not such an image.
         """
-        if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            told = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-            raise ValueError(f"image is {told}, expected RGB (H, W, 3) of uint8")
+        check_image(image)
         image = np.ascontiguousarray(image)
         found = [self._look_at(image, sighting) for sighting in self._sightings(image)]
         people = [person for person in found if person is not None]
@@ -175,10 +182,14 @@ class MediaPipeDetector:
 
 @functools.cache
 def _build_graphs() -> tuple[Any, Any]:
-    """MediaPipe's person detector and its landmark network, ready to run; made once, as they take a second."""
+    """MediaPipe's person detector and its landmark network, ready to run; made once, as they take a second.
+
+    Both run once on nothing: they load their networks, and talk of it, only then.
+    """
     try:
         from google.protobuf import text_format
         from mediapipe.framework.calculator_pb2 import CalculatorGraphConfig
+        from mediapipe.framework.formats.rect_pb2 import NormalizedRect
         from mediapipe.python.solution_base import SolutionBase
     except ImportError as error:
         raise ImportError(f"the light detector needs mediapipe 0.10.14 ({error}): {REMEDY}") from error
@@ -186,7 +197,18 @@ def _build_graphs() -> tuple[Any, Any]:
     def build(graph: str, *outputs: str) -> Any:
         return SolutionBase(graph_config=text_format.Parse(graph, CalculatorGraphConfig()), outputs=list(outputs))
 
-    return build(_SEARCH_GRAPH, "detections"), build(_LANDMARK_GRAPH, "landmarks", "world_landmarks")
+    nothing, everywhere = (
+        np.zeros((8, 8, 3), np.uint8),
+        NormalizedRect(x_center=0.5, y_center=0.5, width=1.0, height=1.0),
+    )
+    warnings.filterwarnings(
+        "ignore", r"SymbolDatabase\.GetPrototype", UserWarning
+    )  # MediaPipe's own call, at each result
+    with lines_held_back(_NOISE):
+        search, landmarks = build(_SEARCH_GRAPH, "detections"), build(_LANDMARK_GRAPH, "landmarks", "world_landmarks")
+        search.process({"image": nothing})
+        landmarks.process({"image": nothing, "roi": everywhere})
+    return search, landmarks
 
 
 def _windows(height: int, width: int, several: bool) -> Iterator[tuple[int, int, int]]:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from mion_plugin.datasets.coco import NUM_KEYPOINTS, CocoPerson
-from mion_plugin.detection.people import PersonDetector
+from mion_plugin.datasets.coco import NUM_KEYPOINTS
+from mion_plugin.detection.keypoint_estimator import KeypointEstimator, from_peaks
 from mion_plugin.detection.pose_checkpoint import fetch_checkpoint, load_pose_weights
-
-KeypointEstimator: TypeAlias = Callable[[Sequence[np.ndarray], np.ndarray], np.ndarray]
-"""From S images (H, W, 3) uint8 RGB and S boxes (S, 4), x, y of the top left corner, width, height in pixels, to
-keypoints (S, 17, 3) in COCO order of the person in each box: x, y in pixels of the image (pixel centres at integer +
-0.5) and confidence in 0..1, all 0 where there is none. An image may come several times, with other boxes."""
 
 # HRNet-W48 at 256 x 192, of each generation's model zoo: config and weights
 DEFAULTS = {
@@ -108,16 +103,6 @@ def build_mmpose_estimator(config: Path, device: str | torch.device = "cpu") -> 
     return (MMPose0Estimator if mmpose_generation() == 0 else MMPose1Estimator)(config, device)
 
 
-def whole_image_detector(estimator: KeypointEstimator) -> PersonDetector:
-    """A detector for pictures of one person: the box is the image."""
-
-    def detect(image: np.ndarray) -> list[CocoPerson]:
-        box = np.array([0.0, 0.0, image.shape[1], image.shape[0]])
-        return [CocoPerson(estimator([image], box[None])[0], box)]
-
-    return detect
-
-
 class MMPose0Estimator:
     """mmpose 0.2x; a ``KeypointEstimator`` equal to its ``inference_top_down_pose_model``.
 
@@ -153,7 +138,7 @@ class MMPose0Estimator:
         # the number of the box, which mmpose wants of every batch, tells nothing here
         metas = [{**sample["img_metas"].data, "bbox_id": number} for number, sample in enumerate(samples)]
         batch = torch.stack([sample["img"] for sample in samples]).to(device)
-        return _from_mmpose(self.model(img=batch, img_metas=metas, return_loss=False)["preds"])
+        return from_peaks(self.model(img=batch, img_metas=metas, return_loss=False)["preds"])
 
     def _sample(self, image: np.ndarray, box: np.ndarray) -> dict:
         """What mmpose's pipeline starts from."""
@@ -204,7 +189,7 @@ class MMPose1Estimator:
         if not samples:
             return np.zeros((0, NUM_KEYPOINTS, 3))
         found = [sample.pred_instances for sample in self.model.test_step(pseudo_collate(samples))]
-        return _from_mmpose(
+        return from_peaks(
             np.stack([np.column_stack([one.keypoints[0], one.keypoint_scores[0]]) for one in found]),
         )
 
@@ -217,17 +202,6 @@ class MMPose1Estimator:
             "bbox": np.array([[x, y, x + width, y + height]], dtype=np.float32),
             "bbox_score": np.ones(1, dtype=np.float32),
         }
-
-
-def _from_mmpose(keypoints: np.ndarray) -> np.ndarray:
-    """mmpose's (S, 17, 3), whose pixel centres are integers and whose confidence is a heatmap's highest value.
-
-    A network's heatmap may rise a little above 1, which counts as 1; one that is nowhere positive shows no joint.
-    """
-    keypoints = np.asarray(keypoints, dtype=np.float64)
-    keypoints = keypoints + np.array([0.5, 0.5, 0.0])
-    confidence = keypoints[..., 2:]
-    return np.where(confidence > 0, np.concatenate([keypoints[..., :2], np.minimum(confidence, 1.0)], axis=-1), 0.0)
 
 
 def _check_top_down(config: Path, is_top_down: bool, num_keypoints: int | None) -> None:

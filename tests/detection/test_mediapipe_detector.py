@@ -1,3 +1,6 @@
+import subprocess
+import sys
+import textwrap
 from types import SimpleNamespace
 
 import numpy as np
@@ -161,6 +164,25 @@ def test_without_the_package(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "mediapipe.framework.calculator_pb2", None)
     with pytest.raises(ImportError, match=r"needs mediapipe 0\.10\.14 .*: pip install 'mion-plugin\[detect\]'"):
         MediaPipeDetector()
+
+
+def test_standard_error_holds_nothing_but_ours():
+    """In a process of its own: only the first start of a process prints, past Python and from other threads."""
+    pytest.importorskip("mediapipe")
+    code = f"""
+        import sys
+        from PIL import Image
+        import numpy as np
+        from mion_plugin.detection.mediapipe_detector import MediaPipeDetector
+        print("first", file=sys.stderr)
+        detector = MediaPipeDetector()
+        print("built", file=sys.stderr)
+        print(len(detector(np.asarray(Image.open({str(PHOTO)!r}).convert("RGB")))))
+        print("last", file=sys.stderr)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"
+    assert done.stderr.splitlines() == ["first", "built", "last"]
 
 
 @pytest.mark.parametrize(("height", "width"), [(425, 640), (100, 1000), (1000, 100), (64, 64), (1, 7)])

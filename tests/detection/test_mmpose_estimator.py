@@ -8,13 +8,13 @@ import torch
 from PIL import Image
 
 from mion_plugin.detection import mmpose_estimator
+from mion_plugin.detection.keypoint_estimator import whole_image_detector
 from mion_plugin.detection.mmpose_estimator import (
     build_mmpose_estimator,
     default_checkpoint,
     find_config,
     load_mmpose_estimator,
     mmpose_generation,
-    whole_image_detector,
 )
 
 pytest.importorskip("mmpose", reason="the networks are mmpose's")

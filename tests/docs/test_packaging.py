@@ -34,6 +34,52 @@ class TestCitation:
         assert re.search(r"author = \{(.*?)\}", bibtex)[1] == " and ".join(authors)
 
 
+class TestLongDescription:
+    """What a package index shows: the README, whose relative links lead nowhere there."""
+
+    RELATIVE = re.compile(r"\]\((?![a-z]+:|#)([^)]*)\)")
+
+    def build(self, root):
+        """The README of the metadata that hatchling makes."""
+        pytest.importorskip("hatchling", reason="the build backend")
+        from hatchling.metadata.core import ProjectMetadata
+        from hatchling.plugin.manager import PluginManager
+
+        core = ProjectMetadata(str(root), PluginManager()).core
+        assert core.readme_content_type == "text/markdown"
+        return core.readme
+
+    def copy(self, folder, repository):
+        """A project of ours with another README and an address."""
+        text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+        text = re.sub(r"^\[project\.urls\].*$", f'[project.urls]\nRepository = "{repository}"', text, flags=re.M)
+        (folder / "pyproject.toml").write_text(text, encoding="utf-8")
+        for name in ("hatch_build.py", "LICENSE", "NOTICE"):
+            (folder / name).write_bytes((ROOT / name).read_bytes())
+        (folder / "README.md").write_text(
+            "![A skier](docs/demo.jpg)\n[concepts](docs/concepts.md#stage-1), [NOTICE](NOTICE), [here](#below), "
+            "[mmpose](https://example.org/mmpose)\n",
+            encoding="utf-8",
+        )
+        return folder
+
+    def test_nothing_leads_nowhere_and_no_word_is_lost(self):
+        source, built = (ROOT / "README.md").read_text(encoding="utf-8"), self.build(ROOT)
+        assert len(self.RELATIVE.findall(source)) > 10  # in the repository they stay
+        assert self.RELATIVE.findall(built) == []
+        assert built.count("](https://") >= source.count("](https://") > 0
+        plain = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", lambda link: "" if link[0][0] == "!" else link[1], source)
+        assert re.sub(r"\[([^\]]*)\]\(http[^)]*\)", r"\1", re.sub(r"!\[.*?\]\(.*?\)", "", built)) == plain
+
+    def test_with_an_address_links_lead_there(self, tmp_path):
+        built = self.build(self.copy(tmp_path, "https://example.org/mion/"))
+        assert built == (
+            "![A skier](https://example.org/mion/raw/HEAD/docs/demo.jpg)\n"
+            "[concepts](https://example.org/mion/blob/HEAD/docs/concepts.md#stage-1), "
+            "[NOTICE](https://example.org/mion/blob/HEAD/NOTICE), [here](#below), [mmpose](https://example.org/mmpose)\n"
+        )
+
+
 class TestDockerfile:
     def instructions(self):
         """(NAME, rest) of each, continuation lines joined, comments left out."""
@@ -68,7 +114,7 @@ class TestDockerfile:
     def test_the_wheel_can_be_built_of_what_it_copies(self):
         """What pyproject.toml names lies in what is copied."""
         wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
-        named = [*wheel["only-include"], *wheel["sources"], PROJECT["readme"]]
+        named = [*wheel["only-include"], *wheel["sources"], "hatch_build.py", "README.md"]
         copied = [word for name, rest in self.instructions() if name == "COPY" for word in shlex.split(rest)[:-1]]
         for path in [*named, *PROJECT["license-files"]]:
             assert any(path == word or fnmatch(path, f"{word}/*") for word in copied), path

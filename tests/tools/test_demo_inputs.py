@@ -220,6 +220,10 @@ def test_the_first_images_alone(run, photographs):
         (["--mesh-format", "glb"], "--mesh-format does nothing without --save-mesh"),
         (["a.mp4", "--smooth-beta", "1"], "--smooth-beta does nothing without --smooth"),
         (["a.jpg", "--keypoints", "k.json", "--pose-config", "c.py"], "--pose-config does nothing beside --keypoints"),
+        (
+            ["a.jpg", "--keypoints", "k", "--person-checkpoint", "p"],
+            "--person-checkpoint does nothing beside --keypoints",
+        ),
     ],
 )
 def test_options_that_would_do_nothing_are_refused_at_once(arguments, message, capsys):

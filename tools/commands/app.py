@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import tempfile
-import warnings
 from pathlib import Path
 
 from demos.chosen import choose_finder, last_stage, make_config
@@ -21,7 +20,6 @@ SILENT = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", 
 
 def run(args: argparse.Namespace) -> int:
     """Serve the page; returns the exit code."""
-    warnings.filterwarnings("ignore", module=r"google\.protobuf")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the folder is removed then, too
     with tempfile.TemporaryDirectory(prefix="mion_app_", ignore_cleanup_errors=True) as folder:
         serve(args, Path(folder))

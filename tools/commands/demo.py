@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import functools
 import itertools
-import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -37,7 +36,8 @@ from mion_plugin.inference.video_results import resume_frames
 NUM_CANDIDATES = 5
 # Options on which the results depend.
 RESULT_OPTIONS = (
-    *("input", "person", "max_frames", "keypoints", "pose_config", "pose_checkpoint", "no_depths"),
+    *("input", "person", "max_frames", "keypoints", "no_depths"),
+    *("pose_config", "pose_checkpoint", "person_checkpoint"),
     *("config", "checkpoint", "num_candidates", "body_model", "pool", "amp", "batch_size"),
 )
 FALL_BACK = {
@@ -48,7 +48,6 @@ FALL_BACK = {
 
 def run(args: argparse.Namespace) -> int:
     """Run the demo; returns the exit code."""
-    warnings.filterwarnings("ignore", module=r"google\.protobuf")
     if args.max_frames is not None and args.max_frames < 1:
         raise ValueError(f"--max-frames is {args.max_frames}, expected at least 1")
     args.out.mkdir(parents=True, exist_ok=True)

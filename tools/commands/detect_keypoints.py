@@ -1,11 +1,14 @@
-"""Detecting people's keypoints with a network of mmpose."""
+"""Detecting people's keypoints with a network of mmpose, or RTMPose in ONNX."""
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import shutil
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import torch
 from mmengine.utils import ProgressBar
 
 from mion_plugin.detection.detection_run import Detections, check_pace, check_same, detect_people
+from mion_plugin.detection.keypoint_estimator import KeypointEstimator
 from mion_plugin.detection.keypoint_files import (
     SUFFIXES,
     add_to_human_data,
@@ -27,6 +31,7 @@ from mion_plugin.detection.mmpose_estimator import (
 )
 from mion_plugin.detection.person_boxes import PersonBoxes, boxes_of_coco, boxes_of_human_data, boxes_of_images
 from mion_plugin.detection.pose_checkpoint import fetch_checkpoint, load_pose_weights
+from mion_plugin.detection.rtmpose import RTMPoseEstimator, fetch_pose_network, is_rtmpose
 from mion_plugin.files import remove_leftovers
 from mion_plugin.files.hashing import hash_file
 
@@ -50,13 +55,46 @@ def read_people(args: argparse.Namespace) -> tuple[PersonBoxes, Path]:
     return read(file).scaled(args.box_scale), args.image_root or file.parent
 
 
-def describe_run(people: PersonBoxes, config: Path, weights: Path, args: argparse.Namespace) -> str:
+@dataclass(frozen=True)
+class Network:
+    """A network whose files are here, and which is not built yet.
+
+    Attributes:
+        told: What it is, for the settings.
+        weights: File.
+        build: Builds it for a device.
+    """
+
+    told: dict[str, str]
+    weights: Path
+    build: Callable[[str], KeypointEstimator]
+
+
+def choose_network(config: str | None, checkpoint: str | None) -> Network:
+    """The network of a command line."""
+    if is_rtmpose(config, checkpoint):
+        weights = fetch_pose_network(config, checkpoint)
+        estimator = functools.partial(RTMPoseEstimator, weights)
+        return Network({"rtmlib": metadata.version("rtmlib")}, weights, estimator)
+    path = find_config(config)
+    weights = fetch_checkpoint(checkpoint or default_checkpoint(config))
+    told = {"mmpose": metadata.version("mmpose"), "config": path.name}
+    return Network(told, weights, functools.partial(build_mmpose, path, weights))
+
+
+def build_mmpose(config: Path, weights: Path, device: str) -> KeypointEstimator:
+    """A network of mmpose with its weights."""
+    estimator = build_mmpose_estimator(config, device)
+    load_pose_weights(estimator.model, weights)
+    return estimator
+
+
+def describe_run(people: PersonBoxes, network: Network, args: argparse.Namespace) -> str:
     """What decides the result, as JSON."""
     told = {
-        "mmpose": metadata.version("mmpose"),
-        "config": config.name,
-        "checkpoint": weights.name,
-        "sha256": hash_file(weights)[:16],
+        **network.told,
+        "checkpoint": network.weights.name,
+        "sha256": hash_file(network.weights)[:16],
         "people": people.digest(),
     }
     return json.dumps(told | ({"min_score": args.min_score} if args.out.suffix == ".json" else {}), sort_keys=True)
@@ -74,9 +112,8 @@ def write_result(people: PersonBoxes, found: Detections, settings: str, args: ar
 
 def detect(people: PersonBoxes, image_root: Path, args: argparse.Namespace) -> bool:
     """Detect and write; False where an earlier run has done so."""
-    config = find_config(args.config)
-    weights = fetch_checkpoint(args.checkpoint or default_checkpoint(args.config))
-    settings = describe_run(people, config, weights, args)
+    network = choose_network(args.config, args.checkpoint)
+    settings = describe_run(people, network, args)
     pieces = args.out.with_name(f".{args.out.name}_pieces")
     if args.out.exists():
         check_same(stored_settings(args.out), settings, args.out)
@@ -84,8 +121,7 @@ def detect(people: PersonBoxes, image_root: Path, args: argparse.Namespace) -> b
         return False
     remove_leftovers(args.out)
     device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    estimator = build_mmpose_estimator(config, device)
-    load_pose_weights(estimator.model, weights)
+    estimator = network.build(device)
     bar = ProgressBar(len(people), file=sys.stderr)
     found = detect_people(
         people,

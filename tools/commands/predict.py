@@ -7,16 +7,16 @@ import functools
 import os
 import sys
 import time
-import warnings
 from pathlib import Path
 
 import torch
 from demos.chosen import last_stage, make_config
 
 import mion_plugin
+from mion_plugin.detection.rtmpose import is_rtmpose
 from mion_plugin.files.hashing import hash_file
 from mion_plugin.inference import MIONInferencer
-from mion_plugin.inference.detectors import choose_detector
+from mion_plugin.inference.detectors import choose_detector, local_weights
 from mion_plugin.prediction.keypoints import DetectedPeople, KeypointTable, PeopleOf, members_beside
 from mion_plugin.prediction.parts import Part, find_part
 from mion_plugin.prediction.run import Pace, PieceDone, predict
@@ -27,7 +27,6 @@ from mion_plugin.prediction.summary import write_summaries
 
 def run(args: argparse.Namespace) -> int:
     """Do this process's part; returns the exit code."""
-    warnings.filterwarnings("ignore", module=r"google\.protobuf")
     pace, part = Pace(args.batch_size, args.workers), find_part(args.shard, os.environ)
     source = open_photographs(args.inputs, args.image_root, args.shard_size, args.keypoints_member)
     people_of = choose_people(args)
@@ -42,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
 
 def keypoint_file(args: argparse.Namespace) -> Path | None:
     """The COCO file that the keypoints come from: the one that is named, or the input itself."""
-    detects = args.pose_config or args.pose_checkpoint
+    detects = args.pose_config or args.pose_checkpoint or args.person_checkpoint
     if args.keypoints is None and not detects and Path(args.inputs[0]).suffix.lower() == COCO_SUFFIX:
         return Path(args.inputs[0])
     return args.keypoints
@@ -54,7 +53,7 @@ def choose_people(args: argparse.Namespace) -> PeopleOf:
     Raises:
         ValueError: Several places are named.
     """
-    file, detects = keypoint_file(args), args.pose_config or args.pose_checkpoint
+    file, detects = keypoint_file(args), args.pose_config or args.pose_checkpoint or args.person_checkpoint
     named = {"--keypoints": args.keypoints, "--keypoints-member": args.keypoints_member, "--pose-config": detects}
     given = [name for name, value in named.items() if value is not None]
     if len(given) > 1:
@@ -63,8 +62,12 @@ def choose_people(args: argparse.Namespace) -> PeopleOf:
         return members_beside
     if file is not None:
         return KeypointTable(file)
+    checkpoints = args.pose_checkpoint, args.person_checkpoint
+    if is_rtmpose(args.pose_config, args.pose_checkpoint):
+        pose, person = local_weights(args.pose_config, *checkpoints)
+        checkpoints = str(pose), str(person)
     # in the workers, which must not touch a GPU that this process has opened
-    return DetectedPeople(functools.partial(choose_detector, args.pose_config, args.pose_checkpoint, "cpu"))
+    return DetectedPeople(functools.partial(choose_detector, args.pose_config, checkpoints[0], "cpu", checkpoints[1]))
 
 
 def build_inferencer(args: argparse.Namespace) -> MIONInferencer:
@@ -93,6 +96,7 @@ def settings_of(
         "keypoints_member": args.keypoints_member,
         "pose_config": args.pose_config,
         "pose_checkpoint": args.pose_checkpoint,
+        "person_checkpoint": args.person_checkpoint,
         "use_depths": not args.no_depths,
         "version": mion_plugin.__version__,
         "model": model_digest(inferencer.model, inferencer.cfg.model),

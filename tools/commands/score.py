@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -34,7 +33,6 @@ _LISTED = 10  # bodies in the table of a single photograph's person
 
 def run(args: argparse.Namespace) -> int:
     """Score, print and write; returns the exit code."""
-    warnings.filterwarnings("ignore", module=r"google\.protobuf")
     for name, value in (("draw", args.draw), ("resamples", args.resamples)):
         if value < 0:
             raise ValueError(f"--{name} is {value}, expected 0 or more")
@@ -99,7 +97,7 @@ def build_inferencer(args: argparse.Namespace) -> MIONInferencer:
 
 def find_people_by(args: argparse.Namespace, files: Sequence[Hypotheses], source: FrameSource) -> PeopleFinder | None:
     """Where the 2D keypoints come from: what is named, else the files of bodies (None), else the light detector."""
-    named = args.keypoints is not None or args.pose_config or args.pose_checkpoint
+    named = args.keypoints is not None or args.pose_config or args.pose_checkpoint or args.person_checkpoint
     if not named and any(one.keypoints2d is not None for one in files):
         return None
     return choose_finder(args, source.paths)

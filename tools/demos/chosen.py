@@ -30,7 +30,10 @@ def choose_finder(args: argparse.Namespace, paths: Sequence[Path] = ()) -> Peopl
     """Where people come from; ``paths`` are those of the photographs, if it is they."""
     if args.keypoints is not None:
         return find_in_file(args.keypoints, paths)
-    return find_by_detector(choose_detector(args.pose_config, args.pose_checkpoint, args.device or "cpu"))
+    device = args.device or "cpu"
+    return find_by_detector(
+        choose_detector(args.pose_config, args.pose_checkpoint, device, person_checkpoint=args.person_checkpoint)
+    )
 
 
 def make_config(args: argparse.Namespace, stage: int) -> Config:

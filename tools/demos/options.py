@@ -9,12 +9,26 @@ from pathlib import Path
 def add_people_arguments(group: argparse._ArgumentGroup) -> None:
     """Where people and their 2D keypoints come from."""
     group.add_argument("--keypoints", type=Path, help="COCO keypoint annotations that name the images")
-    group.add_argument("--pose-config", help="mmpose: config of a top-down network, or its name in mmpose")
-    group.add_argument("--pose-checkpoint", help="mmpose: weights of that network, path or URL")
+    add_detector_arguments(group)
     group.add_argument(
         "--no-depths",
         action="store_true",
         help="go by 2D keypoints alone; default: also by the depths that the light detector gives",
+    )
+
+
+def add_detector_arguments(group: argparse._ArgumentGroup) -> None:
+    """Another detector than the light one."""
+    group.add_argument(
+        "--pose-config",
+        help="mmpose: config of a top-down network, or its name there; or rtmpose, rtmpose-s, -m, -x: RTMPose in ONNX",
+    )
+    group.add_argument(
+        "--pose-checkpoint",
+        help="its weights, path or URL; a NAME.onnx is RTMPose's; default of rtmpose: downloaded on first use",
+    )
+    group.add_argument(
+        "--person-checkpoint", help="RTMPose: .onnx of the YOLOX that finds people, path or URL; default: likewise"
     )
 
 
