@@ -1,7 +1,8 @@
-"""Checkpoints that mmcv loads into an estimator are held to its body: ``load_from``, ``init_cfg``, a file to test.
+"""Checkpoints that mmcv loads into an estimator are held to its body: by load_from, by init_cfg, and to test.
 
-mmcv's ``load_checkpoint`` gives a model the weights alone, not the file's ``meta``, where the body is told. It does pass
-on what state dicts know of each module (``_metadata``, torch's way to tell versions), so both travel there.
+mmcv's ``load_checkpoint`` gives a model the weights alone, not the file's ``meta``, where the body is told. It does
+pass on what state dicts know of each module (``_metadata``, torch's way to tell versions): the file's name and its meta
+travel there.
 """
 
 from __future__ import annotations
