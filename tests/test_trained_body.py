@@ -126,6 +126,21 @@ class TestTrainings:
         with pytest.raises(ValueError, match=rf"work_dirs/epoch_3\.pth was trained with the body {BOTH}"):
             hook.after_load_checkpoint(runner, checkpoint)
 
+    def test_another_body_is_refused_where_a_network_starts_from_a_file(
+        self, hook, body, turned_body, tmp_path, no_warnings
+    ):
+        """By mmengine's own ``init_cfg``, which the runner follows in trainings alone."""
+        save_weights(make_network(body).state_dict(), tmp_path / "start.pth", body=body.fingerprint)
+        start = {"type": "Pretrained", "checkpoint": str(tmp_path / "start.pth")}
+
+        def make_runner(of):
+            network = refiner_config(of, init_cfg=start)
+            return SimpleNamespace(model=MeshRefinementTransformer(network, CandidateSelector(make_body_pool(of))))
+
+        hook.before_train(make_runner(body))
+        with pytest.raises(ValueError, match=rf"start\.pth was trained with the body {BOTH}"):
+            hook.before_train(make_runner(turned_body))
+
     def test_a_checkpoint_from_before_warns(self, hook, body):
         runner = SimpleNamespace(model=make_mion(body), _load_from=None)
         with pytest.warns(UserWarning, match="the checkpoint does not tell with which body it was trained"):

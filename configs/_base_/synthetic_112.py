@@ -1,6 +1,8 @@
 # Synthetic people at 112 x 112, made on the fly; test poses come from recordings that no training pose comes from.
 # Training pictures look as cheap cameras make them (photographs, skins, things in front, faults, cameras held freely);
 # validation and test pictures are plain, so that figures compare over versions; mion_tiny_synthetic_harsh.py: others.
+_base_ = "mesh_evaluator.py"
+
 image_size = 112
 pipeline = [
     dict(type="mion.Normalize"),
@@ -60,7 +62,5 @@ test_dataloader = dict(
         pipeline=pipeline,
     ),
 )
-val_evaluator = dict(type="mion.MeshMetric", errors=("MPJPE", "PA-MPJPE"), statistics=("chosen", "mean", "oracle"))
-test_evaluator = val_evaluator
 val_cfg = dict()
 test_cfg = dict()

@@ -90,10 +90,7 @@ train_dataloader = dict(
 )
 val_dataloader = dict(dataset=synthetic)
 test_dataloader = dict(dataset=synthetic)
-val_evaluator = [
-    dict(type="mion.MeshMetric", errors=("MPJPE", "PA-MPJPE"), statistics=("chosen", "mean", "oracle"), body=body),
-    dict(type="mion.SelectionMetric", body=body),
-]
+val_evaluator = [dict(_base_.val_evaluator, body=body), dict(type="mion.SelectionMetric", body=body)]
 test_evaluator = val_evaluator
 
 optim_wrapper = dict(

@@ -14,8 +14,5 @@ train_dataloader = dict(dataset=dict(_delete_=True, **pairs))
 people = dict(body=dict(_delete_=True, **body), poses=dict(_delete_=True))
 val_dataloader = dict(dataset=people)
 test_dataloader = dict(dataset=people)
-val_evaluator = [
-    dict(type="mion.MeshMetric", errors=("MPJPE", "PA-MPJPE"), statistics=("chosen", "mean", "oracle"), body=body),
-    dict(type="mion.SelectionMetric", body=body),
-]
+val_evaluator = [dict(metric, body=body) for metric in _base_.val_evaluator]
 test_evaluator = val_evaluator

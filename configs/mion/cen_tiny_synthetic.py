@@ -37,8 +37,5 @@ param_scheduler = [
 ]
 train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=2)
 
-val_evaluator = [
-    dict(type="mion.MeshMetric", errors=("MPJPE", "PA-MPJPE"), statistics=("chosen", "mean", "oracle")),
-    dict(type="mion.SelectionMetric"),
-]
+val_evaluator = [_base_.val_evaluator, dict(type="mion.SelectionMetric")]
 test_evaluator = val_evaluator

@@ -6,7 +6,7 @@
 # Files in mmhuman3d's layout below data: annotations, images, body_models; and the pool of candidates:
 #   tools/build_candidate_pool.py --source data/amass --out data/amass_pool.npz --body-model data/body_models/smpl
 # The same training on mmengine, with the paper's figures: configs/mion/mrt_r50_56x56_mixed.py.
-_base_ = ["./_base_/default_runtime.py"]
+_base_ = ["./_base_/default_runtime.py", "./_base_/photographs.py"]
 custom_imports = dict(imports=["mion_plugin"], allow_failed_imports=False)
 
 img_res = 224
@@ -54,7 +54,6 @@ model = dict(
 
 dataset_type = "MIONImageDataset"
 keypoints2d_source = "detected"  # HRNet-W48's, as keypoints2d_detected in the file; or "annotated"
-img_norm_cfg = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True)
 data_keys = [
     "has_smpl",
     "smpl_body_pose",
@@ -75,7 +74,7 @@ train_pipeline = [
     dict(type="GetRandomScaleRotation", rot_factor=30, scale_factor=0.25),
     dict(type="MeshAffine", img_res=img_res),
     dict(type="CropInputKeypoints"),
-    dict(type="Normalize", **img_norm_cfg),
+    {{_base_.normalize}},
     dict(type="ImageToTensor", keys=["img"]),
     dict(type="ToTensor", keys=data_keys),
     dict(type="Collect", keys=["img", *data_keys], meta_keys=meta_data_keys),
@@ -85,22 +84,14 @@ test_pipeline = [
     dict(type="GetRandomScaleRotation", rot_factor=0, scale_factor=0),
     dict(type="MeshAffine", img_res=img_res),
     dict(type="CropInputKeypoints"),
-    dict(type="Normalize", **img_norm_cfg),
+    {{_base_.normalize}},
     dict(type="ImageToTensor", keys=["img"]),
     dict(type="ToTensor", keys=data_keys),
     dict(type="Collect", keys=["img", *data_keys], meta_keys=meta_data_keys),
 ]
-# Of inference_image_based_model; the keypoints by mion_plugin.hosts.mmhuman3d.inference.use_keypoints
-inference_pipeline = [
+inference_pipeline = [  # of inference_image_based_model
     dict(type="MeshAffine", img_res=img_res),
-    dict(type="PersonKeypoints"),
-    dict(type="Normalize", **img_norm_cfg),
-    dict(type="ImageToTensor", keys=["img"]),
-    dict(
-        type="Collect",
-        keys=["img", "sample_idx"],
-        meta_keys=["image_path", "center", "scale", "rotation", "keypoints2d_input"],
-    ),
+    dict(type="Compose", transforms={{_base_.person_steps}}),
 ]
 
 annotated = dict(type=dataset_type, keypoints2d_source=keypoints2d_source, data_prefix="data", pipeline=train_pipeline)

@@ -6,7 +6,7 @@
 # cameras and the rule of choice are the package's own.
 import mion_plugin.models
 
-_base_ = ["./_base_/default_runtime.py"]
+_base_ = ["./_base_/default_runtime.py", "./_base_/photographs.py"]
 custom_imports = dict(imports=["mion_plugin"], allow_failed_imports=False)
 
 img_res = 112
@@ -25,7 +25,6 @@ model = dict(
     selection=tiny["selection"],
 )
 
-img_norm_cfg = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True)
 data_keys = [
     "has_smpl",
     "smpl_body_pose",
@@ -37,22 +36,14 @@ data_keys = [
     "sample_idx",
 ]
 pipeline = [  # the whole picture is the crop
-    dict(type="Normalize", **img_norm_cfg),
+    {{_base_.normalize}},
     dict(type="ImageToTensor", keys=["img"]),
     dict(type="ToTensor", keys=data_keys),
     dict(type="Collect", keys=["img", *data_keys], meta_keys=["dataset_name", "image_path"]),
 ]
-# Of inference_image_based_model; the keypoints by mion_plugin.hosts.mmhuman3d.inference.use_keypoints
-inference_pipeline = [
+inference_pipeline = [  # of inference_image_based_model
     dict(type="MeshAffine", img_res=img_res),
-    dict(type="PersonKeypoints"),
-    dict(type="Normalize", **img_norm_cfg),
-    dict(type="ImageToTensor", keys=["img"]),
-    dict(
-        type="Collect",
-        keys=["img", "sample_idx"],
-        meta_keys=["image_path", "center", "scale", "rotation", "keypoints2d_input"],
-    ),
+    dict(type="Compose", transforms={{_base_.person_steps}}),
 ]
 synthetic = dict(type="SURREALSynthesisDataset", image_size=img_res, detected_noise=1.5, pipeline=pipeline)
 data = dict(

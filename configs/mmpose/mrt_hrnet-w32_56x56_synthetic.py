@@ -3,7 +3,7 @@
 # people, which need no files; by mmpose's own launcher or by ours:
 #   mim train mmpose configs/mmpose/mrt_hrnet-w32_56x56_synthetic.py
 #   python tools/train.py configs/mmpose/mrt_hrnet-w32_56x56_synthetic.py
-_base_ = ["mmpose::_base_/default_runtime.py"]
+_base_ = ["mmpose::_base_/default_runtime.py", "../_base_/mesh_evaluator.py"]
 
 custom_imports = dict(imports=["mion_plugin"], allow_failed_imports=False)
 
@@ -56,8 +56,6 @@ val_dataloader = dict(
     dataset=dict(**people, num_samples=1024, split="test", seed=1, looks=dict(recipe="plain")),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type="mion.MeshMetric", errors=("MPJPE", "PA-MPJPE"), statistics=("chosen", "mean", "oracle"))
-test_evaluator = val_evaluator
 
 optim_wrapper = dict(optimizer=dict(type="AdamW", lr=5e-5))
 param_scheduler = [dict(type="MultiStepLR", milestones=[20], gamma=0.1, by_epoch=True)]

@@ -1,8 +1,9 @@
 """BEDLAM (Black et al., CVPR 2023): synthetic people in rendered scenes, with SMPL.
 
-The layout is that of ``data_processing/ReadMe.md`` in the authors' repository pixelite1201/BEDLAM: an ``.npz`` for each
-scene, as its ``df_full_body_smpl.py`` writes them. That the body stands at ``trans_cam`` plus the last column of
-``cam_ext``, and that it is the neutral one, is from its training code (``dataset.py``, ``hmr_trainer_smpl.py``).
+An ``.npz`` of labels for each scene: those of ``all_npz_12_smpl_training.zip``, as ``df_full_body_smpl.py`` in the
+authors' repository pixelite1201/BEDLAM writes them, or of ``bedlam-labels-smpl.zip``, which pixelite1201/CameraHMR
+fetches. That the body stands at ``trans_cam`` plus the last column of ``cam_ext``, and that it is the neutral one, is
+from the training code of both (``dataset.py``, ``hmr_trainer_smpl.py``; ``dataset_train.py``).
 """
 
 from __future__ import annotations
@@ -19,12 +20,17 @@ from mion_plugin.conversion.frames import turn_images
 from mion_plugin.conversion.people import People
 from mion_plugin.files import RestrictedUnpickler
 from mion_plugin.files.npz import read_npz
+from mion_plugin.geometry.keypoints import keypoint_names
 
 _ARRAYS = ("imgname", "center", "scale", "pose_cam", "shape", "trans_cam", "cam_int", "cam_ext", "gtkps")
 _SIDE = 200.0  # pixels of a box of scale 1
 _CLOSE_UP = "closeup"  # in the name of scenes that were rendered lying on their side
 _LYING = "people of close-up scenes, whose pictures lie on their side; --turn-images writes them upright"
 _UPRIGHT = "png_upright"
+_WITHOUT_IMAGES = (
+    "scenes without a folder images/SCENE"  # not downloaded; or AGORA's labels, which come with the others
+)
+_NUM_OPENPOSE = 44  # of 4D-Humans' keypoints: OpenPose's 25, and 19 regressed from the vertices
 
 
 def convert_bedlam(
@@ -34,10 +40,10 @@ def convert_bedlam(
     turn: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> People:
-    """Convert all scenes that there are labels of.
+    """Convert all scenes that there are labels and images of.
 
-    2D keypoints are SMPL's 24 joints, also where they are hidden or outside the picture. ``smpl`` is of the neutral
-    body, in the camera's frame, with the translation. Boxes are the archive's.
+    2D keypoints are SMPL's 24 joints, also where they are hidden or outside the picture; labels with 44 keypoints have
+    14 of them. ``smpl`` is of the neutral body, in the camera's frame, with the translation. Boxes are the archive's.
 
     Args:
         archive: Holds ``labels/SCENE.npz`` and ``images/SCENE/png/seq_000000/seq_000000_0000.png``.
@@ -51,7 +57,10 @@ def convert_bedlam(
     people = People("bedlam", keypoints2d="smpl")
     paths = require_files(archive / "labels", "*.npz")
     for done, path in enumerate(paths, start=1):
-        _add_scene(people, path, archive, turn)
+        if (archive / "images" / path.stem).is_dir():
+            _add_scene(people, path, archive, turn)
+        else:
+            people.skip(_WITHOUT_IMAGES)
         progress(done, len(paths))
     return people
 
@@ -64,12 +73,12 @@ def _add_scene(people: People, path: Path, archive: Path, turn: bool) -> None:
     joints = np.shape(arrays["pose_cam"])[-1] // 3
     if joints != 24:
         raise ValueError(
-            f"{path} holds poses of {joints} joints, expected SMPL's 24: BEDLAM's df_full_body_smpl.py writes those, "
-            "df_full_body.py and the labels that can be downloaded are SMPL-X's"
+            f"{path} holds poses of {joints} joints, expected SMPL's 24: all_npz_12_training.zip is SMPL-X's, take "
+            "all_npz_12_smpl_training.zip or bedlam-labels-smpl.zip, from the same place (docs/data.md, BEDLAM)"
         )
-    arrays["gtkps"] = np.asarray(arrays["gtkps"])[:, :24, :2] if np.ndim(arrays["gtkps"]) == 3 else arrays["gtkps"]
     arrays["shape"] = np.asarray(arrays["shape"])[:, :10] if np.ndim(arrays["shape"]) == 2 else arrays["shape"]
-    centre, scale, pose, betas, transl, intrinsics, extrinsics, keypoints = fields(
+    keypoints = _smpl_joints(arrays["gtkps"], path)
+    centre, scale, pose, betas, transl, intrinsics, extrinsics = fields(
         arrays,
         path,
         center=(-1, 2),
@@ -79,7 +88,6 @@ def _add_scene(people: People, path: Path, archive: Path, turn: bool) -> None:
         trans_cam=(-1, 3),
         cam_int=(-1, 3, 3),
         cam_ext=(-1, 4, 4),
-        gtkps=(-1, 24, 2),
     )
     names = [safe_relative(str(name), path) for name in np.ravel(arrays["imgname"])]
     if len({len(rows) for rows in (names, centre, scale, pose, betas, transl, intrinsics, extrinsics, keypoints)}) > 1:
@@ -98,7 +106,7 @@ def _add_scene(people: People, path: Path, archive: Path, turn: bool) -> None:
             people.add(
                 image_path=picture.relative_to(archive).as_posix(),
                 box=np.array([*(centre[row] - side / 2), side, side]),
-                keypoints2d=np.column_stack([keypoints[row], np.ones(24)]),
+                keypoints2d=keypoints[row],
                 smpl={
                     "global_orient": pose[row, :3],
                     "body_pose": pose[row, 3:],
@@ -108,6 +116,27 @@ def _add_scene(people: People, path: Path, archive: Path, turn: bool) -> None:
                 gender="n",
                 intrinsics=intrinsics[row],
             )
+
+
+def _smpl_joints(keypoints: np.ndarray, path: Path) -> np.ndarray:
+    """(N, 24, 3) pixels and confidence from a file's ``gtkps``.
+
+    smplx's order begins with SMPL's joints (45 of them, or 24). 44 are those of 4D-Humans, whose first 25 are named
+    after OpenPose's; the limbs, the neck and the pelvis among them are SMPL's joints.
+    """
+    shape = np.shape(keypoints)
+    if len(shape) != 3 or shape[1] not in (24, 45, _NUM_OPENPOSE):
+        raise ValueError(f"{path}: gtkps has shape {shape}, expected 24, 44 or 45 keypoints a person")
+    (pixels,) = fields({"gtkps": np.asarray(keypoints)[..., :2]}, path, gtkps=(-1, shape[1], 2))
+    smpl = keypoint_names("smpl")
+    order = keypoint_names("openpose_25" if shape[1] == _NUM_OPENPOSE else "smpl")
+    joints = np.zeros((len(pixels), len(smpl), 3))
+    for index, name in enumerate(order):
+        joint = name.removesuffix("_openpose")
+        if joint in smpl:
+            joints[:, smpl.index(joint), :2] = pixels[:, index]
+            joints[:, smpl.index(joint), 2] = 1
+    return joints
 
 
 def _pictures(scene: Path, names: list[str], turn: bool) -> Path | None:

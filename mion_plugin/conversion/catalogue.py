@@ -62,7 +62,7 @@ OFFICIAL_SETS: dict[str, OfficialSet] = {
     ),
     "bedlam": OfficialSet(
         ("train",),
-        "bedlam.is.tue.mpg.de: images, and labels made by df_full_body_smpl.py of github.com/pixelite1201/BEDLAM",
+        "bedlam.is.tue.mpg.de: images, and the labels of all_npz_12_smpl_training.zip or bedlam-labels-smpl.zip",
         ("turn",),
     ),
     "emdb": OfficialSet(

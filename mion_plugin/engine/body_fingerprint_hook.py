@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mmengine.hooks import Hook
+from torch import nn
 
 from mion_plugin.engine.unwrapping import unwrapped_model
+from mion_plugin.files.checkpoints import load_local_checkpoint
 from mion_plugin.registry import HOOKS
 from mion_plugin.weights import BODY, check_body, find_body, trained_body
 
@@ -16,7 +19,7 @@ if TYPE_CHECKING:  # see EpochSeedHook
 
 @HOOKS.register_module()
 class BodyFingerprintHook(Hook):
-    """Write the body's fingerprint into checkpoints, and compare those that are loaded.
+    """Write the body's fingerprint into checkpoints, and compare those that the runner or ``init_cfg`` loads.
 
     A network knows the vertices' order, the body's height and the colours of its PNCC, and loads into any other body
     without complaint.
@@ -26,6 +29,13 @@ class BodyFingerprintHook(Hook):
     """
 
     priority = "VERY_LOW"  # after hooks that change the checkpoint
+
+    def before_train(self, runner: Runner) -> None:
+        """Compare the files that ``init_cfg=dict(type="Pretrained", checkpoint=...)`` of a model or a network loads."""
+        for part in unwrapped_model(runner).modules():
+            source = _initial_checkpoint(part)
+            if source is not None and find_body(part) is not None:
+                check_body(part, trained_body(load_local_checkpoint(source), source), source)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Add ``meta.body``."""
@@ -37,3 +47,11 @@ class BodyFingerprintHook(Hook):
         """Compare it with the model's."""
         source = str(runner._load_from or "the checkpoint")  # mmengine has no public name for it
         check_body(unwrapped_model(runner), trained_body(checkpoint, source), source)
+
+
+def _initial_checkpoint(part: nn.Module) -> str | None:
+    """The file whose weights a part starts from."""
+    init = getattr(part, "init_cfg", None)
+    if not isinstance(init, Mapping) or init.get("type") != "Pretrained":
+        return None
+    return str(init["checkpoint"])

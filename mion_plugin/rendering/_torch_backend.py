@@ -36,11 +36,12 @@ def rasterize_torch(
     keys = screen.new_full((batch * height * width,), _EMPTY, dtype=torch.int64)
     image, face, box = _faces_with_pixels(screen, faces, height, width)
     extent = torch.maximum(box[2] - box[0], box[3] - box[1]) + 1
-    smaller, size = 0, 1
-    while smaller < max(height, width):
+    smaller, size, left = 0, 1, len(extent)
+    while left:  # buckets without a face would cost a GPU as many launches and waits as full ones
         bucket = ((extent > smaller) & (extent <= size)).nonzero().flatten()
-        for part in bucket.split(max(1, _MAX_TESTS // size**2)):
+        for part in bucket.split(max(1, _MAX_TESTS // size**2)) if len(bucket) else ():
             _draw(keys, screen, faces, image[part], face[part], box[:, part], size, (height, width), cull_backfaces)
+        left -= len(bucket)
         smaller, size = size, size + max(1, size // 2)
     return _resolve(keys, screen, faces, height, width)
 

@@ -146,12 +146,51 @@ def test_bedlams_close_ups_are_turned_as_their_labels_are(convert, bedlam, body_
     assert convert("bedlam", "train")[0].num_people == 4
 
 
+def test_bedlams_labels_with_44_keypoints(convert, bedlam, body_files):
+    """Those that CameraHMR trains on: OpenPose's 25 and 19 others, of which 14 are SMPL's joints; eleven betas."""
+    # CameraHMR's own list: which joint of smplx's 45 each of OpenPose's 25 is
+    of_smplx = [24, 12, 17, 19, 21, 16, 18, 20, 0, 2, 5, 8, 1, 4, 7, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34]
+    path = bedlam / "labels" / "20221010_3_1000_batch01hand_6fps.npz"
+    labels = dict(np.load(path, allow_pickle=True))
+    joints = labels["gtkps"]
+    others = np.full((2, 19, 3), 7.0)
+    labels |= {"gtkps": np.concatenate([joints[:, of_smplx], others], axis=1)}
+    labels |= {"shape": np.concatenate([labels["shape"], np.ones((2, 1))], axis=1)}
+    np.savez(path, **labels)
+    _, dataset = convert("bedlam", "train", keypoints2d="smpl")
+    told = sorted(joint for joint in of_smplx if joint < 24)
+    assert len(told) == 14
+    for index in range(2):
+        keypoints2d = dataset[index]["keypoints2d"]
+        assert np.flatnonzero(keypoints2d[:, 2]).tolist() == told
+        np.testing.assert_allclose(keypoints2d[told], joints[index][told], rtol=1e-6)
+        check_body({**dataset[index], "keypoints2d": joints[index][:24]}, body_files)
+
+
+def test_bedlams_scenes_without_images_are_left_out(convert, bedlam):
+    """Few have room for all; and AGORA's labels come in the same archive."""
+    path = bedlam / "labels" / "20221010_3_1000_batch01hand_6fps.npz"
+    path.with_name("agora.npz").write_bytes(b"nobody's business")
+    outcome, _ = convert("bedlam", "train")
+    assert outcome.num_people == 2
+    assert outcome.left_out["scenes without a folder images/SCENE"] == 1
+    for scene in (bedlam / "images").iterdir():
+        scene.rename(scene.with_name(f"{scene.name}.tar"))
+    with pytest.raises(ValueError, match=r"no usable person \(3 scenes without a folder images/SCENE\)"):
+        convert("bedlam", "train")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"pose_cam": np.zeros((2, 165))}, "holds poses of 55 joints, expected SMPL's 24: .*are SMPL-X's"),
+        (
+            {"pose_cam": np.zeros((2, 165))},
+            r"holds poses of 55 joints, expected SMPL's 24: all_npz_12_training\.zip is SMPL-X's, take "
+            r"all_npz_12_smpl_training\.zip or bedlam-labels-smpl\.zip",
+        ),
         ({"imgname": np.array(["../../a.png"] * 2)}, "expected a path below the data set's folder"),
-        ({"gtkps": np.zeros((2, 20, 3))}, r"gtkps has shape \(2, 20, 2\), expected \(-1, 24, 2\)"),
+        ({"gtkps": np.zeros((2, 20, 3))}, r"gtkps has shape \(2, 20, 3\), expected 24, 44 or 45 keypoints a person"),
+        ({"gtkps": np.full((2, 44, 3), np.inf)}, "gtkps holds NaN or infinite values"),
         ({"scale": np.zeros(3)}, "different numbers of people"),
         ({"trans_cam": np.full((2, 3), np.nan)}, "trans_cam holds NaN"),
         ({"cam_ext": None}, "lacks cam_ext"),

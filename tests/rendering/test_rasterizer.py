@@ -195,14 +195,15 @@ class TestBadInput:
 
 
 class CountingMode(TorchDispatchMode):
-    """Counts how often the highest number of a tensor of integers is asked for."""
+    """Counts operations, and how often the highest number of a tensor of integers is asked for."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.looks = 0
+        self.looks = self.operations = 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         self.looks += func is torch.ops.aten.max.default and not args[0].is_floating_point()
+        self.operations += 1
         return func(*args, **(kwargs or {}))
 
 
@@ -218,3 +219,15 @@ def test_faces_are_looked_at_once_unless_they_change() -> None:
     faces[0, 0] = 3
     with pytest.raises(ValueError, match="faces index vertices 1 to 3, but there are 3"):
         rasterize(vertices, faces, 20.0, (8.0, 8.0), 16)
+
+
+def test_a_small_face_costs_the_same_in_a_large_image() -> None:
+    """On a GPU each operation is a launch: sizes that no face has are not drawn."""
+    vertices, faces = torch.tensor([[[-1.0, -1, 5], [1, -1, 5], [0, 1, 5]]]), torch.tensor([[0, 2, 1]])
+    operations = []
+    for size in (16, 1024):
+        rasterize(vertices, faces, 20.0, (8.0, 8.0), size, backend="torch")
+        with CountingMode() as mode:
+            assert rasterize(vertices, faces, 20.0, (8.0, 8.0), size, backend="torch").mask.sum() > 20
+        operations.append(mode.operations)
+    assert operations[0] == operations[1]

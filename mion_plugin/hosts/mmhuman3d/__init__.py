@@ -34,13 +34,15 @@ def _register(registry: Any, **components: type) -> None:
 
 
 def _register_architectures(builder: ModuleType) -> None:
-    from mmcv.runner import HOOKS
+    from mmcv.runner import HOOKS, checkpoint
 
     from mion_plugin.hosts.mmhuman3d.body_fingerprint_hook import BodyFingerprintHook
     from mion_plugin.hosts.mmhuman3d.estimator import MIONEstimator
+    from mion_plugin.hosts.mmhuman3d.trained_body import tell_files
     from mion_plugin.hosts.mmhuman3d.workarounds import support_modern_torch
 
     support_modern_torch()
+    tell_files(checkpoint)
     _register(builder.ARCHITECTURES, MIONEstimator=MIONEstimator)
     _register(HOOKS, BodyFingerprintHook=BodyFingerprintHook)
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mion_plugin.geometry.camera import translation_to_weak_perspective
 from mion_plugin.hosts.mmhuman3d.batches import data_samples, keypoints_of_metas, stack_selected
+from mion_plugin.hosts.mmhuman3d.trained_body import check_loaded_body
 from mion_plugin.hosts.mmhuman3d.workarounds import drop_unsaved_buffers, unwrap_containers
 from mion_plugin.mion import MultiInitializationOptimizationNetwork
 from mion_plugin.refinement.model import MeshRefinementTransformer
@@ -27,7 +28,8 @@ class MIONEstimator(BaseArchitecture):
 
     For mmhuman3d's plain path: one ``optimizer``, ``use_adversarial_train`` left out or False. Weights carry the names
     that they have in ``mion.MION``, so that this package's tools read a checkpoint trained here (as
-    ``refiner_checkpoint``). Stage 3 is trained by this package's tools; here its weights stay fixed.
+    ``refiner_checkpoint``). Stage 3 is trained by this package's tools; here its weights stay fixed. A checkpoint that
+    mmcv loads (``load_from``, ``init_cfg``, mmhuman3d's test) is refused if it was trained with another body.
 
     Args:
         head: Of mmhuman3d's HEADS: ``MRT`` with the arguments of ``mion.MRT`` but for the selector and the network's
@@ -89,6 +91,7 @@ class MIONEstimator(BaseArchitecture):
         # in a tuple, since its parts are registered above under the names that they have in it
         self._network = (network,)
         self.register_state_dict_post_hook(drop_unsaved_buffers)
+        self.register_load_state_dict_pre_hook(check_loaded_body)
 
     def forward(self, **batch: Any) -> dict[str, Any]:
         """``forward_train`` or ``forward_test``, by the module's mode."""

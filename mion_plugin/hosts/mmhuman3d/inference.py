@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -90,13 +90,20 @@ def use_keypoints(
         ValueError: The model's ``inference_pipeline`` has no step ``PersonKeypoints``; or as there.
     """
     pipeline = model.cfg.get("inference_pipeline", ())
-    steps = [step for step in pipeline if str(step["type"]).removeprefix("mion.") == _STEP]
+    steps = [step for step in _all_steps(pipeline) if str(step["type"]).removeprefix("mion.") == _STEP]
     if not steps:
         raise ValueError(f"the config's inference_pipeline has no step {_STEP}: put it behind MeshAffine")
     given: dict[str, Any] = {"people": list(people), "convention": convention, "format": format}
     PersonKeypoints(**given)  # raises for what does not suit
     for step in steps:
         step.update(given)
+
+
+def _all_steps(pipeline: Iterable[Any]) -> Iterator[Any]:
+    """The steps of a pipeline, and of those that it composes."""
+    for step in pipeline:
+        yield step
+        yield from _all_steps(step.get("transforms", ()))
 
 
 def _place(bbox: Any, format: str) -> np.ndarray:

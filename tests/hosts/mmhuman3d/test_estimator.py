@@ -1,11 +1,13 @@
 """mmhuman3d's own API trains, tests and evaluates MION; MeshMetric and mion.MION are the references."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
 import torch
 from mmcv import Config
+from mmcv.runner import load_checkpoint
 from mmhuman3d.core.visualization.visualize_smpl import visualize_smpl_hmr
 from mmhuman3d.utils.geometry import project_points
 from support.mmhuman3d_host import build_model, build_test_loader, mesh_metric, predict, small_config, train
@@ -20,6 +22,7 @@ from mion_plugin.weights import trained_body
 
 OUTPUT_KEYS = {"keypoints_3d", "smpl_pose", "smpl_beta", "camera", "vertices", "image_path", "image_idx"}
 LOSSES = {"loss_smpl", "loss_keypoints3d", "loss_keypoints2d"}
+STAND_IN = {"model.selector.pool": None, "model.head.network.body.model_path": None}  # not the body of the files
 
 
 @pytest.fixture(scope="module")
@@ -78,11 +81,42 @@ class TestTraining:
         with pytest.raises(ValueError, match=r"epoch_2\.pth was trained with the body .*, this \w+ has free stand-in"):
             build_model(cfg)
 
-    def test_a_resumed_training_has_its_body(self, trained, tmp_path):
-        other = {"model.selector.pool": None, "model.head.network.body.model_path": None}
-        cfg = small_config(**{"runner.max_epochs": 3, "resume_from": str(trained[1] / "epoch_2.pth")}, **other)
-        with pytest.raises(ValueError, match=r"of resume_from was trained with the body .* has free stand-in"):
-            train(cfg, tmp_path)
+    @pytest.mark.parametrize("route", ["resume_from", "load_from", "model.init_cfg"])
+    def test_a_training_that_starts_from_a_checkpoint_has_its_body(self, route, trained, tmp_path):
+        path = str(trained[1] / "epoch_2.pth")
+        start = {"type": "Pretrained", "checkpoint": path} if route == "model.init_cfg" else path
+        with pytest.raises(ValueError, match=r"epoch_2\.pth was trained with the body .* has free stand-in"):
+            train(small_config(**{"runner.max_epochs": 3, route: start}, **STAND_IN), tmp_path)
+
+    def test_a_checkpoint_to_test_has_the_models_body(self, trained):
+        """As mmhuman3d's tools/test.py and its inference API load it; nothing is loaded before the error."""
+        path = trained[1] / "epoch_2.pth"
+        model = build_model(small_config(**STAND_IN))
+        before = {name: value.clone() for name, value in model.state_dict().items()}
+        with pytest.raises(ValueError, match=r"epoch_2\.pth was trained with the body .* has free stand-in"):
+            load_checkpoint(model, str(path), map_location="cpu")
+        assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+    def test_a_checkpoint_of_the_same_body_loads_without_a_word(self, trained):
+        path = trained[1] / "epoch_2.pth"
+        model = build_model(small_config(), seed=1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            load_checkpoint(model, str(path), map_location="cpu")
+        weights = torch.load(path, weights_only=False)["state_dict"]
+        assert all(torch.equal(weights[name], value) for name, value in model.state_dict().items())
+
+    @pytest.mark.parametrize("plain", [False, True])
+    def test_a_checkpoint_that_does_not_tell_its_body_warns(self, plain, tmp_path):
+        model = build_model(small_config())
+        weights = dict(model.state_dict())  # what torch.save(model.state_dict()) gives, or a runner from before
+        torch.save(weights if plain else {"state_dict": weights, "meta": {}}, tmp_path / "old.pth")
+        with pytest.warns(UserWarning, match=r"old\.pth does not tell with which body it was trained"):
+            load_checkpoint(model, str(tmp_path / "old.pth"), map_location="cpu")
+
+    def test_other_models_load_as_before(self, trained):
+        content = load_checkpoint(torch.nn.Linear(2, 2), str(trained[1] / "epoch_2.pth"), map_location="cpu")
+        assert set(content) == {"meta", "state_dict", "optimizer"}
 
     def test_losses_are_those_of_the_refiner(self):
         cfg = small_config()
