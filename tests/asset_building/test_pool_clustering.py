@@ -11,7 +11,8 @@ from support.mocap_files import body_skeleton, forward_kinematics, local_matrice
 from mion_plugin.asset_building.pool import clustering, features, mini_batches
 from mion_plugin.asset_building.pool.clustering import select_poses
 from mion_plugin.asset_building.pool.features import leans_to_one_side, pose_features
-from mion_plugin.asset_building.pool.smpl_skeleton import INDEX, SMPL_PARENTS, mirror_poses, smpl_offsets
+from mion_plugin.asset_building.pool.smpl_skeleton import INDEX, SMPL_PARENTS, smpl_offsets
+from mion_plugin.body.mirroring import mirror_poses
 
 REST = smpl_rest_joints_of(body_skeleton())
 

@@ -6,10 +6,9 @@ from support.mocap_files import body_skeleton, forward_kinematics, local_matrice
 from mion_plugin.asset_building.pool.smpl_skeleton import (
     SMPL_JOINTS,
     SMPL_PARENTS,
-    mirror_orientations,
-    mirror_poses,
     smpl_offsets,
 )
+from mion_plugin.body.mirroring import mirror_orientations, mirror_poses
 from mion_plugin.geometry.keypoints import flip_permutation
 
 MIRROR = np.diag([-1.0, 1, 1])
