@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mion_plugin.body.arrays import SMPL_PARENTS, BodyArrays
+from mion_plugin.body.arrays import BodyArrays
 from mion_plugin.geometry.keypoints import keypoint_names
 
 SMPL_JOINTS = keypoint_names("smpl")
@@ -17,13 +17,6 @@ def smpl_rest_joints(body: BodyArrays) -> np.ndarray:
     """Joints (24, 3) of the mean shape in rest pose, metres, SMPL's axes (x to the body's left, y up, z forward)."""
     joints = body.J_regressor.astype(np.float64) @ body.v_template
     return joints - joints[0]
-
-
-def smpl_offsets(rest_joints: np.ndarray) -> np.ndarray:
-    """Position (24, 3) of each joint relative to its parent, in rest pose; root zero."""
-    offsets = rest_joints - rest_joints[list(SMPL_PARENTS)]
-    offsets[0] = 0
-    return offsets
 
 
 def bone_direction(rest_joints: np.ndarray, side: str, joint: str) -> np.ndarray:
