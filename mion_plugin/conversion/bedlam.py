@@ -8,7 +8,6 @@ scene, as its ``df_full_body_smpl.py`` writes them. That the body stands at ``tr
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -52,37 +51,12 @@ def convert_bedlam(
     people = People("bedlam", keypoints2d="smpl")
     paths = require_files(archive / "labels", "*.npz")
     for done, path in enumerate(paths, start=1):
-        scene = _read_scene(path)
-        _add_scene(people, scene, archive, _pictures(archive / "images" / path.stem, scene.names, turn))
+        _add_scene(people, path, archive, turn)
         progress(done, len(paths))
     return people
 
 
-@dataclass(frozen=True, eq=False)
-class _Scene:
-    """The labels of a scene's P people, one for each picture that somebody is in.
-
-    Attributes:
-        names: Pictures, below the scene's.
-        centre, scale: (P, 2) pixels, and (P,), of the boxes.
-        pose: (P, 72) axis-angle, camera axes.
-        betas: (P, 10).
-        transl: (P, 3) metres, camera frame.
-        intrinsics: (P, 3, 3).
-        keypoints: (P, 24, 2) pixels.
-    """
-
-    names: list[str]
-    centre: np.ndarray
-    scale: np.ndarray
-    pose: np.ndarray
-    betas: np.ndarray
-    transl: np.ndarray
-    intrinsics: np.ndarray
-    keypoints: np.ndarray
-
-
-def _read_scene(path: Path) -> _Scene:
+def _add_scene(people: People, path: Path, archive: Path, turn: bool) -> None:
     arrays = read_npz(path, "file of BEDLAM's labels", only=_ARRAYS, read_objects=_read_objects)
     missing = [key for key in _ARRAYS if key not in arrays]
     if missing:
@@ -110,31 +84,29 @@ def _read_scene(path: Path) -> _Scene:
     names = [safe_relative(str(name), path) for name in np.ravel(arrays["imgname"])]
     if len({len(rows) for rows in (names, centre, scale, pose, betas, transl, intrinsics, extrinsics, keypoints)}) > 1:
         raise ValueError(f"{path}: its arrays have different numbers of people")
-    return _Scene(names, centre, scale, pose, betas, transl + extrinsics[:, :3, 3], intrinsics, keypoints)
-
-
-def _add_scene(people: People, scene: _Scene, archive: Path, folder: Path | None) -> None:
-    """Add everybody of a scene; ``folder`` has its upright pictures, None if there are none."""
-    for row, name in enumerate(scene.names):
+    folder = _pictures(archive / "images" / path.stem, names, turn)
+    transl = transl + extrinsics[:, :3, 3]
+    for row, name in enumerate(names):
         if folder is None:
             people.skip(_LYING)
-        elif scene.scale[row] <= 0:
+        elif scale[row] <= 0:
             people.skip("people without a box")
         else:
-            side = _SIDE * scene.scale[row]
-            picture = folder / (Path(name).with_suffix(".jpg") if folder.name == _UPRIGHT else name)
+            side = _SIDE * scale[row]
+            upright = folder.name == _UPRIGHT
+            picture = folder / (Path(name).with_suffix(".jpg") if upright else name)
             people.add(
                 image_path=picture.relative_to(archive).as_posix(),
-                box=np.array([*(scene.centre[row] - side / 2), side, side]),
-                keypoints2d=np.column_stack([scene.keypoints[row], np.ones(24)]),
+                box=np.array([*(centre[row] - side / 2), side, side]),
+                keypoints2d=np.column_stack([keypoints[row], np.ones(24)]),
                 smpl={
-                    "global_orient": scene.pose[row, :3],
-                    "body_pose": scene.pose[row, 3:],
-                    "betas": scene.betas[row],
-                    "transl": scene.transl[row],
+                    "global_orient": pose[row, :3],
+                    "body_pose": pose[row, 3:],
+                    "betas": betas[row],
+                    "transl": transl[row],
                 },
                 gender="n",
-                intrinsics=scene.intrinsics[row],
+                intrinsics=intrinsics[row],
             )
 
 
