@@ -85,6 +85,11 @@ BENCHMARKS = {
         "benchmarks.loader",
         "Images per second and core of the training loader: as first shipped, crop first, and from cached crops.",
     ),
+    "handover": (
+        "benchmarks.handover",
+        "What it costs the training process to take a batch over from a loader's worker: one tensor for all, or each "
+        "alone.",
+    ),
     "faults": (
         "robustness.fault_run",
         "Hostile input through every public door, and what becomes of it.",

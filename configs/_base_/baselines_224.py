@@ -14,6 +14,7 @@ train_dataloader = dict(
     batch_size=32,  # of each of 8 GPUs
     num_workers=4,
     persistent_workers=True,
+    collate_fn=dict(type="mion.joined_collate"),
     pin_memory=True,
     sampler=dict(type="mion.EpochSampler", shuffle=True),
     dataset=dict(
@@ -34,6 +35,7 @@ val_dataloader = dict(
     batch_size=32,
     num_workers=4,
     persistent_workers=True,
+    collate_fn=dict(type="mion.joined_collate"),
     sampler=dict(type="mion.EpochSampler", shuffle=False),
     dataset=dict(**{**_base_.test_dataloader.dataset, "keypoints2d_source": "annotated"}),
 )

@@ -21,6 +21,7 @@ train_dataloader = dict(
     batch_size=16,  # of each of 4 GPUs: 64 (3.4)
     num_workers=4,
     persistent_workers=True,
+    collate_fn=dict(type="mion.joined_collate"),
     pin_memory=True,
     sampler=dict(type="mion.EpochSampler", shuffle=True),
     dataset=dict(

@@ -9,6 +9,7 @@ test_dataloader = dict(
     batch_size=8,  # 5 candidates of each make 40 sequences of 3,136 tokens
     num_workers=4,
     persistent_workers=True,
+    collate_fn=dict(type="mion.joined_collate"),
     sampler=dict(type="mion.EpochSampler", shuffle=False),
     dataset=dict(
         type="mion.HumanDataset",

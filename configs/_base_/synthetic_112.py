@@ -9,7 +9,12 @@ pipeline = [
 # A detector's error; the paper's keypoints are HRNet's, whose typical error is 1-2 % of the person's height.
 detected_noise = 1.5
 
-loader = dict(batch_size=32, num_workers=1, persistent_workers=True)
+loader = dict(
+    batch_size=32,
+    num_workers=1,
+    persistent_workers=True,
+    collate_fn=dict(type="mion.joined_collate"),
+)
 people = dict(
     type="mion.SURREALSynthesisDataset",
     image_size=image_size,

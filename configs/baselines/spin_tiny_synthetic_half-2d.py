@@ -4,10 +4,14 @@
 #   python tools/test.py configs/baselines/spin_tiny_synthetic_half-2d.py CHECKPOINT
 _base_ = ["./spin_tiny_synthetic.py"]
 
-pipeline = _base_.train_dataloader.dataset.pipeline
+pipeline = _base_.people.pipeline
 train_dataloader = dict(
     dataset=dict(
-        indices=4096,
-        pipeline=[pipeline[0], dict(type="mion.HideLabels", share=0.5), *pipeline[1:]],
+        _delete_=True,
+        **dict(
+            _base_.people,
+            indices=4096,
+            pipeline=[pipeline[0], dict(type="mion.HideLabels", share=0.5), *pipeline[1:]],
+        ),
     )
 )

@@ -44,7 +44,7 @@ people = dict(
     detected_noise=3.0,  # pixels, of a detector
     pipeline=pipeline,
 )
-loader = dict(batch_size=16, num_workers=4, persistent_workers=True)
+loader = dict(batch_size=16, num_workers=4, persistent_workers=True, collate_fn=dict(type="mion.joined_collate"))
 train_dataloader = dict(
     **loader,
     sampler=dict(type="mion.EpochSampler", shuffle=True),

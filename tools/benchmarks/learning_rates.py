@@ -47,11 +47,13 @@ def train(args: argparse.Namespace, rate: float) -> float:
     Raises:
         subprocess.CalledProcessError: Training failed; its output tells why.
     """
+    # a mixture draws its epochs, a single set is cut
+    length = "num_samples" if "num_samples" in Config.fromfile(args.config).train_dataloader.dataset else "indices"
     folder = args.work_dir / f"{args.config.stem}_{rate:g}_{args.images}_{args.epochs}"
     if not (folder / _CHECKPOINT.format(args.epochs)).is_file():
         options = [
             f"optim_wrapper.optimizer.lr={rate}",
-            f"train_dataloader.dataset.indices={args.images}",
+            f"train_dataloader.dataset.{length}={args.images}",
             f"train_cfg.max_epochs={args.epochs}",
             *args.cfg_options,
         ]
