@@ -9,32 +9,34 @@ pipeline = [
 # A detector's error; the paper's keypoints are HRNet's, whose typical error is 1-2 % of the person's height.
 detected_noise = 1.5
 
-loader = dict(
+synthetic_loader = dict(
     batch_size=32,
     num_workers=1,
     persistent_workers=True,
     collate_fn=dict(type="mion.joined_collate"),
 )
-people = dict(
+synthetic_people = dict(
     type="mion.SURREALSynthesisDataset",
     image_size=image_size,
     detected_noise=detected_noise,
     pipeline=pipeline,
 )
 train_dataloader = dict(
-    **loader,
+    **synthetic_loader,
     sampler=dict(type="mion.EpochSampler", shuffle=True),
-    dataset=dict(**people, num_samples=3200, split="train", fresh_samples=True, looks=dict(recipe="training")),
+    dataset=dict(
+        **synthetic_people, num_samples=3200, split="train", fresh_samples=True, looks=dict(recipe="training")
+    ),
 )
 val_dataloader = dict(
-    **loader,
+    **synthetic_loader,
     sampler=dict(type="mion.EpochSampler", shuffle=False),
-    dataset=dict(**people, num_samples=256, split="test", seed=1, looks=dict(recipe="plain")),
+    dataset=dict(**synthetic_people, num_samples=256, split="test", seed=1, looks=dict(recipe="plain")),
 )
 test_dataloader = dict(
-    **loader,
+    **synthetic_loader,
     sampler=dict(type="mion.EpochSampler", shuffle=False),
-    dataset=dict(**people, num_samples=1024, split="test", seed=2, looks=dict(recipe="plain")),
+    dataset=dict(**synthetic_people, num_samples=1024, split="test", seed=2, looks=dict(recipe="plain")),
 )
 val_evaluator = dict(type="mion.MeshMetric", errors=("MPJPE", "PA-MPJPE"), statistics=("chosen", "mean", "oracle"))
 test_evaluator = val_evaluator
