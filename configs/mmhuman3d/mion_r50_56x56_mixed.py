@@ -68,7 +68,11 @@ data_keys = [
     "sample_idx",
 ]
 meta_data_keys = ["dataset_name", "image_path"]
-to_network = [
+train_pipeline = [
+    dict(type="LoadImageFromFile"),
+    dict(type="RandomChannelNoise", noise_factor=0.4),
+    dict(type="RandomHorizontalFlip", flip_prob=0.5, convention="human_data"),
+    dict(type="GetRandomScaleRotation", rot_factor=30, scale_factor=0.25),
     dict(type="MeshAffine", img_res=img_res),
     dict(type="CropInputKeypoints"),
     dict(type="Normalize", **img_norm_cfg),
@@ -76,17 +80,15 @@ to_network = [
     dict(type="ToTensor", keys=data_keys),
     dict(type="Collect", keys=["img", *data_keys], meta_keys=meta_data_keys),
 ]
-train_pipeline = [
-    dict(type="LoadImageFromFile"),
-    dict(type="RandomChannelNoise", noise_factor=0.4),
-    dict(type="RandomHorizontalFlip", flip_prob=0.5, convention="human_data"),
-    dict(type="GetRandomScaleRotation", rot_factor=30, scale_factor=0.25),
-    *to_network,
-]
 test_pipeline = [
     dict(type="LoadImageFromFile"),
     dict(type="GetRandomScaleRotation", rot_factor=0, scale_factor=0),
-    *to_network,
+    dict(type="MeshAffine", img_res=img_res),
+    dict(type="CropInputKeypoints"),
+    dict(type="Normalize", **img_norm_cfg),
+    dict(type="ImageToTensor", keys=["img"]),
+    dict(type="ToTensor", keys=data_keys),
+    dict(type="Collect", keys=["img", *data_keys], meta_keys=meta_data_keys),
 ]
 # Of inference_image_based_model; the keypoints by mion_plugin.hosts.mmhuman3d.inference.use_keypoints
 inference_pipeline = [
