@@ -3,7 +3,7 @@ _base_ = ["./h36m_224.py", "./augmentation_224.py"]
 
 annotated = dict(
     type="mion.HumanDataset",
-    data_prefix="data",  # mmhuman3d's layout, as in h36m_224.py
+    data_prefix="data",  # mmhuman3d's layout, as in photographs_224.py
     keypoints2d_convention="smpl_54",  # every joint that one of the sets annotates; stage 1 takes its COCO joints
     keypoints2d_source="detected",  # HRNet-W48's, as keypoints2d_detected in the file; see mion.HumanDataset
     pipeline=_base_.train_pipeline,
@@ -27,11 +27,8 @@ train_dataloader = dict(
     dataset=dict(
         type="mion.MixedDataset",
         datasets=[h36m, [lsp, mpii, lspet, coco], mpi_inf_3dhp],
-        ratios=[
-            0.3,
-            0.6,
-            0.1,
-        ],  # SPIN's (datasets/mixed_dataset.py of its code); an epoch is as long as the longest set
+        # SPIN's (datasets/mixed_dataset.py of its code); an epoch is as long as the longest set
+        ratios=[0.3, 0.6, 0.1],
     ),
 )
 val_dataloader = _base_.test_dataloader

@@ -11,56 +11,34 @@ pipeline = [
 # A detector's error; the paper's keypoints are HRNet's, whose typical error is 1-2 % of the person's height.
 detected_noise = 1.5
 
-train_dataloader = dict(
+synthetic_loader = dict(
     batch_size=32,
     num_workers=1,
     persistent_workers=True,
     collate_fn=dict(type="mion.joined_collate"),
+)
+synthetic_people = dict(
+    type="mion.SURREALSynthesisDataset",
+    image_size=image_size,
+    detected_noise=detected_noise,
+    pipeline=pipeline,
+)
+train_dataloader = dict(
+    **synthetic_loader,
     sampler=dict(type="mion.EpochSampler", shuffle=True),
     dataset=dict(
-        type="mion.SURREALSynthesisDataset",
-        num_samples=3200,
-        split="train",
-        image_size=image_size,
-        detected_noise=detected_noise,
-        fresh_samples=True,
-        looks=dict(recipe="training"),
-        pipeline=pipeline,
+        **synthetic_people, num_samples=3200, split="train", fresh_samples=True, looks=dict(recipe="training")
     ),
 )
 val_dataloader = dict(
-    batch_size=32,
-    num_workers=1,
-    persistent_workers=True,
-    collate_fn=dict(type="mion.joined_collate"),
+    **synthetic_loader,
     sampler=dict(type="mion.EpochSampler", shuffle=False),
-    dataset=dict(
-        type="mion.SURREALSynthesisDataset",
-        num_samples=256,
-        split="test",
-        seed=1,
-        image_size=image_size,
-        detected_noise=detected_noise,
-        looks=dict(recipe="plain"),
-        pipeline=pipeline,
-    ),
+    dataset=dict(**synthetic_people, num_samples=256, split="test", seed=1, looks=dict(recipe="plain")),
 )
 test_dataloader = dict(
-    batch_size=32,
-    num_workers=1,
-    persistent_workers=True,
-    collate_fn=dict(type="mion.joined_collate"),
+    **synthetic_loader,
     sampler=dict(type="mion.EpochSampler", shuffle=False),
-    dataset=dict(
-        type="mion.SURREALSynthesisDataset",
-        num_samples=1024,
-        split="test",
-        seed=2,
-        image_size=image_size,
-        detected_noise=detected_noise,
-        looks=dict(recipe="plain"),
-        pipeline=pipeline,
-    ),
+    dataset=dict(**synthetic_people, num_samples=1024, split="test", seed=2, looks=dict(recipe="plain")),
 )
 val_cfg = dict()
 test_cfg = dict()

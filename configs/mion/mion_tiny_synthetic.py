@@ -1,8 +1,8 @@
 # The three stages together on the synthetic test people, with every way to choose a path. Nothing is trained here: the
-# weights are those of the package, or of mrt_tiny_lifting_apart.py and reader_tiny_synthetic.py.
+# weights are those of the package, or of mrt_tiny_lifting_apart.py and reader_tiny_synthetic_more.py.
 #   python tools/test.py configs/mion/mion_tiny_synthetic.py --out metrics.json
 #   python tools/test.py configs/mion/mion_tiny_synthetic.py --cfg-options \
-#       model.refiner_checkpoint=work_dirs/mrt_tiny_lifting_apart/epoch_10.pth model.cen_checkpoint=cen.pth
+#       model.refiner_checkpoint=work_dirs/mrt_tiny_lifting_apart/epoch_6.pth model.cen_checkpoint=cen.pth
 # Ablations: model.num_candidates=3, model.selection=cen; without the fit onto the keypoints: model.fit=None
 #   model.selection=cen+reprojection; with the keypoints as they are detected: model.correct_keypoints=False; stages 1
 #   and 2 alone: the latter and model.fit=None model.cen=None model.cen_checkpoint=None model.selection=first.

@@ -23,6 +23,7 @@ model = dict(
     fit={**tiny["fit"], "prior": dict(type="mion.StartPrior", pool_split="train")},
     correct_keypoints=tiny["correct_keypoints"],
     selection=tiny["selection"],
+    reprojection_weight=tiny["reprojection_weight"],
 )
 
 data_keys = [

@@ -12,13 +12,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from mion_plugin.body.arrays import NUM_BETAS, NUM_JOINTS, NUM_POSE_FEATURES, NUM_VERTICES, BodyArrays
-from mion_plugin.geometry.keypoints import flip_permutation
+from mion_plugin.body.mirroring import MIRRORED_JOINTS
 
 POSEDIRS_UNIT = 1e-4  # metres
 SHORT = 32767
 FLIP = np.array([-1, 1, 1])
-# Left and right joints swapped, in SMPL's order.
-MIRROR_JOINTS = np.array(flip_permutation("smpl"))
 REGRESSORS = ("J_regressor", "regressor_h36m", "regressor_extra")
 
 
@@ -58,7 +56,9 @@ def decode_common(stored: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     joint = stored["weight_joint"].astype(np.int64)
     for column in range(joint.shape[1]):
         weights[half, joint[:, column]] += share[:, column]
-        weights[mirror[half], MIRROR_JOINTS[joint[:, column]]] += np.where(mirror[half] == half, 0.0, share[:, column])
+        weights[mirror[half], MIRRORED_JOINTS[joint[:, column]]] += np.where(
+            mirror[half] == half, 0.0, share[:, column]
+        )
     fields: dict[str, np.ndarray] = {
         "faces": stored["faces"].astype(np.int64),
         "parents": stored["parents"].astype(np.int64),
@@ -111,7 +111,7 @@ def _decode_posedirs(stored: Mapping[str, np.ndarray], half: np.ndarray, other: 
     posedirs = np.zeros((NUM_VERTICES, 3, NUM_POSE_FEATURES), dtype=np.float32)
     joint, entry = np.divmod(feature, 9)
     sign = (FLIP[axis] * np.outer(FLIP, FLIP).ravel()[entry]).astype(np.float32)
-    mirrored_feature = 9 * (MIRROR_JOINTS[joint + 1] - 1) + entry
+    mirrored_feature = 9 * (MIRRORED_JOINTS[joint + 1] - 1) + entry
     posedirs[other[vertex], axis, mirrored_feature] = value * sign
     posedirs[half[vertex], axis, feature] = value
     return posedirs
@@ -122,7 +122,7 @@ def check_symmetric(body: BodyArrays, mirror: np.ndarray, tolerance: float = 1e-
     pairs = {
         "v_template": (body.v_template, body.v_template[mirror] * FLIP),
         "shapedirs": (body.shapedirs, body.shapedirs[mirror] * FLIP[:, None]),
-        "weights": (body.weights, body.weights[mirror][:, MIRROR_JOINTS]),
+        "weights": (body.weights, body.weights[mirror][:, MIRRORED_JOINTS]),
     }
     for name, (array, mirrored) in pairs.items():
         error = float(np.abs(array - mirrored).max())

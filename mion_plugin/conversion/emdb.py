@@ -7,6 +7,7 @@ the world and the extrinsics lead from the world to the camera, of its ``visuali
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,37 @@ def convert_emdb(archive: Path, split: str, progress: Callable[[int, int], None]
     return people
 
 
-def _add_sequence(people: People, sequence: dict[str, Any], path: Path, folder: str) -> None:
-    mask = fields(sequence, path, good_frames_mask=(-1,))[0].astype(bool)
-    good = np.flatnonzero(mask)
-    for _ in range(len(mask) - len(good)):
-        people.skip("frames that the archive marks as bad")
+@dataclass(frozen=True, eq=False)
+class _Good:
+    """One person in the G good frames of a sequence.
+
+    Attributes:
+        frames: (G,) their indices.
+        gender: m, f or n.
+        betas: (10,).
+        intrinsics: (3, 3).
+        boxes: (G, 4) corners, pixels.
+        seen: (G, 24, 2) ``kp2d``, pixels.
+        rotation: G cameras' rotations, from the world.
+        orientation: G global orientations, camera axes.
+        body: (G, 69) axis-angle.
+        shift: (G, 3) metres, ``trans`` in the camera's frame; the pelvis is that far from the turned rest place.
+    """
+
+    frames: np.ndarray
+    gender: str
+    betas: np.ndarray
+    intrinsics: np.ndarray
+    boxes: np.ndarray
+    seen: np.ndarray
+    rotation: Rotation
+    orientation: Rotation
+    body: np.ndarray
+    shift: np.ndarray
+
+
+def _read_good(sequence: dict[str, Any], path: Path, mask: np.ndarray) -> _Good:
+    """What the file says of the frames where ``mask`` (T,) is True."""
     gender = _GENDERS.get(str(sequence.get("gender")))
     if gender is None:
         raise ValueError(f"{path}: gender {sequence.get('gender')!r}, expected one of {', '.join(_GENDERS)}")
@@ -64,17 +91,34 @@ def _add_sequence(people: People, sequence: dict[str, Any], path: Path, folder: 
     kp2d, boxes, root, body, trans = (_rows_of(rows, key, mask, shape, path) for key, shape in _FRAME_KEYS.items())
     extrinsics = _rows_of(camera, "extrinsics", mask, (4, 4), path)
     try:
-        rotation = Rotation.from_matrix(extrinsics[:, :3, :3]) if len(good) else Rotation.identity(0)
+        rotation = Rotation.from_matrix(extrinsics[:, :3, :3]) if mask.any() else Rotation.identity(0)
     except ValueError as error:
         raise ValueError(f"{path}: extrinsics are no cameras: {error}") from None
-    seen, turned = kp2d[:, 0], rotation.as_matrix()
-    shift = np.einsum("nij,nj->ni", turned, trans) + extrinsics[:, :3, 3]
-    rest = _pelvis_at_rest(turned, shift, seen, intrinsics)
-    pelvis = shift if rest is None else turned @ rest + shift
-    agree = _agree(pelvis, seen, intrinsics)
-    orientation = rotation * Rotation.from_rotvec(root)
-    for row, frame in enumerate(good):
-        corner, size = boxes[row, :2], boxes[row, 2:] - boxes[row, :2]
+    return _Good(
+        frames=np.flatnonzero(mask),
+        gender=gender,
+        betas=betas,
+        intrinsics=intrinsics,
+        boxes=boxes,
+        seen=kp2d,
+        rotation=rotation,
+        orientation=rotation * Rotation.from_rotvec(root),
+        body=body,
+        shift=np.einsum("nij,nj->ni", rotation.as_matrix(), trans) + extrinsics[:, :3, 3],
+    )
+
+
+def _add_sequence(people: People, sequence: dict[str, Any], path: Path, folder: str) -> None:
+    mask = fields(sequence, path, good_frames_mask=(-1,))[0].astype(bool)
+    for _ in range(len(mask) - mask.sum()):
+        people.skip("frames that the archive marks as bad")
+    good = _read_good(sequence, path, mask)
+    turned = good.rotation.as_matrix()
+    rest = _pelvis_at_rest(turned, good.shift, good.seen[:, 0], good.intrinsics)
+    pelvis = good.shift if rest is None else turned @ rest + good.shift
+    agree = _agree(pelvis, good.seen[:, 0], good.intrinsics)
+    for row, frame in enumerate(good.frames):
+        corner, size = good.boxes[row, :2], good.boxes[row, 2:] - good.boxes[row, :2]
         if rest is None:
             people.skip("frames of a sequence that does not tell where the pelvis is at rest")
         elif not agree[row]:
@@ -85,15 +129,15 @@ def _add_sequence(people: People, sequence: dict[str, Any], path: Path, folder: 
             people.add(
                 image_path=f"{folder}/images/{frame:05d}.jpg",
                 box=scale_boxes(np.concatenate([corner, size]), BOX_SCALE),
-                keypoints2d=np.column_stack([kp2d[row], np.ones(24)]),
+                keypoints2d=np.column_stack([good.seen[row], np.ones(24)]),
                 smpl={
-                    "global_orient": orientation[row].as_rotvec(),
-                    "body_pose": body[row],
-                    "betas": betas,
+                    "global_orient": good.orientation[row].as_rotvec(),
+                    "body_pose": good.body[row],
+                    "betas": good.betas,
                     "transl": pelvis[row] - rest,
                 },
-                gender=gender,
-                intrinsics=intrinsics,
+                gender=good.gender,
+                intrinsics=good.intrinsics,
             )
 
 

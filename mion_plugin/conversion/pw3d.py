@@ -6,6 +6,7 @@ mmhuman3d's converter does not run with numpy 1.24 and later (``np.bool``), and 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,37 @@ def convert_pw3d(archive: Path, split: str, progress: Callable[[int, int], None]
         except (KeyError, TypeError):
             raise ValueError(f"{path} lacks poses") from None
         for person in range(count):
-            _add_person(people, sequence, person, path)
+            _add_track(people, _read_track(sequence, person, path))
         progress(done, len(paths))
     return people
 
 
-def _add_person(people: People, sequence: dict[str, Any], person: int, path: Path) -> None:
+@dataclass(frozen=True, eq=False)
+class _Track:
+    """One person in the T frames of a sequence.
+
+    Attributes:
+        name: The sequence's.
+        gender: m or f.
+        orientations: T global orientations, camera axes.
+        poses: (T, 72) axis-angle; the first three in the world.
+        keypoints: (T, 18, 3) pixels, confidence.
+        betas: (10,).
+        valid: (T,) whether the camera is known.
+        intrinsics: (3, 3).
+    """
+
+    name: str
+    gender: str
+    orientations: Rotation
+    poses: np.ndarray
+    keypoints: np.ndarray
+    betas: np.ndarray
+    valid: np.ndarray
+    intrinsics: np.ndarray
+
+
+def _read_track(sequence: dict[str, Any], person: int, path: Path) -> _Track:
     keys = ("poses", "poses2d", "betas", "campose_valid", "genders")
     try:
         values = {key: sequence[key][person] for key in keys}
@@ -69,20 +95,25 @@ def _add_person(people: People, sequence: dict[str, Any], person: int, path: Pat
         orientations = Rotation.from_matrix(cameras[:, :3, :3]) * Rotation.from_rotvec(poses[:, :3])
     except ValueError as error:
         raise ValueError(f"{path}: cam_poses are no cameras: {error}") from None
-    for frame in np.flatnonzero(valid):
-        box = person_box(keypoints[frame].T)
+    return _Track(name, gender, orientations, poses, keypoints.swapaxes(1, 2), betas[:10], valid, intrinsics)
+
+
+def _add_track(people: People, track: _Track) -> None:
+    for frame in np.flatnonzero(track.valid):
+        keypoints = track.keypoints[frame]
+        box = person_box(keypoints)
         if box is None:
             people.skip("people without keypoints in a frame")
             continue
         people.add(
-            image_path=f"imageFiles/{name}/image_{frame:05d}.jpg",
+            image_path=f"imageFiles/{track.name}/image_{frame:05d}.jpg",
             box=box,
-            keypoints2d=keypoints[frame].T,
+            keypoints2d=keypoints,
             smpl={
-                "global_orient": orientations[frame].as_rotvec(),
-                "body_pose": poses[frame, 3:],
-                "betas": betas[:10],
+                "global_orient": track.orientations[frame].as_rotvec(),
+                "body_pose": track.poses[frame, 3:],
+                "betas": track.betas,
             },
-            gender=gender,
-            intrinsics=intrinsics,
+            gender=track.gender,
+            intrinsics=track.intrinsics,
         )

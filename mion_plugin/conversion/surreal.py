@@ -18,16 +18,15 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from mion_plugin.body.mirroring import MIRRORED_JOINTS, mirror_poses
 from mion_plugin.conversion.archives import fields, load_mat, require_files
 from mion_plugin.conversion.frames import extract_frames
 from mion_plugin.conversion.people import People, person_box
-from mion_plugin.geometry.keypoints import flip_permutation
 
 INTRINSICS = np.array([[600.0, 0, 160], [0, 600, 120], [0, 0, 1]])  # 60 mm lens, 32 mm sensor, 320 x 240 pixels
 WORLD_TO_CAMERA = np.array([[0.0, 0, -1], [0, 1, 0], [-1, 0, 0]])  # determinant -1
 _UPRIGHT = Rotation.from_euler("x", 90, degrees=True)
 _MIRROR = np.diag([-1.0, 1.0, 1.0])
-_SIDES = list(flip_permutation("smpl"))
 _GENDERS = ("f", "m")
 _MAX_MISMATCH = 2.0  # px between joints2D, which is rounded, and the projection of joints3D
 
@@ -102,7 +101,7 @@ def _add_clip(people: People, path: Path, images: str, frame_step: int) -> None:
         if not _agree(points, keypoints2d):
             people.skip("frames whose joints2D are not where the camera sees joints3D")
             continue
-        keypoints2d = np.column_stack([keypoints2d, np.ones(24)])[_SIDES]
+        keypoints2d = np.column_stack([keypoints2d, np.ones(24)])[MIRRORED_JOINTS]
         box = person_box(keypoints2d)
         if box is None:
             people.skip("frames with all joints in one point")
@@ -111,7 +110,7 @@ def _add_clip(people: People, path: Path, images: str, frame_step: int) -> None:
             image_path=f"{images}/{_frame_name(frame)}",
             box=box,
             keypoints2d=keypoints2d,
-            keypoints3d=np.column_stack([points, np.ones(24)])[_SIDES],
+            keypoints3d=np.column_stack([points, np.ones(24)])[MIRRORED_JOINTS],
             smpl={**_mirrored_pose(pose[:, frame].reshape(24, 3), zrot[frame]), "betas": shape[:, frame]},
             gender=_GENDERS[int(gender[frame])],
             intrinsics=INTRINSICS,
@@ -132,5 +131,5 @@ def _mirrored_pose(pose: np.ndarray, zrot: float) -> dict[str, np.ndarray]:
     orientation = WORLD_TO_CAMERA @ in_world.as_matrix() @ _MIRROR
     return {
         "global_orient": Rotation.from_matrix(orientation).as_rotvec(),
-        "body_pose": pose[_SIDES][1:] * np.array([1.0, -1.0, -1.0]),
+        "body_pose": mirror_poses(pose[1:]),
     }

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from mion_plugin.body.arrays import NUM_BETAS
+from mion_plugin.body.mirroring import MIRRORED_BODY_POSE, MIRRORED_ROTVEC
 from mion_plugin.candidates.pool import CandidatePool
 from mion_plugin.candidates.splits import check_pool_split, open_pool
 from mion_plugin.fitting.problem import NUM_PARAMETERS, NUM_TURNS
 from mion_plugin.fitting.so3 import exponential, nearest_rotation
-from mion_plugin.geometry.keypoints import flip_permutation
 from mion_plugin.geometry.rotations import rotmat_to_rotvec
 from mion_plugin.registry import MODELS
 
@@ -104,8 +104,7 @@ def turn_covariance(body_pose: Tensor) -> Tensor:
         (69, 69) radians^2, about each joint's own axes. The mean is that of the rotation matrices, brought back to a
         rotation.
     """
-    mirror = [joint - 1 for joint in flip_permutation("smpl")[1:]]
-    signs = body_pose.new_tensor([1.0, -1.0, -1.0])  # a rotation vector in a mirror
+    mirror, signs = MIRRORED_BODY_POSE.tolist(), body_pose.new_tensor(MIRRORED_ROTVEC)
     rotations, _ = exponential(body_pose)
     mean = rotations.mean(0)
     mean = nearest_rotation(mean + signs[:, None] * mean[mirror] * signs)

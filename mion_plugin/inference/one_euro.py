@@ -6,6 +6,7 @@ CHI 2012, algorithm 1. At rest it is slow, so that nothing trembles; in a moveme
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,33 +48,55 @@ def smoothing_factor(cutoff: float | np.ndarray, seconds: float) -> np.ndarray:
     return turns / (1 + turns)
 
 
-@dataclass
-class VectorFilter:
+class _Filter(ABC):
+    """Algorithm 1 of the paper, for what has a difference and can go a part of the way."""
+
+    def __init__(self, settings: OneEuro) -> None:
+        self.settings = settings
+        self.value: np.ndarray | None = None
+        self._velocity: np.ndarray | float = 0.0
+
+    def __call__(self, new: np.ndarray, seconds: float) -> np.ndarray:
+        """The filtered values, ``seconds`` after the last; the first ones as they are."""
+        new = np.asarray(new, np.float64)
+        if self.value is None:
+            self.value = new
+            return new
+        step = self._step(self.value, new)
+        change = step / seconds - self._velocity
+        self._velocity = self._velocity + smoothing_factor(DERIVATIVE_CUTOFF, seconds) * change
+        speed = np.linalg.norm(self._velocity, axis=-1, keepdims=True)
+        self.value = self._moved(self.value, self.settings.share(speed, seconds) * step)
+        return self.value
+
+    @staticmethod
+    @abstractmethod
+    def _step(last: np.ndarray, new: np.ndarray) -> np.ndarray:
+        """(..., D) the way from the last value to a new one."""
+
+    @staticmethod
+    @abstractmethod
+    def _moved(last: np.ndarray, step: np.ndarray) -> np.ndarray:
+        """Where a step (..., D) leads to."""
+
+
+class VectorFilter(_Filter):
     """Filters points (..., D), each by its own speed.
 
     The paper filters numbers; here the speed is the length of the filtered velocity, so that the result does not depend
     on the axes.
     """
 
-    settings: OneEuro
-    value: np.ndarray | None = None
-    velocity: np.ndarray | None = None
+    @staticmethod
+    def _step(last: np.ndarray, new: np.ndarray) -> np.ndarray:
+        return new - last
 
-    def __call__(self, new: np.ndarray, seconds: float) -> np.ndarray:
-        """The filtered points, ``seconds`` after the last; the first ones as they are."""
-        new = np.asarray(new, np.float64)
-        if self.value is None or self.velocity is None:
-            self.value, self.velocity = new, np.zeros_like(new)
-            return new
-        step = new - self.value
-        self.velocity = _follow(self.velocity, step / seconds, seconds)
-        speed = np.linalg.norm(self.velocity, axis=-1, keepdims=True)
-        self.value = self.value + self.settings.share(speed, seconds) * step
-        return self.value
+    @staticmethod
+    def _moved(last: np.ndarray, step: np.ndarray) -> np.ndarray:
+        return last + step
 
 
-@dataclass
-class RotationFilter:
+class RotationFilter(_Filter):
     """Filters rotation matrices (..., 3, 3) on SO(3), each by its own angular speed.
 
     As ``VectorFilter``, with the rotation vector from the filtered rotation to the new one as the difference: the
@@ -81,25 +104,11 @@ class RotationFilter:
     frame. A movement about one axis is filtered as its angle would be.
     """
 
-    settings: OneEuro
-    value: np.ndarray | None = None
-    velocity: np.ndarray | None = None
+    @staticmethod
+    def _step(last: np.ndarray, new: np.ndarray) -> np.ndarray:
+        return roma.rotmat_to_rotvec(torch.from_numpy(last).mT @ torch.from_numpy(new)).numpy()
 
-    def __call__(self, new: np.ndarray, seconds: float) -> np.ndarray:
-        """The filtered rotations, ``seconds`` after the last; the first ones as they are."""
-        new = np.asarray(new, np.float64)
-        if self.value is None or self.velocity is None:
-            self.value, self.velocity = new, np.zeros(new.shape[:-1])
-            return new
-        last = torch.from_numpy(self.value)
-        step = roma.rotmat_to_rotvec(last.mT @ torch.from_numpy(new)).numpy()
-        self.velocity = _follow(self.velocity, step / seconds, seconds)
-        speed = np.linalg.norm(self.velocity, axis=-1, keepdims=True)
-        part = torch.from_numpy(self.settings.share(speed, seconds) * step)
-        turned = last @ roma.rotvec_to_rotmat(part)
-        self.value = roma.special_gramschmidt(turned[..., :2]).numpy()  # rounding does not add up
-        return self.value
-
-
-def _follow(velocity: np.ndarray, new: np.ndarray, seconds: float) -> np.ndarray:
-    return velocity + smoothing_factor(DERIVATIVE_CUTOFF, seconds) * (new - velocity)
+    @staticmethod
+    def _moved(last: np.ndarray, step: np.ndarray) -> np.ndarray:
+        turned = torch.from_numpy(last) @ roma.rotvec_to_rotmat(torch.from_numpy(step))
+        return roma.special_gramschmidt(turned[..., :2]).numpy()  # rounding does not add up

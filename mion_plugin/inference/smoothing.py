@@ -26,6 +26,12 @@ class _Filters:
     frame: int
     time: float
 
+    def __call__(self, body: PersonBodies, seconds: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Rotations (1, 24, 3, 3), betas (1, 10) and translation (1, 3) before the image's camera, filtered."""
+        pose, betas = self.pose(body.pose, seconds), self.betas(body.betas, seconds)
+        transl = self.transl(body.image_transl, seconds)
+        return torch.from_numpy(pose).float(), torch.from_numpy(betas).float(), torch.from_numpy(transl).float()
+
 
 class BodySmoother:
     """One-euro filtering of the chosen body (``one_euro.py``), forward in time.
@@ -80,12 +86,8 @@ class BodySmoother:
             return chosen
         filters.time = time
         first = filters.pose.value is None
-        pose = filters.pose(chosen.pose, seconds)
-        betas = filters.betas(chosen.betas, seconds)
-        transl = filters.transl(chosen.image_transl, seconds)
-        return (
-            chosen if first else self._placed(chosen, *(torch.from_numpy(one).float() for one in (pose, betas, transl)))
-        )
+        filtered = filters(chosen, seconds)
+        return chosen if first else self._placed(chosen, *filtered)
 
     def _placed(
         self, new: PersonBodies, pose: torch.Tensor, betas: torch.Tensor, image_transl: torch.Tensor

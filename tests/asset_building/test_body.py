@@ -24,7 +24,7 @@ from mion_plugin.asset_building.body import (
 from mion_plugin.asset_building.body.dual_quaternions import blend_rotations
 from mion_plugin.asset_building.body.linear_skinning import skin
 from mion_plugin.asset_building.body.texture import corner_coordinates
-from mion_plugin.body.stand_in_codec import MIRROR_JOINTS
+from mion_plugin.body.mirroring import MIRRORED_JOINTS
 
 FLIP = np.array([-1.0, 1.0, 1.0])
 
@@ -184,7 +184,7 @@ def test_missing_anny_names_the_extra(monkeypatch):
 
 
 def test_joint_tables_agree():
-    assert skeleton.mirror_joints().tolist() == MIRROR_JOINTS.tolist()
+    assert skeleton.mirror_joints().tolist() == MIRRORED_JOINTS.tolist()
     assert len(skeleton.JOINTS) == len(skeleton.PARENTS) == 24
     assert skeleton.joint_of_bone("finger1-2.L") == skeleton.JOINTS.index("left_wrist")
     assert skeleton.joint_of_bone("finger3-2.R") == skeleton.JOINTS.index("right_hand")

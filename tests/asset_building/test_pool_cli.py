@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support.mocap_files import write_amass, write_amc, write_asf, write_body_bvh
 
-from mion_plugin.asset_building.pool.smpl_skeleton import mirror_poses
+from mion_plugin.body.mirroring import mirror_poses
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.candidates.pool import load_pool, pool_keypoints
 

@@ -6,12 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from scipy.spatial.transform import Rotation
-from support.mocap_files import body_skeleton, forward_kinematics, local_matrices, smpl_rest_joints_of
+from support.mocap_files import body_skeleton, forward_kinematics, local_matrices, smpl_offsets, smpl_rest_joints_of
 
 from mion_plugin.asset_building.pool import clustering, features, mini_batches
 from mion_plugin.asset_building.pool.clustering import select_poses
 from mion_plugin.asset_building.pool.features import leans_to_one_side, pose_features
-from mion_plugin.asset_building.pool.smpl_skeleton import INDEX, SMPL_PARENTS, mirror_poses, smpl_offsets
+from mion_plugin.asset_building.pool.smpl_skeleton import INDEX
+from mion_plugin.body.arrays import SMPL_PARENTS
+from mion_plugin.body.mirroring import mirror_poses
 
 REST = smpl_rest_joints_of(body_skeleton())
 

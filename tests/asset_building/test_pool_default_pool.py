@@ -5,7 +5,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from mion_plugin.asset_building.pool.plausibility import plausible_frames
-from mion_plugin.asset_building.pool.smpl_skeleton import INDEX, mirror_poses
+from mion_plugin.asset_building.pool.smpl_skeleton import INDEX
+from mion_plugin.body.mirroring import mirror_poses
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.candidates.pool import DEFAULT_POOL, load_default_pool, pool_keypoints
 

@@ -6,6 +6,7 @@ from support.mocap_files import (
     forward_kinematics,
     local_matrices,
     random_motion,
+    smpl_offsets,
     smpl_rest_joints_of,
     with_frames,
     write_amc,
@@ -20,7 +21,8 @@ from mion_plugin.asset_building.pool.motion import Motion
 from mion_plugin.asset_building.pool.rest_pose import find_rest_pose
 from mion_plugin.asset_building.pool.retarget import retarget
 from mion_plugin.asset_building.pool.skeletons import map_body, split_side
-from mion_plugin.asset_building.pool.smpl_skeleton import INDEX, SMPL_JOINTS, SMPL_PARENTS, smpl_offsets
+from mion_plugin.asset_building.pool.smpl_skeleton import INDEX, SMPL_JOINTS
+from mion_plugin.body.arrays import SMPL_PARENTS
 
 SKELETON = body_skeleton()
 SMPL_REST = smpl_rest_joints_of(SKELETON)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from smplx.vertex_ids import vertex_ids
 
+from mion_plugin.body.mirroring import MIRRORED_JOINTS
 from mion_plugin.body.stand_in import (
     STAND_IN_GENDERS,
     STAND_IN_PATH,
@@ -15,7 +16,6 @@ from mion_plugin.body.stand_in import (
     read_stand_in,
     save_stand_in,
 )
-from mion_plugin.body.stand_in_codec import MIRROR_JOINTS
 
 FLIP = np.array([-1.0, 1.0, 1.0])
 PARENTS = [-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21]
@@ -56,12 +56,12 @@ def test_body_is_exactly_mirror_symmetric(body):
     assert np.array_equal(mirror[mirror], np.arange(6890))
     assert np.array_equal(body.v_template, (body.v_template[mirror] * FLIP).astype(np.float32))
     assert np.array_equal(body.shapedirs, (body.shapedirs[mirror] * FLIP[:, None]).astype(np.float32))
-    assert np.array_equal(body.weights, body.weights[mirror][:, MIRROR_JOINTS])
+    assert np.array_equal(body.weights, body.weights[mirror][:, MIRRORED_JOINTS])
     mirrored = {tuple(sorted(face)) for face in mirror[body.faces].tolist()}
     assert mirrored == {tuple(sorted(face)) for face in body.faces.tolist()}
     entry = np.outer(FLIP, FLIP).ravel()
     posedirs = body.posedirs.reshape(6890, 3, 23, 9)
-    reflected = posedirs[mirror][:, :, MIRROR_JOINTS[1:] - 1] * FLIP[:, None, None] * entry
+    reflected = posedirs[mirror][:, :, MIRRORED_JOINTS[1:] - 1] * FLIP[:, None, None] * entry
     np.testing.assert_array_equal(posedirs, reflected.astype(np.float32))
 
 

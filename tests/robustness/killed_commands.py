@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from benchmarks.small_training import small_training
 from mmengine.config import Config
 from PIL import Image
 
@@ -38,6 +37,7 @@ from robustness.left_files import (
     training_state,
 )
 from robustness.long_runs import write_photographs
+from robustness.small_training import small_training
 
 REPOSITORY = Path(__file__).parents[2]
 _EPOCHS, _STEPS = 3, 4

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.small_training import small_training
 from PIL import Image
 
 from mion_plugin.detection.detection_run import Detections
@@ -20,6 +19,7 @@ from mion_plugin.detection.person_boxes import PersonBoxes
 from mion_plugin.geometry.keypoints import convert_keypoints
 from mion_plugin.synthesis.synthesizer import CONVENTION
 from mion_plugin.synthesis.writing import SetSettings
+from robustness.small_training import small_training
 
 _EPOCHS = 10  # a checkpoint after each
 _LOG_INTERVAL = 5  # steps between two lines that tell the progress

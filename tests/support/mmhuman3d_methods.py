@@ -2,6 +2,16 @@
 
 ITERATIONS = dict(num_iter=2, ftol=0.0)  # stopping early depends on the other samples of the batch
 
+PARE_HEAD = dict(
+    num_input_features=64,
+    num_deconv_layers=1,
+    num_deconv_filters=[16],
+    num_deconv_kernels=[4],
+    num_features_smpl=8,
+    use_heatmaps="part_segm",
+    backbone="resnet18",
+)
+
 
 def architecture(method: str) -> dict:
     """mmhuman3d's own config of a method, paths included, with one stage of a ResNet-18."""
@@ -37,16 +47,8 @@ def architecture(method: str) -> dict:
         loss_smpl_betas=dict(type="MSELoss", loss_weight=0.02),
     )
     if method == "pare":
-        config["head"] |= dict(
-            num_input_features=64,
-            num_deconv_layers=1,
-            num_deconv_filters=[16],
-            num_deconv_kernels=[4],
-            num_features_smpl=8,
-            use_heatmaps="part_segm",
-            backbone="resnet18",
-        )
-        config |= dict(loss_vertex=None)
+        config["head"] |= PARE_HEAD
+        config["loss_vertex"] = None
     else:
         config["head"]["feat_dim"] = 64
     if method == "spin":

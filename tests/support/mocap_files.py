@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from mion_plugin.body.arrays import SMPL_PARENTS
+
 # A body in T-pose as Mixamo names it: joint, parent, SMPL's joint of that place, position in metres (x to the left,
 # y up, z ahead)
 _JOINTS = [
@@ -62,6 +64,13 @@ def smpl_rest_joints_of(skeleton):
     for side, outward in (("left", 1), ("right", -1)):
         joints[INDEX[f"{side}_hand"]] = joints[INDEX[f"{side}_wrist"]] + [0.1 * outward, 0, 0]
     return joints
+
+
+def smpl_offsets(rest_joints):
+    """Position (24, 3) of each SMPL joint relative to its parent, in rest pose; root zero."""
+    offsets = rest_joints - rest_joints[list(SMPL_PARENTS)]
+    offsets[0] = 0
+    return offsets
 
 
 def random_motion(num_frames, seed=0):

@@ -56,10 +56,10 @@ def test_a_variant_is_trained_and_tested_once(tmp_path):
 
 def test_the_table_has_mean_and_spread(tmp_path):
     for seed, error in enumerate((100.0, 103.0, 106.0)):
-        finished_run(tmp_path, "as shipped", seed, error)
-    finished_run(tmp_path, "as shipped, absolute rotations", 0, 200.0)
-    args = benchmark_arguments(tmp_path, "as shipped", "as shipped, absolute rotations")
+        finished_run(tmp_path, "as configured", seed, error)
+    finished_run(tmp_path, "as configured, absolute rotations", 0, 200.0)
+    args = benchmark_arguments(tmp_path, "as configured", "as configured, absolute rotations")
     lines = ablations.report(args).splitlines()
-    assert lines[-2].startswith("| as shipped | 3 | 103.0 ± 3.0 / 103.0 ± 3.0 |")
-    assert lines[-1].startswith("| as shipped, absolute rotations | 1 | 200.0 / 200.0 |")
+    assert lines[-2].startswith("| as configured | 3 | 103.0 ± 3.0 / 103.0 ± 3.0 |")
+    assert lines[-1].startswith("| as configured, absolute rotations | 1 | 200.0 / 200.0 |")
     assert lines[-3].startswith("| candidates |  | 1030.0 ± 30.0 /")

@@ -22,6 +22,16 @@ def mpjpe(cell):
     return float(cell.split()[0])
 
 
+def pixels(body, bodies):
+    """Keypoints (B, K, 2) of the first body of each image, in pixels of its crop."""
+    points = body.pose_keypoints(bodies.pose, bodies.betas, bodies.transl)
+    return (CAMERA.project_normalized(points)[:, 0] + 1.0) * 56
+
+
+def root_mean_square(difference):
+    return difference.square().mean().sqrt()
+
+
 @pytest.mark.slow
 def test_errors_fall_and_the_fit_is_faster_than_adam(tmp_path):
     benchmark.main(["fitting", "--num-samples", "16", "--seeds", "11", "--out", str(tmp_path / "fit.md")])
@@ -41,18 +51,12 @@ def test_adam_approaches_the_keypoints():
     generator = torch.Generator().manual_seed(0)
     pose = rotvec_to_rotmat(0.2 * torch.randn(2, 1, 24, 3, generator=generator))
     betas, transl = torch.zeros(2, 1, 10), torch.tensor([0.0, 0.0, 45.0]).expand(2, 1, 3)
-    points = (CAMERA.project_normalized(body.pose_keypoints(pose, betas, transl))[:, 0] + 1.0) * 56
+    points = pixels(body, Bodies(pose, betas, transl))
     keypoints2d = torch.cat([points, torch.ones(2, 17, 1)], dim=-1)
     start = pose @ rotvec_to_rotmat(0.2 * torch.randn(2, 1, 24, 3, generator=generator))
-
-    def error(bodies):
-        moved = (
-            CAMERA.project_normalized(body.pose_keypoints(bodies.pose, bodies.betas, bodies.transl))[:, 0] + 1.0
-        ) * 56
-        return (moved - points).square().mean().sqrt()
-
-    fitted = fitting_rivals.adam_fit(body, CAMERA)(Bodies(start, betas, transl), keypoints2d)
-    assert error(fitted) < 0.5 * error(Bodies(start, betas, transl))
+    given = Bodies(start, betas, transl)
+    fitted = fitting_rivals.adam_fit(body, CAMERA)(given, keypoints2d)
+    assert root_mean_square(pixels(body, fitted) - points) < 0.5 * root_mean_square(pixels(body, given) - points)
 
 
 @pytest.mark.slow
@@ -64,18 +68,12 @@ def test_smplify_approaches_the_keypoints():
     upright[..., 0, 0] = torch.pi
     pose = rotvec_to_rotmat(upright)
     betas, transl = torch.zeros(2, 1, 10), torch.tensor([0.0, 0.0, 45.0]).expand(2, 1, 3).clone()
-    points = (CAMERA.project_normalized(body.pose_keypoints(pose, betas, transl))[:, 0] + 1.0) * 56
+    points = pixels(body, Bodies(pose, betas, transl))
     keypoints2d = torch.cat([points, torch.ones(2, 17, 1)], dim=-1)
     start = pose @ rotvec_to_rotmat(0.15 * torch.randn(2, 1, 24, 3, generator=generator))
-
-    def error(bodies):
-        moved = (
-            CAMERA.project_normalized(body.pose_keypoints(bodies.pose, bodies.betas, bodies.transl))[:, 0] + 1.0
-        ) * 56
-        return (moved - points).square().mean().sqrt()
-
-    fitted = fitting_rivals.smplify_fit({}, CAMERA.image_size)(Bodies(start, betas, transl), keypoints2d)
-    assert error(fitted) < 0.7 * error(Bodies(start, betas, transl))
+    given = Bodies(start, betas, transl)
+    fitted = fitting_rivals.smplify_fit({}, CAMERA.image_size)(given, keypoints2d)
+    assert root_mean_square(pixels(body, fitted) - points) < 0.7 * root_mean_square(pixels(body, given) - points)
 
 
 def test_the_sweep_varies_what_the_fit_has(monkeypatch, capsys):

@@ -12,6 +12,7 @@ import torch
 from benchmarks.markdown import table, write_page
 from benchmarks.measuring import load_test_images
 from benchmarks.selection import Measurement, make_queries, measure, resize_pool
+from benchmarks.stages import Stages
 from mmengine.config import Config
 from torch import Tensor
 
@@ -92,18 +93,16 @@ def stages(
     model: MultiInitializationOptimizationNetwork, image: Tensor, keypoints2d: Tensor
 ) -> dict[str, Callable[[], object]]:
     """Each stage on what the stages before it give, and all of them."""
-    whole = model.estimate(image, keypoints2d)
-    given, *seen = model.look(image, keypoints2d)
+    on_batch = Stages(model, image, keypoints2d)
     calls: dict[str, Callable[[], object]] = {}
-    if seen:
-        calls["keypoints corrected"] = lambda: model.look(image, keypoints2d)
-    calls["stage 1"] = lambda: model.selector(given)
-    calls["stage 2"] = lambda: model.refiner(image, whole.candidates, given)
+    if on_batch.corrects:
+        calls["keypoints corrected"] = on_batch.correct
+    calls["stage 1"] = on_batch.select
+    calls["stage 2"] = lambda: on_batch.refine(on_batch.candidates)
     if model.fit is not None:
-        refined = model.refiner(image, whole.candidates, given)
-        calls["fit"] = lambda: model.fit(refined, given)
+        calls["fit"] = on_batch.fit
     if model.cen is not None:
-        calls["stage 3"] = lambda: model.cen(image, whole.bodies, *seen)
+        calls["stage 3"] = on_batch.score
     calls[WHOLE] = lambda: model.estimate(image, keypoints2d)
     return calls
 

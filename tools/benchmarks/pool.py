@@ -18,8 +18,9 @@ from sklearn.metrics import pairwise_distances_argmin_min
 
 from mion_plugin.asset_building.pool.clustering import select_poses
 from mion_plugin.asset_building.pool.features import pose_features
-from mion_plugin.asset_building.pool.smpl_skeleton import mirror_poses, smpl_rest_joints
+from mion_plugin.asset_building.pool.smpl_skeleton import smpl_rest_joints
 from mion_plugin.asset_building.pool.sources import read_sources
+from mion_plugin.body.mirroring import mirror_poses
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.candidates.pool import load_default_pool
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from benchmarks.markdown import table, write_page
 from benchmarks.measuring import load_test_images, mean_interval, median_ms, relative_change
+from benchmarks.stages import Stages
 from mmengine.config import Config
 
 from mion_plugin.consistency import DepthConsistency
@@ -212,27 +213,23 @@ def grey_table(measured: Measured, grey: Measured, seed: int) -> str:
 def speed(model: MultiInitializationOptimizationNetwork, cfg: Config, repeats: int = 7) -> str:
     """Milliseconds per image of each stage, and their ratios to an image backbone, where a stage has one."""
     batch = next(iter(load_test_images(cfg, 0, cfg.test_dataloader.batch_size)))
-    image, selector, refiner = torch.stack(batch["inputs"]), model.selector, model.refiner
-    cen, fit = model.cen, model.fit
+    image = torch.stack(batch["inputs"])
     keypoints2d = input_keypoints(batch["data_samples"], model.keypoints2d_convention, image.device)
-    keypoints2d, *seen = model.look(image, keypoints2d)
-    candidates = selector(keypoints2d)
-    bodies = refiner(image, candidates, keypoints2d)
-    bodies.posed(model.body)  # a part of its own below
-    backbone = reference_backbone(model, image)
+    on_batch = Stages(model, image, keypoints2d)
+    bodies, backbone = on_batch.refined, reference_backbone(model, image)
     stages: dict[str, Callable[[], object]] = {} if backbone is None else {"backbone alone": backbone}
-    if seen:
-        stages["keypoints corrected by the picture"] = lambda: model.look(image, keypoints2d)
-    stages["stage 1, candidates"] = lambda: selector(keypoints2d)
-    if refiner.uses_pncc:
-        stages["PNCC of the candidates"] = lambda: refiner.render_pncc(candidates)
-    stages["stages 1 and 2"] = lambda: refiner(image, selector(keypoints2d), keypoints2d)
+    if on_batch.corrects:
+        stages["keypoints corrected by the picture"] = on_batch.correct
+    stages["stage 1, candidates"] = on_batch.select
+    if model.refiner.uses_pncc:
+        stages["PNCC of the candidates"] = lambda: model.refiner.render_pncc(on_batch.candidates)
+    stages["stages 1 and 2"] = lambda: on_batch.refine(on_batch.select())
     stages["posing the refined bodies"] = lambda: model.body(bodies.pose, bodies.betas, bodies.transl).vertices
-    if fit is not None:
-        stages["fit onto the keypoints"] = lambda: fit(bodies, keypoints2d)
-    if cen is not None:
-        what = "depths read and compared" if isinstance(cen, DepthConsistency) else "PNCC and CEN"
-        stages[f"stage 3, {what}"] = lambda: cen(image, bodies, *seen)
+    if model.fit is not None:
+        stages["fit onto the keypoints"] = on_batch.fit
+    if model.cen is not None:
+        what = "depths read and compared" if isinstance(model.cen, DepthConsistency) else "PNCC and CEN"
+        stages[f"stage 3, {what}"] = on_batch.score
     times = {name: median_ms(call, repeats) / len(image) for name, call in stages.items()}
     base = times.get("backbone alone")
     rows = [[name, f"{value:.2f}", "" if base is None else f"{value / base:.1f}"] for name, value in times.items()]

@@ -45,23 +45,9 @@ def read_bvh(path: str | os.PathLike[str], name: str | None = None) -> Motion:
     joints, parents = _flatten(_read_hierarchy(text[: header.start()]))
     channels = sum(len(joint.Channels) for joint in joints)
     values = _frame_values(text[header.end() :], int(header.group(1)), channels)
-    try:
-        frame_time = float(header.group(2).replace(",", "."))  # as some countries write it
-    except ValueError:
-        raise ValueError(f"frame time {header.group(2)!r}, expected a number of seconds") from None
-    if not 0 < frame_time < np.inf:
-        raise ValueError(f"frame time {frame_time}, expected a positive number of seconds")
-
-    names, offsets, local, column = [], [], [], 0
-    for joint in joints:
-        names.append(joint.Name)
-        offsets.append([*joint.Offset])
-        rotation = [i for i, channel in enumerate(joint.Channels) if channel.lower().endswith("rotation")]
-        order = "".join(joint.Channels[i][0] for i in rotation).upper()
-        if not set(order) <= set("XYZ"):
-            raise ValueError(f"joint {joint.Name} has the channels {' '.join(joint.Channels)}, expected X, Y or Z")
-        local.append(euler_to_rotmat(order, values[:, [column + i for i in rotation]]))
-        column += len(joint.Channels)
+    frame_time = _frame_time(header.group(2))
+    local = _local_rotations(joints, values)
+    names, offsets = [joint.Name for joint in joints], [[*joint.Offset] for joint in joints]
     for index, joint in enumerate(joints):
         if not joint.Children and np.linalg.norm([*joint.EndSite]) > 0:
             names.append(f"{joint.Name}_end")
@@ -79,6 +65,29 @@ def read_bvh(path: str | os.PathLike[str], name: str | None = None) -> Motion:
         rest_rotations=np.broadcast_to(np.eye(3), rotations[:1].shape),
         fps=1 / frame_time,
     )
+
+
+def _frame_time(text: str) -> float:
+    try:
+        seconds = float(text.replace(",", "."))  # as some countries write it
+    except ValueError:
+        raise ValueError(f"frame time {text!r}, expected a number of seconds") from None
+    if not 0 < seconds < np.inf:
+        raise ValueError(f"frame time {seconds}, expected a positive number of seconds")
+    return seconds
+
+
+def _local_rotations(joints: list[Any], values: np.ndarray) -> list[np.ndarray]:
+    """(T, 3, 3) of each of bvhio's joints relative to its parent, from the numbers (T, channels) of all."""
+    local, column = [], 0
+    for joint in joints:
+        rotation = [i for i, channel in enumerate(joint.Channels) if channel.lower().endswith("rotation")]
+        order = "".join(joint.Channels[i][0] for i in rotation).upper()
+        if not set(order) <= set("XYZ"):
+            raise ValueError(f"joint {joint.Name} has the channels {' '.join(joint.Channels)}, expected X, Y or Z")
+        local.append(euler_to_rotmat(order, values[:, [column + i for i in rotation]]))
+        column += len(joint.Channels)
+    return local
 
 
 def _read_hierarchy(text: str) -> Any:

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from mion_plugin.asset_building.pool.features import FrameFeatures
 from mion_plugin.asset_building.pool.mini_batches import mini_batch_medoids
-from mion_plugin.asset_building.pool.smpl_skeleton import mirror_poses
+from mion_plugin.body.mirroring import mirror_poses
 
 # Poses nearer than this (metres, root mean square over the joints, see pose_features) count as one: some 2 pixels in a
 # 224 x 224 crop that a standing person fills, which is a good keypoint detector's noise.

@@ -8,7 +8,9 @@ import numpy as np
 import roma
 import torch
 
-from mion_plugin.asset_building.pool.smpl_skeleton import INDEX, SMPL_PARENTS, mirror_poses
+from mion_plugin.asset_building.pool.smpl_skeleton import INDEX
+from mion_plugin.body.arrays import SMPL_PARENTS
+from mion_plugin.body.mirroring import mirror_poses
 
 _NUM_FEATURE_JOINTS = 21  # SMPL's joints 1..21; the hands 22, 23 carry nothing in motion capture
 # What a joint without children in the skeleton moves: how far head and toes reach beyond it, metres

@@ -15,7 +15,7 @@ import numpy as np
 from mion_plugin.asset_building.pool.clustering import kmeans_medoids
 from mion_plugin.asset_building.pool.features import leans_to_one_side
 from mion_plugin.asset_building.pool.rotations import rotmat_to_rotvec, rotvec_to_rotmat
-from mion_plugin.asset_building.pool.smpl_skeleton import mirror_orientations
+from mion_plugin.body.mirroring import mirror_orientations
 from mion_plugin.files.npz import npz_names, read_npy, read_npz
 
 DEFAULT_NUM_ORIENTATIONS = 30

@@ -11,7 +11,8 @@ from mion_plugin.asset_building.pool.motion import Motion, PoseSequence, local_r
 from mion_plugin.asset_building.pool.rest_pose import RestPose
 from mion_plugin.asset_building.pool.rotations import aligning_rotation, interpolate_rotation, rotmat_to_rotvec
 from mion_plugin.asset_building.pool.skeletons import BodyMap, map_body, path_between
-from mion_plugin.asset_building.pool.smpl_skeleton import SMPL_JOINTS, SMPL_PARENTS, bone_direction
+from mion_plugin.asset_building.pool.smpl_skeleton import SMPL_JOINTS, bone_direction
+from mion_plugin.body.arrays import SMPL_PARENTS
 
 
 def retarget(motion: Motion, rest: RestPose, smpl_joints: np.ndarray) -> PoseSequence:

@@ -10,13 +10,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from mion_plugin.geometry.keypoints import flip_permutation
+from mion_plugin.body.mirroring import mirror_orientations, mirror_poses
 
 KEYPOINTS2D_KEYS = ("keypoints2d", "keypoints2d_input")
 DEPTHS_KEY = "depths_input"  # of the 2D keypoints: no turn or mirror image of the picture changes a depth
 MIRROR = np.diag([-1.0, 1.0, 1.0])  # x to -x
-# SMPL's body joints 1..23, each replaced by the joint on the other side; index 0 is joint 1
-MIRRORED_BODY_POSE = np.array(flip_permutation("smpl"))[1:] - 1
 
 
 def apply_maps(results: dict, image_map: np.ndarray, body_map: np.ndarray) -> None:
@@ -57,9 +55,8 @@ def _map_body(results: dict, body_map: np.ndarray) -> None:
     if "smpl_global_orient" not in results:
         return
     if np.linalg.det(body_map) < 0:
-        mirrored = results["smpl_body_pose"][MIRRORED_BODY_POSE]
-        results["smpl_body_pose"] = _mirror_axis_angle(mirrored)
-        results["smpl_global_orient"] = _mirror_axis_angle(results["smpl_global_orient"])
+        results["smpl_body_pose"] = mirror_poses(results["smpl_body_pose"])
+        results["smpl_global_orient"] = mirror_orientations(results["smpl_global_orient"])
         body_map = body_map @ MIRROR
     results["smpl_global_orient"] = _rotate_axis_angle(results["smpl_global_orient"], body_map)
 
@@ -73,11 +70,6 @@ def _map_translation(results: dict, body_map: np.ndarray) -> None:
     else:
         results["smpl_transl"] = np.zeros_like(results["smpl_transl"])
         results["has_transl"] = 0
-
-
-def _mirror_axis_angle(axis_angle: np.ndarray) -> np.ndarray:
-    """M R M for the mirror M along x: the rotation axis is a pseudovector, so y and z change sign."""
-    return axis_angle * np.array([1, -1, -1], dtype=axis_angle.dtype)
 
 
 def _rotate_axis_angle(axis_angle: np.ndarray, rotation: np.ndarray) -> np.ndarray:

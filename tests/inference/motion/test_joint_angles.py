@@ -9,8 +9,8 @@ import torch
 from scipy.spatial.transform import Rotation
 from support.motions import make_motion
 
-from mion_plugin.asset_building.pool.smpl_skeleton import mirror_poses
 from mion_plugin.body import SMPLBody
+from mion_plugin.body.mirroring import mirror_poses
 from mion_plugin.geometry.keypoints import keypoint_names
 from mion_plugin.inference.motion import save_motion
 from mion_plugin.inference.motion.joint_angles import joint_angles

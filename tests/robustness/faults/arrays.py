@@ -124,16 +124,9 @@ def forged_headers(content: Content, key: str) -> Iterator[Damage]:
 
 def pickled_members(content: Content, key: str) -> Iterator[Damage]:
     """One array that is a pickle."""
-    groups = (
-        ("code in a pickle", pickles.with_code()),
-        ("exhausting pickle", pickles.exhausting()),
-        ("forged pickle", pickles.forged_arrays()),
-        ("wrong type", pickles.sound_but_useless()),
-    )
-    for kind, group in groups:
-        for name, code in group:
-            expected = ANYTHING if name == "None alone" else REFUSED  # as if it were missing
-            yield Damage(kind, f"{key}: {name}", writes_npz({**content, key: pickled(code)}), expected)
+    for kind, name, code in pickles.every():
+        expected = ANYTHING if name == "None alone" else REFUSED  # as if it were missing
+        yield Damage(kind, f"{key}: {name}", writes_npz({**content, key: pickled(code)}), expected)
 
 
 def traps(content: Content, key: str) -> Iterator[Damage]:

@@ -25,6 +25,19 @@ def _stacked_call(module: str, name: str, argument: str) -> bytes:
     return b"\x80\x04" + texts[0] + texts[1] + b"\x93" + texts[2] + b"\x85R."
 
 
+def every() -> Iterator[tuple[str, str, bytes]]:
+    """Kind, name and pickle of all that follow."""
+    groups = (
+        ("code in a pickle", with_code()),
+        ("exhausting pickle", exhausting()),
+        ("forged pickle", forged_arrays()),
+        ("wrong type", sound_but_useless()),
+    )
+    for kind, group in groups:
+        for name, code in group:
+            yield kind, name, code
+
+
 def with_code() -> Iterator[tuple[str, bytes]]:
     """Name and pickle; whoever runs one finds the file ``canary``."""
     yield "os.system", _call("os", "system", _COMMAND)

@@ -89,15 +89,8 @@ def _lspet() -> Iterator[Damage]:
 
 
 def _pw3d(content: dict[str, Any]) -> Iterator[Damage]:
-    groups = (
-        ("code in a pickle", pickles.with_code()),
-        ("exhausting pickle", pickles.exhausting()),
-        ("forged pickle", pickles.forged_arrays()),
-        ("wrong type", pickles.sound_but_useless()),
-    )
-    for kind, group in groups:
-        for name, code in group:
-            yield Damage(kind, name, _writes(code))
+    for kind, name, code in pickles.every():
+        yield Damage(kind, name, _writes(code))
     for name in _OUTSIDE:
         yield Damage("path traversal", ascii(name), _writes(pickle.dumps({**content, "sequence": name}, 2)))
     for key, value in content.items():

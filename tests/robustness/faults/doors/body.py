@@ -48,15 +48,8 @@ def cases(seeds: Seeds) -> Iterator[Case]:
 
 
 def _pickles() -> Iterator[Damage]:
-    groups = (
-        ("code in a pickle", pickles.with_code()),
-        ("exhausting pickle", pickles.exhausting()),
-        ("forged pickle", pickles.forged_arrays()),
-        ("wrong type", pickles.sound_but_useless()),
-    )
-    for kind, group in groups:
-        for name, code in group:
-            yield Damage(kind, name, _writes(code))
+    for kind, name, code in pickles.every():
+        yield Damage(kind, name, _writes(code))
 
 
 def _writes(code: bytes) -> Callable[[Path], int]:

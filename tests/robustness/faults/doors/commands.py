@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,30 +24,41 @@ _LOGS = ("work/*/*.log", "work/*/vis_data/*", "work/*.py")
 
 def cases(seeds: Seeds) -> Iterator[Case]:
     """All cases of this door."""
-    photo, keypoints = str(seeds.path("photo.jpg")), str(seeds.path("keypoints.json"))
-    demo = [photo, "--keypoints", keypoints, "--out", "{out}"]
-    synthesize = ["--out", "{out}", "--workers", "0", "--num-images", "1", "--image-size", "32"]
-    export = ["--out", "{out}", "--formats", "onnx"]
-    detect = ["--images", str(seeds.folder), "--checkpoint", "nothing.pth", "--out", "{out}/k.json"]
-    pool = ["--source", str(seeds.path("motion.npz")), "--out", "{out}/pool.npz"]
-    publish = [str(seeds.path("weights.pth"))]
-    convert = ["lspet", "--split", "train", "--archive", str(seeds.path("lspet")), "--data-root", "{out}"]
-    for name, sound, options in (
-        ("demo", demo, ("--num-candidates", "--batch-size", "--max-frames", "--stage", "--person", "--smooth")),
-        ("synthesize", synthesize, _SYNTHESIZE_NUMBERS),
-        ("build_candidate_pool", pool, ("--num-poses", "--num-orientations", "--fps")),
-        ("detect_keypoints", detect, ("--batch-size", "--box-scale", "--min-score")),
+    yield from _wrong_numbers(seeds)
+    yield from _wrong_options(seeds)
+
+
+def _sound(seeds: Seeds, command: str) -> list[str]:
+    """The arguments of a tool that a case adds something wrong to."""
+    return {
+        "demo": [str(seeds.path("photo.jpg")), "--keypoints", str(seeds.path("keypoints.json")), "--out", "{out}"],
+        "synthesize": ["--out", "{out}", "--workers", "0", "--num-images", "1", "--image-size", "32"],
+        "export": ["--out", "{out}", "--formats", "onnx"],
+        "detect_keypoints": ["--images", str(seeds.folder), "--checkpoint", "nothing.pth", "--out", "{out}/k.json"],
+        "build_candidate_pool": ["--source", str(seeds.path("motion.npz")), "--out", "{out}/pool.npz"],
+        "publish_model": [str(seeds.path("weights.pth"))],
+        "convert_dataset": ["lspet", "--split", "train", "--archive", str(seeds.path("lspet")), "--data-root", "{out}"],
+    }[command]
+
+
+def _wrong_numbers(seeds: Seeds) -> Iterator[Case]:
+    for name, options in (
+        ("demo", ("--num-candidates", "--batch-size", "--max-frames", "--stage", "--person", "--smooth")),
+        ("synthesize", _SYNTHESIZE_NUMBERS),
+        ("build_candidate_pool", ("--num-poses", "--num-orientations", "--fps")),
+        ("detect_keypoints", ("--batch-size", "--box-scale", "--min-score")),
     ):
-        for option in options:
-            for number in _NUMBERS:
-                if not _legal(option, number):
-                    yield _case(
-                        name,
-                        "wrong number",
-                        f"{option} {number[:10]}",
-                        [*sound, option, number],
-                        _CALLED.get(option, option),
-                    )
+        for option, number in itertools.product(options, _NUMBERS):
+            if not _legal(option, number):
+                told, arguments = f"{option} {number[:10]}", [*_sound(seeds, name), option, number]
+                yield _case(name, "wrong number", told, arguments, _CALLED.get(option, option))
+
+
+def _wrong_options(seeds: Seeds) -> Iterator[Case]:
+    photo = str(seeds.path("photo.jpg"))
+    demo, synthesize, export = (_sound(seeds, name) for name in ("demo", "synthesize", "export"))
+    detect, pool = _sound(seeds, "detect_keypoints"), _sound(seeds, "build_candidate_pool")
+    publish, convert = _sound(seeds, "publish_model"), _sound(seeds, "convert_dataset")
     for name, arguments, mention in (
         ("demo", [*demo, "--device", "tpu"], "tpu"),
         ("demo", [*demo, "--device", "cuda:99"], "cuda"),

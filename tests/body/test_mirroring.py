@@ -1,17 +1,15 @@
+"""Poses in a mirror: the mirrored pose has the mirrored joints, by a forward kinematics of the tests' own."""
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
-from support.mocap_files import body_skeleton, forward_kinematics, local_matrices, smpl_rest_joints_of
+from support.mocap_files import body_skeleton, forward_kinematics, local_matrices, smpl_offsets, smpl_rest_joints_of
 
-from mion_plugin.asset_building.pool.smpl_skeleton import (
-    SMPL_JOINTS,
-    SMPL_PARENTS,
-    mirror_orientations,
-    mirror_poses,
-    smpl_offsets,
-)
-from mion_plugin.geometry.keypoints import flip_permutation
+from mion_plugin.body.arrays import SMPL_PARENTS
+from mion_plugin.body.mirroring import mirror_orientations, mirror_poses
+from mion_plugin.geometry.keypoints import flip_permutation, keypoint_names
 
+SMPL_JOINTS = keypoint_names("smpl")
 MIRROR = np.diag([-1.0, 1, 1])
 
 
