@@ -49,7 +49,7 @@ def serve(args: argparse.Namespace, folder: Path) -> None:
     inferencer = MIONInferencer(
         config, args.checkpoint, device=args.device, amp=args.amp, use_depths=not args.no_depths
     )
-    blocks = page.build_page(inferencer, find, folder)
+    blocks = page.build_page(inferencer, find, folder, detect=None if args.keypoints is not None else find)
     blocks.launch(
         server_name=args.host,
         server_port=args.port,

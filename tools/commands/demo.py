@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import functools
-import itertools
 import warnings
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cli import program
 from demos.candidates import write_candidates
 from demos.chosen import choose_finder, last_stage, make_config
+from demos.inferring import infer_source
 from demos.results import Wishes, watched, write_bodies_of_video, write_one, write_photographs
 from rich.console import Console
 from rich.progress import Progress
@@ -19,20 +18,8 @@ from rich.progress import Progress
 from mion_plugin.body import SMPLBody
 from mion_plugin.candidates import CandidateSelector
 from mion_plugin.constants import MESH_FORMATS, OVERLAY_CAMERAS, SMOOTH_BETA
-from mion_plugin.inference import (
-    BodySmoother,
-    Frame,
-    FramePeople,
-    FrameSource,
-    KeypointTracker,
-    MIONInferencer,
-    SideSwapGuard,
-    infer_frames,
-    open_source,
-)
-from mion_plugin.inference.frames import number_in_order
+from mion_plugin.inference import BodySmoother, FrameSource, MIONInferencer, open_source
 from mion_plugin.inference.partial_lines import PartialLines
-from mion_plugin.inference.video_results import resume_frames
 
 NUM_CANDIDATES = 5
 # Options on which the results depend.
@@ -120,15 +107,7 @@ def run_bodies(args: argparse.Namespace, source: FrameSource, stage: int) -> lis
     )
     if lines.partial.exists() and not args.resume and not source.single:
         print(f"{lines.partial} is of a run that was stopped and is written anew; --resume would have gone on with it")
-    tracker = None if source.frame_rate is None else KeypointTracker()
-
-    def infer(frames: Iterable[Frame]) -> Iterator[FramePeople]:
-        batch_size = 1 if source.live else args.batch_size  # a webcam's batch would wait for its last frame
-        sides = None if source.live or tracker is None else SideSwapGuard()  # needs later frames, too
-        return infer_frames(inferencer, frames, find, tracker or number_in_order, args.person, batch_size, sides)
-
-    frames = itertools.islice(source.frames, args.max_frames)
-    results = resume_frames(lines.kept, frames, inferencer.model.body, tracker, infer)
+    results = infer_source(source, inferencer, find, lines, args.person, args.max_frames, args.batch_size)
     overlay_camera = args.overlay_camera or OVERLAY_CAMERAS[0]
     wishes = Wishes(args.out, mesh_formats(args), args.turntable, overlay_camera, tuple(args.save_motion))
     with Progress(console=Console(stderr=True), disable=source.single) as progress:
