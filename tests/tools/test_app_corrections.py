@@ -115,7 +115,7 @@ def test_corrected_bodies_are_those_of_the_demo_with_the_file(inferencer, found,
     for number in (0, 1):
         arrays = after.person(number).arrays()
         with np.load(out / f"{PHOTO.stem}_person{number}.npz") as expected:
-            for name in expected.files:
+            for name in arrays:
                 np.testing.assert_allclose(arrays[name], expected[name], atol=2e-4, rtol=1e-4, err_msg=name)
     np.testing.assert_array_equal(after.person(0).keypoints2d, corrected.keypoints2d)
     assert np.abs(after.person(0).vertices - found.person(0).vertices).max() > 1e-3

@@ -17,7 +17,7 @@ from rich.progress import Progress
 
 from mion_plugin.body import SMPLBody
 from mion_plugin.candidates import CandidateSelector
-from mion_plugin.constants import MESH_FORMATS, OVERLAY_CAMERAS, SMOOTH_BETA
+from mion_plugin.constants import MESH_FORMATS, NEUTRAL, OVERLAY_CAMERAS, SMOOTH_BETA
 from mion_plugin.inference import BodySmoother, FrameSource, MIONInferencer, open_source
 from mion_plugin.inference.partial_lines import PartialLines
 
@@ -25,7 +25,7 @@ NUM_CANDIDATES = 5
 # Options on which the results depend.
 RESULT_OPTIONS = (
     *("input", "person", "max_frames", "keypoints", "pose_config", "pose_checkpoint", "no_depths"),
-    *("config", "checkpoint", "num_candidates", "body_model", "pool", "amp", "batch_size"),
+    *("config", "checkpoint", "num_candidates", "body_model", "gender", "pool", "amp", "batch_size"),
 )
 FALL_BACK = {
     1: "no trained weights come with the package: stage 1 alone, the candidates",
@@ -56,6 +56,7 @@ def refuse_idle_options(args: argparse.Namespace, source: FrameSource, stage: in
         (not video and args.save_motion, "--save-motion", "writes the motion in a video"),
         (args.resume and (source.single or source.live), "--resume", "goes on with a folder or a video file"),
         (stage == 1 and args.turntable, "--turntable", "draws the chosen body, and stage 1 alone chooses none"),
+        (stage == 1 and args.gender, "--gender", "is of the chosen body, and stage 1 alone chooses none"),
         (stage == 1 and args.overlay_camera, "--overlay-camera", "is for bodies over the image, not for stage 1 alone"),
     ):
         if idle:
@@ -95,7 +96,12 @@ def run_bodies(args: argparse.Namespace, source: FrameSource, stage: int) -> lis
     """Stages 1 to 2 or 3; the files written."""
     find = choose_finder(args, source.paths)
     inferencer = MIONInferencer(
-        make_config(args, stage), args.checkpoint, device=args.device, amp=args.amp, use_depths=not args.no_depths
+        make_config(args, stage),
+        args.checkpoint,
+        device=args.device,
+        amp=args.amp,
+        use_depths=not args.no_depths,
+        gender=args.gender or NEUTRAL,
     )
     smooth = make_smoother(args, inferencer)
     lines = PartialLines(
@@ -125,7 +131,7 @@ def make_smoother(args: argparse.Namespace, inferencer: MIONInferencer) -> BodyS
     if args.smooth is None:
         return None
     beta = SMOOTH_BETA if args.smooth_beta is None else args.smooth_beta
-    return BodySmoother(inferencer.model.body, args.smooth, beta)
+    return BodySmoother(inferencer.body, args.smooth, beta)
 
 
 def run_settings(args: argparse.Namespace, source: FrameSource, stage: int) -> dict[str, str | int | None]:

@@ -52,4 +52,4 @@ def infer_source(
         return infer_frames(inferencer, frames, find, tracker or number_in_order, person, at_once, sides)
 
     frames = itertools.islice(source.frames, max_frames)
-    return resume_frames(lines.kept, frames, inferencer.model.body, tracker, infer)
+    return resume_frames(lines.kept, frames, inferencer.body, tracker, infer)

@@ -55,7 +55,7 @@ class Wishes:
 
 def write_photograph(result: FramePeople, stem: str, inferencer: MIONInferencer, wishes: Wishes) -> list[Path]:
     """Write what was found in one photograph; the files."""
-    image, faces = result.frame.pixels, inferencer.model.body.faces.cpu()
+    image, faces = result.frame.pixels, inferencer.body.faces.cpu()
     if image is None or not result.people:
         return []
     weights = inferencer.skinning_weights
@@ -104,7 +104,7 @@ def write_bodies_of_video(
     wishes: Wishes,
 ) -> list[Path]:
     """Write the video with the bodies over it, its JSON lines, and everyone's motion; the files."""
-    body, rate = inferencer.model.body, source.frame_rate
+    body, rate = inferencer.body, source.frame_rate
     faces, recorder, everyone = body.faces.cpu(), MotionRecorder(body, rate), set[int]()
 
     def draw(result: FramePeople) -> np.ndarray:

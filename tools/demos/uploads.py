@@ -147,9 +147,7 @@ def find_bodies(path: Path, name: str, inferencer: MIONInferencer, find: PeopleF
     (result,) = infer_frames(inferencer, [Frame(0, name, read_upload(path, name))], find)
     if not result.people:
         raise NobodyError("; ".join(result.problems))
-    return Found(
-        result, inferencer.model.body.faces.cpu(), Path(tempfile.mkdtemp(dir=root)), inferencer.skinning_weights
-    )
+    return Found(result, inferencer.body.faces.cpu(), Path(tempfile.mkdtemp(dir=root)), inferencer.skinning_weights)
 
 
 def read_upload(path: Path, name: str) -> np.ndarray:
