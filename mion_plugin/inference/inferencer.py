@@ -304,7 +304,7 @@ class MIONInferencer(BaseInferencer):
         bodies = Bodies(found.pose[None], found.betas[None], found.transl[None], valid=valid)
         bodies = self._gendered(bodies, keypoints2d[None])
         put = {name: getattr(bodies, name)[0] for name in ("pose", "betas", "transl", "fit_loss")}
-        return found.new(data={**dict(found.items()), **put, "vertices": bodies.posed(self.body).vertices[0]})
+        return found.new(**{**dict(found.items()), **put, "vertices": bodies.posed(self.body).vertices[0]})
 
     def draw(self, image: np.ndarray, person: PersonBodies) -> np.ndarray:
         """The picture (H, W, 3) uint8 of one person of an image; see ``draw_body_sheet``."""

@@ -11,7 +11,7 @@ from support.untrained_mion import use_model, write_untrained_model
 
 from mion_plugin.bodies import Bodies
 from mion_plugin.body import SMPLBody
-from mion_plugin.body.export import export_smpl_pickle
+from mion_plugin.body.export import export_body
 from mion_plugin.body.stand_in import load_stand_in
 from mion_plugin.demo_data import KEYPOINTS, PHOTO
 from mion_plugin.geometry.crop_camera import CropCamera
@@ -80,10 +80,10 @@ def test_the_fit_ends_nearer_to_the_keypoints(neutral, female, bodies):
 
 
 def test_files_that_have_no_such_body_beside_them_are_refused(tmp_path):
-    path = export_smpl_pickle(load_stand_in("neutral"), tmp_path / "SMPL_NEUTRAL.pkl")
+    path = export_body(load_stand_in("neutral"), tmp_path, "neutral")[0]
     with pytest.raises(FileNotFoundError, match=r"holds neither SMPL_MALE\.pkl nor"):
         GenderedBodies(SMPLBody(path), "male", CropCamera(2500.0, 112))
-    export_smpl_pickle(load_stand_in("male"), tmp_path / "SMPL_MALE.pkl")
+    export_body(load_stand_in("male"), tmp_path, "male")
     other = GenderedBodies(SMPLBody(path), "male", CropCamera(2500.0, 112)).body
     torch.testing.assert_close(other.v_template, SMPLBody(gender="male").v_template, atol=1e-5, rtol=0)
 
