@@ -278,7 +278,7 @@ def test_a_video_on_a_phone(browser, server, tmp_path):
     page.locator("#video_example").click()
     page.wait_for_selector("#video_files a")
     assert page.locator("#video_summary").inner_text().strip() == "1 person found in 16 pictures"
-    page.wait_for_function("document.querySelector('#video_overlay video').videoWidth > 0")
+    page.wait_for_function("document.querySelector('#video_overlay video')?.videoWidth > 0")
     playing = "(() => {const v = document.querySelector('#video_overlay video'); return [v.videoWidth, v.duration]})()"
     assert page.evaluate(playing) == [400, 2]
     names = page.locator("#video_files a").evaluate_all("links => links.map(link => link.download)")
