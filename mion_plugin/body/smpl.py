@@ -49,6 +49,7 @@ class SMPLBody(nn.Module):
     faces: Tensor
     v_template: Tensor
     J_regressor: Tensor
+    weights: Tensor
 
     def __init__(self, model_path: str | os.PathLike[str] | None = None, gender: str = "neutral") -> None:
         super().__init__()
