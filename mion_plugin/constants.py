@@ -19,5 +19,6 @@ SMOOTH_BETA = 1.0
 EXPORT_FORMATS = {"onnx": ".onnx", "torch": ".pt2"}  # format -> ending
 STAND_IN_PATH = Path(__file__).parent / "body" / "data" / "stand_in_body.npz"
 STAND_IN = "stand-in"  # the free body, where an option names a body model
-STAND_IN_GENDERS = ("neutral", "male", "female")
+NEUTRAL = "neutral"  # the gender of the networks' body
+STAND_IN_GENDERS = (NEUTRAL, "male", "female")
 LOOKS = ("plain", "training", "harsh")  # recipes of synthetic pictures

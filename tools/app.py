@@ -13,7 +13,7 @@ import argparse
 import sys
 
 from cli import OneLineParser, report_errors, run_command
-from demos.options import add_model_arguments, add_people_arguments
+from demos.options import add_gender_argument, add_model_arguments, add_people_arguments
 
 LAST_PORT = 65535
 
@@ -27,7 +27,9 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     page.add_argument("--port", type=int, default=7860, help="port to serve at (default: 7860)")
     add_people_arguments(parser.add_argument_group("who is in a photograph; default: who MediaPipe finds"))
-    add_model_arguments(parser.add_argument_group("the model"))
+    model = parser.add_argument_group("the model")
+    add_model_arguments(model)
+    add_gender_argument(model)
     args = parser.parse_args(arguments)
     if not 1 <= args.port <= LAST_PORT:
         parser.error(f"--port is {args.port}, expected 1 to {LAST_PORT}")

@@ -20,7 +20,7 @@ import sys
 from pathlib import Path
 
 from cli import OneLineParser, report_errors, run_command
-from demos.options import add_model_arguments, add_people_arguments
+from demos.options import add_gender_argument, add_model_arguments, add_people_arguments
 
 from mion_plugin.constants import MESH_FORMATS, MOTION_FORMATS, OVERLAY_CAMERAS, SMOOTH_BETA, SMOOTH_MIN_CUTOFF
 from mion_plugin.demo_data import KEYPOINTS, PHOTO
@@ -57,6 +57,7 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
 def _add_model(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--stage", type=int, choices=[1, 2, 3], help="last stage to run; default: all that are trained")
     add_model_arguments(group)
+    add_gender_argument(group)
     group.add_argument("--batch-size", type=int, default=8, help="images, and people, at once (default: 8)")
 
 

@@ -49,9 +49,11 @@ class SMPLBody(nn.Module):
     faces: Tensor
     v_template: Tensor
     J_regressor: Tensor
+    weights: Tensor
 
     def __init__(self, model_path: str | os.PathLike[str] | None = None, gender: str = "neutral") -> None:
         super().__init__()
+        self.gender = gender
         self.arrays: BodyArrays = load_body(model_path, gender)
         for name in ("v_template", "shapedirs", "J_regressor", "weights", "faces"):
             self.register_buffer(name, torch.tensor(getattr(self.arrays, name)), persistent=False)

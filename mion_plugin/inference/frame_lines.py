@@ -108,6 +108,7 @@ def _read_person(person: dict[str, Any], image_name: str, num_people: int, body:
         rule=person["rule"],
         score_unit=None if person["score_unit"] is None else 1.0,  # the score is written in that unit
         num_people=num_people,
+        gender=person["gender"],
     )
 
 

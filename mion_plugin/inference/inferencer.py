@@ -16,11 +16,15 @@ from mmengine.infer import BaseInferencer
 from mmengine.structures import BaseDataElement
 from torch import nn
 
+from mion_plugin.bodies import Bodies
+from mion_plugin.body import SMPLBody
 from mion_plugin.consistency import DepthConsistency
+from mion_plugin.constants import NEUTRAL
 from mion_plugin.datasets.coco import CocoPerson
 from mion_plugin.evaluation.errors import MILLIMETRES
 from mion_plugin.files.configs import read_config
 from mion_plugin.inference.cropping import CropPlace, check_box, place_crop
+from mion_plugin.inference.gendered import GenderedBodies
 from mion_plugin.inference.guessed_joints import guessed_vertices
 from mion_plugin.inference.image_camera import PinholeCamera, equivalent_camera, fit_to_camera, image_camera
 from mion_plugin.inference.meshes import FORMATS
@@ -66,6 +70,8 @@ class MIONInferencer(BaseInferencer):
             (``CocoPerson.depths``), if it was trained to; False to go by the 2D keypoints alone.
         amp: Run the networks in mixed precision: float16 on a GPU, bfloat16 on a CPU.
         show_progress: Show a bar over the batches.
+        gender: Of the bodies that are given. The networks know the neutral body alone, and choose by it; ``male`` and
+            ``female`` put what they found on another body and fit it onto the keypoints anew (``GenderedBodies``).
 
     Raises:
         FileNotFoundError: A config or checkpoint is not there, or the package holds no trained weights.
@@ -88,6 +94,7 @@ class MIONInferencer(BaseInferencer):
         amp: bool = False,
         show_progress: bool = False,
         use_depths: bool = True,
+        gender: str = NEUTRAL,
     ) -> None:
         self.amp, self.use_depths = amp, use_depths
         self.box, self.box_scale, self.image_focal_length = box, box_scale, image_focal_length
@@ -98,6 +105,7 @@ class MIONInferencer(BaseInferencer):
         super().__init__(
             config, None if weights is None else os.fspath(weights), device, scope="mion", show_progress=show_progress
         )
+        self.gender, self._gendered = gender, None if gender == NEUTRAL else self._put_on(gender)
 
     def __call__(  # type: ignore[override]
         self,
@@ -220,7 +228,7 @@ class MIONInferencer(BaseInferencer):
 
     def collect(self, sample: BaseDataElement) -> PersonBodies:
         """What the model found about one person."""
-        found, camera, place = sample.pred_bodies, self.model.camera, sample.place
+        found, camera, place = self._gendered_bodies(sample), self.model.camera, sample.place
         vertices = self._vertices(found)
         target = self.camera_of_image(*sample.ori_shape)
         in_image = equivalent_camera(place, camera.focal_length, camera.image_size)
@@ -245,6 +253,7 @@ class MIONInferencer(BaseInferencer):
             expected_error=self._expected_error(found),
             rule=getattr(self.model, "selection", None),
             num_people=None,
+            gender=self.gender,
             score_unit=self.score_unit if getattr(self.model, "selection", None) in _RULES_IN_HEIGHTS else None,
         )
 
@@ -269,7 +278,33 @@ class MIONInferencer(BaseInferencer):
         """(N, V, 3) in the crop camera's frame; stage 3 has skinned them already, if there is one."""
         if "vertices" in found:
             return found.vertices + found.transl[:, None]
-        return self.model.body(found.pose, found.betas, found.transl).vertices
+        return self.body(found.pose, found.betas, found.transl).vertices
+
+    @property
+    def body(self) -> SMPLBody:
+        """Of the bodies that are given."""
+        return self.model.body if self._gendered is None else self._gendered.body
+
+    def _put_on(self, gender: str) -> GenderedBodies:
+        body, prior = self.model.body, getattr(getattr(self.model, "fit", None), "prior", None)
+        convention = getattr(self.model, "keypoints2d_convention", _CONVENTION)
+        gendered = GenderedBodies(body, gender, self.model.camera, convention, prior)
+        return gendered.to(body.v_template.device)
+
+    def _gendered_bodies(self, sample: BaseDataElement) -> BaseDataElement:
+        """What the model found; of another gender than neutral, on that body."""
+        found = sample.pred_bodies
+        if self._gendered is None:
+            return found
+        keypoints2d = sample.get("keypoints2d_read")
+        if keypoints2d is None:  # a model that reads what is given
+            given = sample.place.to_crop(sample.known.keypoints2d, self.model.camera.image_size)
+            keypoints2d = torch.from_numpy(given).to(found.transl)
+        valid = torch.tensor([bool(found.get("valid", True))], device=found.transl.device)
+        bodies = Bodies(found.pose[None], found.betas[None], found.transl[None], valid=valid)
+        bodies = self._gendered(bodies, keypoints2d[None])
+        put = {name: getattr(bodies, name)[0] for name in ("pose", "betas", "transl", "fit_loss")}
+        return found.new(**{**dict(found.items()), **put, "vertices": bodies.posed(self.body).vertices[0]})
 
     def draw(self, image: np.ndarray, person: PersonBodies) -> np.ndarray:
         """The picture (H, W, 3) uint8 of one person of an image; see ``draw_body_sheet``."""
@@ -277,7 +312,7 @@ class MIONInferencer(BaseInferencer):
             person.crop.cut(image, PICTURE_SIZE),
             person.crop.to_crop(person.keypoints2d, PICTURE_SIZE),
             list(torch.from_numpy(person.vertices)),
-            self.model.body.faces.cpu(),
+            self.body.faces.cpu(),
             person.crop_camera.focal_length * PICTURE_SIZE / person.image_size,
             person.selected,
             None if person.score is None else [person.score_text(path) for path in range(len(person.transl))],
@@ -289,7 +324,7 @@ class MIONInferencer(BaseInferencer):
     @property
     def skinning_weights(self) -> np.ndarray:
         """(V, 24) of the body model."""
-        return self.model.body.weights.cpu().numpy()
+        return self.body.weights.cpu().numpy()
 
     def _save(
         self, people: list[list[PersonBodies]], pictures: list[list[np.ndarray]], folder: Path, mesh_format: str | None
@@ -299,7 +334,7 @@ class MIONInferencer(BaseInferencer):
         for index, (name, group) in enumerate(zip(names, people, strict=True)):
             for person in group:
                 stem = folder / f"{f'{index}_' if twice else ''}{name}_person{person.person}"
-                save_person(person, stem, self.model.body.faces.cpu().numpy(), mesh_format)
+                save_person(person, stem, self.body.faces.cpu().numpy(), mesh_format)
                 if pictures:
                     save_picture(pictures[index][person.person], stem.with_name(f"{stem.name}.png"))
 

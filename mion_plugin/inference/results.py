@@ -14,6 +14,7 @@ import numpy as np
 import roma
 import torch
 
+from mion_plugin.constants import NEUTRAL
 from mion_plugin.files import atomic_path
 from mion_plugin.files.npz import write_npz
 from mion_plugin.inference.cropping import CropPlace
@@ -64,6 +65,7 @@ class PersonBodies:
         expected_error: (N,) MPJPE in millimetres that a calibrated ``mion.DepthConsistency`` expects; or None.
         rule: The rule of choice, ``selection`` of ``mion.MION``; or None from a model that has but one.
         num_people: How many people of the photograph have bodies; None where nobody counted.
+        gender: Of the body model of ``betas`` and ``vertices``. Scores are of the neutral bodies that were found first.
         score_unit: Millimetres of expected error that 1 in ``scores`` and ``selection_scores`` means; None where
             stage 3 is not calibrated, or the rule goes by something else.
     """
@@ -92,6 +94,7 @@ class PersonBodies:
     rule: str | None = None
     score_unit: float | None = None
     num_people: int | None = None
+    gender: str = NEUTRAL
 
     @property
     def score(self) -> np.ndarray | None:
@@ -176,6 +179,7 @@ class PersonBodies:
             "image": self.image_name,
             "person": self.person,
             "num_people": self.num_people,
+            "gender": self.gender,
             "valid": self.valid,
             "selected": self.selected,
             "rule": self.rule,
@@ -222,6 +226,7 @@ class PersonBodies:
         return {
             "person": self.person,
             "valid": self.valid,
+            "gender": self.gender,
             "rule": self.rule,
             "score": _number(self.score, n, 5),
             "score_unit": None if self.score_unit is None else "mm",
@@ -266,7 +271,7 @@ def save_person(
     faces: np.ndarray | None = None,
     mesh_format: str | Sequence[str] | None = None,
 ) -> list[Path]:
-    """Write ``STEM.json`` (``describe``), ``STEM.npz`` (``arrays``) and, on request, the chosen body's mesh.
+    """Write ``STEM.json`` (``describe``), ``STEM.npz`` (``arrays``, ``gender``) and, if wanted, the chosen body's mesh.
 
     Args:
         person: What was found.
@@ -281,7 +286,7 @@ def save_person(
     files = [stem.with_name(f"{stem.name}.{ending}") for ending in ("json", "npz")]
     with atomic_path(files[0]) as temporary:
         temporary.write_text(json.dumps(person.describe(), indent=1))
-    write_npz(files[1], person.arrays())
+    write_npz(files[1], {**person.arrays(), "gender": np.array(person.gender)})
     for ending in [mesh_format] if isinstance(mesh_format, str) else mesh_format or ():
         if faces is None:
             raise ValueError("faces is None, expected (F, 3): a mesh is to be written")

@@ -13,6 +13,7 @@ import torch
 
 from mion_plugin.body.arrays import NUM_BETAS, NUM_JOINTS
 from mion_plugin.body.smpl import SMPLBody
+from mion_plugin.constants import NEUTRAL
 from mion_plugin.files.npz import read_npz, write_npz
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.rotations import rotvec_to_rotmat
@@ -121,6 +122,7 @@ class Predictions:
             image_camera=target,
             image_transl=image_transl.float().numpy(),
             image_error=image_error.float().numpy(),
+            gender=NEUTRAL,
             **{name: None if values is None else values[row] for name, values in measured.items()},
         )
 

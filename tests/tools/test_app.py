@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import signal
 import sys
 
@@ -17,13 +18,14 @@ from support.web_page import Visitor, chromium, served
 from mion_plugin.datasets.transforms.loading import read_image
 from mion_plugin.demo_data import PHOTO
 from mion_plugin.detection.mediapipe_detector import MediaPipeDetector
-from mion_plugin.inference import MIONInferencer
+from mion_plugin.inference import Frame, MIONInferencer, find_in_file
 from mion_plugin.models import load_model_config
 
 pytest.importorskip("gradio", reason="gradio is not installed: pip install 'mion-plugin[app]'")
 pytest.importorskip("mediapipe")
 
 NUM_PATHS = 3
+LEFT_WRIST = 9  # of COCO's keypoints
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +132,7 @@ def test_the_mesh_and_the_parameters_can_be_downloaded(uploaded, expected, tmp_p
         loaded = trimesh.load(path, process=False, force="mesh")
         np.testing.assert_allclose(loaded.vertices, chosen * [1, -1, -1], atol=1e-3)
     with np.load(uploaded.download(".npz", tmp_path), allow_pickle=False) as arrays:
-        assert set(arrays) == set(expected.arrays())
+        assert set(arrays) == {*expected.arrays(), "gender"}
         np.testing.assert_allclose(arrays["pose"], expected.pose, atol=1e-3)
 
 
@@ -219,6 +221,79 @@ def test_on_a_phone_everything_is_below_each_other(browser, server):
     tops = [box["y"] for box in boxes.values()]
     assert tops == sorted(tops)
     assert boxes["overlay"]["width"] > 300
+
+
+def test_keypoints_are_corrected_by_taps_on_a_phone(browser, server, tmp_path):
+    visitor = Visitor.open(browser, server.url, width=390, height=844)
+    page = visitor.page
+    page.locator("#example button, #example img").first.click()
+    visitor.wait_for_results()
+    with np.load(visitor.download(".npz", tmp_path)) as arrays:
+        before = arrays["keypoints2d"]
+        near = json.loads(visitor.download("person0.json", tmp_path).read_text())["crop"]
+    page.get_by_text("Wrong keypoints").click()
+    picture = page.locator("#keypoints img")
+    picture.wait_for()
+    box = picture.bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 390
+
+    def tap(point):
+        """In the photograph's pixels; the picture has room of 1.4 crops."""
+        place = (np.array(point) - near["center"]) / (1.4 * near["side"]) + 0.5
+        picture.click(position={"x": place[0] * box["width"], "y": place[1] * box["width"]})
+
+    told = page.locator("#told")
+    tap(before[LEFT_WRIST, :2])
+    told.filter(has_text="Left wrist: click where it is").wait_for()
+    wanted = before[LEFT_WRIST, :2] - [12, 20]
+    tap(wanted)
+    told.filter(has_text="1 change so far").wait_for()
+    page.locator("#absent").click()
+    told.filter(has_text="Take a keypoint first").wait_for()
+    page.locator("#anew").click()
+    told.filter(has_text="found anew").wait_for()
+    file = visitor.download("_keypoints.json", tmp_path)
+    (person,) = find_in_file(file)(Frame(0, PHOTO.name, read_image(PHOTO)))
+    pixel = 1.4 * near["side"] / box["width"]  # of the phone, in the photograph
+    np.testing.assert_allclose(person.keypoints2d[LEFT_WRIST], [*wanted, 1.0], atol=1.5 * pixel)
+    others = np.arange(17) != LEFT_WRIST
+    np.testing.assert_allclose(person.keypoints2d[others], before[others])
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert visitor.error_boxes() == 0
+    assert visitor.faults == []
+
+
+def test_a_video_on_a_phone(browser, server, tmp_path):
+    visitor = Visitor.open(browser, server.url, width=390, height=844)
+    page = visitor.page
+    page.get_by_role("tab", name="Video").click()
+    (tmp_path / "text.mp4").write_text("no video")
+    page.set_input_files("#video input[type=file]", tmp_path / "text.mp4")
+    said = page.locator("#video_summary").filter(has_text="cannot be used")
+    said.wait_for()
+    assert said.inner_text().startswith("This video cannot be used. video text.mp4 cannot be read")
+    assert visitor.error_boxes() == 0
+    assert not page.locator("#video_overlay").is_visible()
+    page.locator("#video_example").click()
+    page.wait_for_selector("#video_files a")
+    assert page.locator("#video_summary").inner_text().strip() == "1 person found in 16 pictures"
+    page.wait_for_function("document.querySelector('#video_overlay video')?.videoWidth > 0")
+    playing = "(() => {const v = document.querySelector('#video_overlay video'); return [v.videoWidth, v.duration]})()"
+    assert page.evaluate(playing) == [400, 2]
+    names = page.locator("#video_files a").evaluate_all("links => links.map(link => link.download)")
+    motion = [f"pan_person0_motion.{ending}" for ending in ("npz", "bvh", "glb", "csv")]
+    assert names == ["pan_overlay.mp4", *motion, "pan.jsonl"]
+    with page.expect_download() as download:
+        page.locator("#video_files a[download='pan.jsonl']").click()
+    lines = download.value.path().read_text().splitlines()
+    assert [json.loads(line)["frame"] for line in lines] == list(range(16))
+    for name in ("video", "video_overlay", "video_files"):
+        box = page.locator(f"#{name}").bounding_box()
+        assert box["x"] >= 0, name
+        assert box["x"] + box["width"] <= 390, name
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert visitor.faults == []
 
 
 def test_captions_cover_no_feet(uploaded, visitor, browser, server):

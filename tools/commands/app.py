@@ -11,6 +11,7 @@ from pathlib import Path
 
 from demos.chosen import choose_finder, last_stage, make_config
 
+from mion_plugin.constants import NEUTRAL
 from mion_plugin.inference import MIONInferencer
 
 MAX_UPLOAD = "100mb"
@@ -45,9 +46,14 @@ def serve(args: argparse.Namespace, folder: Path) -> None:
     find = choose_finder(args)
     config = make_config(args, max(2, last_stage(args)))
     inferencer = MIONInferencer(
-        config, args.checkpoint, device=args.device, amp=args.amp, use_depths=not args.no_depths
+        config,
+        args.checkpoint,
+        device=args.device,
+        amp=args.amp,
+        use_depths=not args.no_depths,
+        gender=args.gender or NEUTRAL,
     )
-    blocks = page.build_page(inferencer, find, folder)
+    blocks = page.build_page(inferencer, find, folder, detect=None if args.keypoints is not None else find)
     blocks.launch(
         server_name=args.host,
         server_port=args.port,

@@ -4,41 +4,28 @@ from __future__ import annotations
 
 import argparse
 import functools
-import itertools
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cli import program
 from demos.candidates import write_candidates
 from demos.chosen import choose_finder, last_stage, make_config
+from demos.inferring import infer_source
 from demos.results import Wishes, watched, write_bodies_of_video, write_one, write_photographs
 from rich.console import Console
 from rich.progress import Progress
 
 from mion_plugin.body import SMPLBody
 from mion_plugin.candidates import CandidateSelector
-from mion_plugin.constants import MESH_FORMATS, OVERLAY_CAMERAS, SMOOTH_BETA
-from mion_plugin.inference import (
-    BodySmoother,
-    Frame,
-    FramePeople,
-    FrameSource,
-    KeypointTracker,
-    MIONInferencer,
-    SideSwapGuard,
-    infer_frames,
-    open_source,
-)
-from mion_plugin.inference.frames import number_in_order
+from mion_plugin.constants import MESH_FORMATS, NEUTRAL, OVERLAY_CAMERAS, SMOOTH_BETA
+from mion_plugin.inference import BodySmoother, FrameSource, MIONInferencer, open_source
 from mion_plugin.inference.partial_lines import PartialLines
-from mion_plugin.inference.video_results import resume_frames
 
 NUM_CANDIDATES = 5
 # Options on which the results depend.
 RESULT_OPTIONS = (
     *("input", "person", "max_frames", "keypoints", "no_depths"),
     *("pose_config", "pose_checkpoint", "person_checkpoint"),
-    *("config", "checkpoint", "num_candidates", "body_model", "pool", "amp", "batch_size"),
+    *("config", "checkpoint", "num_candidates", "body_model", "gender", "pool", "amp", "batch_size"),
 )
 FALL_BACK = {
     1: "no trained weights come with the package: stage 1 alone, the candidates",
@@ -68,6 +55,7 @@ def refuse_idle_options(args: argparse.Namespace, source: FrameSource, stage: in
         (not video and args.save_motion, "--save-motion", "writes the motion in a video"),
         (args.resume and (source.single or source.live), "--resume", "goes on with a folder or a video file"),
         (stage == 1 and args.turntable, "--turntable", "draws the chosen body, and stage 1 alone chooses none"),
+        (stage == 1 and args.gender, "--gender", "is of the chosen body, and stage 1 alone chooses none"),
         (stage == 1 and args.overlay_camera, "--overlay-camera", "is for bodies over the image, not for stage 1 alone"),
     ):
         if idle:
@@ -107,7 +95,12 @@ def run_bodies(args: argparse.Namespace, source: FrameSource, stage: int) -> lis
     """Stages 1 to 2 or 3; the files written."""
     find = choose_finder(args, source.paths)
     inferencer = MIONInferencer(
-        make_config(args, stage), args.checkpoint, device=args.device, amp=args.amp, use_depths=not args.no_depths
+        make_config(args, stage),
+        args.checkpoint,
+        device=args.device,
+        amp=args.amp,
+        use_depths=not args.no_depths,
+        gender=args.gender or NEUTRAL,
     )
     smooth = make_smoother(args, inferencer)
     lines = PartialLines(
@@ -119,15 +112,7 @@ def run_bodies(args: argparse.Namespace, source: FrameSource, stage: int) -> lis
     )
     if lines.partial.exists() and not args.resume and not source.single:
         print(f"{lines.partial} is of a run that was stopped and is written anew; --resume would have gone on with it")
-    tracker = None if source.frame_rate is None else KeypointTracker()
-
-    def infer(frames: Iterable[Frame]) -> Iterator[FramePeople]:
-        batch_size = 1 if source.live else args.batch_size  # a webcam's batch would wait for its last frame
-        sides = None if source.live or tracker is None else SideSwapGuard()  # needs later frames, too
-        return infer_frames(inferencer, frames, find, tracker or number_in_order, args.person, batch_size, sides)
-
-    frames = itertools.islice(source.frames, args.max_frames)
-    results = resume_frames(lines.kept, frames, inferencer.model.body, tracker, infer)
+    results = infer_source(source, inferencer, find, lines, args.person, args.max_frames, args.batch_size)
     overlay_camera = args.overlay_camera or OVERLAY_CAMERAS[0]
     wishes = Wishes(args.out, mesh_formats(args), args.turntable, overlay_camera, tuple(args.save_motion))
     with Progress(console=Console(stderr=True), disable=source.single) as progress:
@@ -145,7 +130,7 @@ def make_smoother(args: argparse.Namespace, inferencer: MIONInferencer) -> BodyS
     if args.smooth is None:
         return None
     beta = SMOOTH_BETA if args.smooth_beta is None else args.smooth_beta
-    return BodySmoother(inferencer.model.body, args.smooth, beta)
+    return BodySmoother(inferencer.body, args.smooth, beta)
 
 
 def run_settings(args: argparse.Namespace, source: FrameSource, stage: int) -> dict[str, str | int | None]:

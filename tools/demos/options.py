@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from mion_plugin.constants import STAND_IN_GENDERS
+
 
 def add_people_arguments(group: argparse._ArgumentGroup) -> None:
     """Where people and their 2D keypoints come from."""
@@ -41,3 +43,12 @@ def add_model_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--pool", type=Path, help="candidate pool; default: the one that comes with the package")
     group.add_argument("--device", help="cpu, cuda, cuda:1; default: a GPU where there is one")
     group.add_argument("--amp", action="store_true", help="run the networks in mixed precision")
+
+
+def add_gender_argument(group: argparse._ArgumentGroup) -> None:
+    """Of which sex the bodies are shown."""
+    group.add_argument(
+        "--gender",
+        choices=STAND_IN_GENDERS,
+        help="put the bodies on the male or female body, and fit them to the keypoints anew (default: neutral)",
+    )

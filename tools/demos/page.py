@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from demos.uploads import COLUMNS, Found, NobodyFoundError, find_bodies
+from demos.correction_panel import Panel, connect_panel, correction_of, lay_out_panel, show_correction
+from demos.page_parts import KEEP_SECONDS, ONE_AT_A_TIME, SWEEP_SECONDS, Shown, reported
+from demos.uploads import COLUMNS, Found, find_bodies
+from demos.video_tab import add_video_tab
 
 from mion_plugin.demo_data import KEYPOINTS, PHOTO
 from mion_plugin.inference import MIONInferencer, find_in_file
@@ -19,12 +22,12 @@ from mion_plugin.inference.frames import PeopleFinder
 INTRODUCTION = """# MION: several bodies for one photograph
 Drop a photograph of people: each gets several 3D bodies that explain the same 2D keypoints, and the best is chosen.
 Nothing leaves this machine."""
-ONE_AT_A_TIME = {"concurrency_id": "model", "concurrency_limit": 1}  # the model and the detector
-SWEEP_SECONDS, KEEP_SECONDS = 600, 3600  # how often what Gradio stored is looked through, and how long it stays
 THEME = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
 CSS = """
 .gradio-container {max-width: 1500px !important; margin: 0 auto}
 #pictures .grid-wrap {min-height: 0}
+#video_overlay video {max-height: 75vh}
+#keypoints img {cursor: crosshair}
 #pictures .thumbnail-lg {aspect-ratio: 1 / 2}
 #pictures .caption-label {max-width: 100%}
 #pictures, #pictures .grid-wrap {height: auto !important; max-height: none !important}
@@ -57,11 +60,12 @@ class Parts:
     mesh: gr.Model3D
     files: gr.File
     details: gr.Column
+    panel: Panel
 
     @property
     def of_person(self) -> list[Any]:
         """Those that show one person."""
-        return [self.reason, self.pictures, self.rows, self.mesh, self.files]
+        return [self.reason, self.pictures, self.rows, self.mesh, self.files, *self.panel.shown]
 
     @property
     def all(self) -> list[Any]:
@@ -69,23 +73,30 @@ class Parts:
         return [self.found, self.summary, self.overlay, self.person, self.details, *self.of_person]
 
 
-def build_page(inferencer: MIONInferencer, find: PeopleFinder, folder: Path) -> gr.Blocks:
+def build_page(
+    inferencer: MIONInferencer, find: PeopleFinder, folder: Path, detect: PeopleFinder | None = None
+) -> gr.Blocks:
     """The page.
 
     Args:
         inferencer: Finds the bodies.
         find: Finds the people.
         folder: For files; they are removed an hour after they were last used.
+        detect: Finds people in a part of a photograph that a user shows; None where keypoints come from a file.
     """
     look = functools.partial(find_bodies, inferencer=inferencer, root=folder)
     with gr.Blocks(title="mion_plugin", analytics_enabled=False, delete_cache=(SWEEP_SECONDS, KEEP_SECONDS)) as page:
         gr.Markdown(INTRODUCTION)
-        with gr.Row():
-            with gr.Column(scale=1, min_width=280):
-                photograph, example = _lay_out_input()
-            with gr.Column(scale=3):
-                parts = _lay_out_results()
-        _connect(photograph, example, parts, look, find)
+        with gr.Tab("Photograph"):
+            with gr.Row():
+                with gr.Column(scale=1, min_width=280):
+                    photograph, example = _lay_out_input()
+                with gr.Column(scale=3):
+                    parts = _lay_out_results(detect is not None)
+            _connect(photograph, example, parts, look, find)
+            connect_panel(parts.panel, parts.found, parts.all, _results, inferencer, detect, folder)
+        with gr.Tab("Video"):
+            add_video_tab(page, inferencer, find, folder)
     return page
 
 
@@ -102,7 +113,7 @@ def _lay_out_input() -> tuple[gr.Image, gr.Examples]:
     return photograph, example
 
 
-def _lay_out_results() -> Parts:
+def _lay_out_results(detects: bool) -> Parts:
     found = gr.State(time_to_live=KEEP_SECONDS, delete_callback=_delete)
     summary = gr.Markdown(elem_id="summary")
     person = gr.Radio(label="Person", visible=False, elem_id="person")
@@ -134,9 +145,12 @@ def _lay_out_results() -> Parts:
             headers=list(COLUMNS), label="Scores; the lowest is chosen", interactive=False, elem_id="rows"
         )
         files = gr.File(
-            label="The chosen body as a mesh; all paths' numbers and parameters", interactive=False, elem_id="files"
+            label="The chosen body as a mesh; all paths' numbers and parameters; everyone's keypoints",
+            interactive=False,
+            elem_id="files",
         )
-    return Parts(found, summary, overlay, person, reason, pictures, rows, mesh, files, details)
+        panel = lay_out_panel(detects)
+    return Parts(found, summary, overlay, person, reason, pictures, rows, mesh, files, details, panel)
 
 
 def _connect(
@@ -145,14 +159,16 @@ def _connect(
     """Say what follows what a user does; results of the photograph before go first."""
     example_find = find_in_file(KEYPOINTS)
 
-    @_reported
-    def show_upload(upload: dict[str, Any] | None) -> list[Any]:
+    told = functools.partial(reported, said=_said, what="This photograph")
+
+    @told
+    def show_upload(upload: dict[str, Any] | None) -> Shown:
         if not upload:
             return _clear(None)
         return _results(look(Path(upload["path"]), upload["orig_name"] or "photograph", find=find))
 
-    @_reported
-    def show_example() -> list[Any]:
+    @told
+    def show_example() -> Shown:
         return _results(look(PHOTO, PHOTO.name, find=example_find))
 
     clear = {"fn": _clear, "inputs": parts.found, "outputs": parts.all, "show_progress": "hidden"}
@@ -164,36 +180,22 @@ def _connect(
     parts.pictures.select(_show_mesh, [parts.found, parts.person], parts.mesh)
 
 
-def _reported(show: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
-    """Let bad input end in one line on the page, where the results would say how many people there are."""
-
-    @functools.wraps(show)
-    def wrapped(*arguments: Any) -> list[Any]:
-        try:
-            return show(*arguments)
-        except NobodyFoundError as error:
-            return _said(f"**Nobody found.** {html.escape(str(error))}")
-        except (OSError, ValueError) as error:
-            return _said(f"**This photograph cannot be used.** {html.escape(str(error))}")
-
-    return wrapped
-
-
-def _said(line: str) -> list[Any]:
+def _said(line: str) -> Shown:
     """Empty values of ``Parts.all`` but for a line."""
     found, _, *rest = _clear(None)
     return [found, gr.Markdown(line), *rest]
 
 
-def _results(found: Found) -> list[Any]:
-    """The values of ``Parts.all``."""
+def _results(found: Found, number: int | None = None) -> Shown:
+    """The values of ``Parts.all``; with the person of a number, or the first."""
     numbers = found.numbers
+    number = numbers[0] if number is None else number
     summary = gr.Markdown(f"**{html.escape(found.summary())}**")
-    people = gr.Radio(numbers, value=numbers[0], visible=len(numbers) > 1)
-    return [found, summary, found.overlay(), people, gr.Column(visible=True), *_show_person(found, numbers[0])]
+    people = gr.Radio(numbers, value=number, visible=len(numbers) > 1)
+    return [found, summary, found.overlay(), people, gr.Column(visible=True), *_show_person(found, number)]
 
 
-def _show_person(found: Found | None, number: int) -> list[Any]:
+def _show_person(found: Found | None, number: int) -> Shown:
     """The values of ``Parts.of_person``."""
     if found is None:
         raise _gone()
@@ -204,6 +206,7 @@ def _show_person(found: Found | None, number: int) -> list[Any]:
         found.rows(number),
         _mesh_view(found, number, 0),
         files,
+        *show_correction(correction_of(found, number)),
     ]
 
 
@@ -218,10 +221,10 @@ def _mesh_view(found: Found, number: int, place: int) -> gr.Model3D:
     return gr.Model3D(str(mesh), label=f"3D: path {name}; drag to turn")
 
 
-def _clear(found: Found | None) -> list[Any]:
+def _clear(found: Found | None) -> Shown:
     """Empty values of ``Parts.all``."""
     _delete(found)
-    of_person = ["", None, None, gr.Model3D(None, label="3D"), None]
+    of_person = ["", None, None, gr.Model3D(None, label="3D"), None, *show_correction(None)]
     return [None, "", None, gr.Radio(visible=False), gr.Column(visible=False), *of_person]
 
 

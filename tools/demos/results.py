@@ -23,6 +23,7 @@ from mion_plugin.inference import (
     save_person,
 )
 from mion_plugin.inference.frame_lines import describe_frame
+from mion_plugin.inference.frames import NobodyError
 from mion_plugin.inference.motion import MotionRecorder, save_motion
 from mion_plugin.inference.overlay import guessed_parts
 from mion_plugin.inference.partial_lines import PartialLines
@@ -54,7 +55,7 @@ class Wishes:
 
 def write_photograph(result: FramePeople, stem: str, inferencer: MIONInferencer, wishes: Wishes) -> list[Path]:
     """Write what was found in one photograph; the files."""
-    image, faces = result.frame.pixels, inferencer.model.body.faces.cpu()
+    image, faces = result.frame.pixels, inferencer.body.faces.cpu()
     if image is None or not result.people:
         return []
     weights = inferencer.skinning_weights
@@ -103,7 +104,7 @@ def write_bodies_of_video(
     wishes: Wishes,
 ) -> list[Path]:
     """Write the video with the bodies over it, its JSON lines, and everyone's motion; the files."""
-    body, rate = inferencer.model.body, source.frame_rate
+    body, rate = inferencer.body, source.frame_rate
     faces, recorder, everyone = body.faces.cpu(), MotionRecorder(body, rate), set[int]()
 
     def draw(result: FramePeople) -> np.ndarray:
@@ -180,7 +181,7 @@ def watched(results: Iterable[FramePeople], single: bool, tell: Callable[[str], 
         tell: Prints a line.
 
     Raises:
-        ValueError: At the end, if there was no body at all.
+        NobodyError: At the end, if there was no body at all.
     """
     count, people, first = 0, 0, ""
     for result in results:
@@ -191,4 +192,4 @@ def watched(results: Iterable[FramePeople], single: bool, tell: Callable[[str], 
                 tell(problem)
         yield result
     if not people:
-        raise ValueError(first if single else f"no body in any of {count} images; first: {first}")
+        raise NobodyError(first if single else f"no body in any of {count} images; first: {first}")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from demos.keypoint_file import known_keypoints, write_keypoints
 from demos.results import people_found
 from PIL import Image, UnidentifiedImageError
 
@@ -24,17 +25,13 @@ from mion_plugin.inference import (
     save_mesh,
     save_person,
 )
-from mion_plugin.inference.frames import PeopleFinder
+from mion_plugin.inference.frames import NobodyError, PeopleFinder
 from mion_plugin.visualization.pictures import save_picture
 
 MAX_SIDE = 10_000  # pixels; the detector's windows are squares of the longer side
 DOWNLOADS = ("glb", "obj")
 COLUMNS = ("path", "score", "2D error, px", "from the chosen, mm")
 _CAPTION_BAND = 56  # pixels of white beneath a picture, for the caption that the page lays over it
-
-
-class NobodyFoundError(ValueError):
-    """A photograph in which there is nobody, or nobody who can be helped: no fault, but there is nothing to show."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +56,11 @@ class Found:
         return Path(self.result.frame.name).stem
 
     @property
+    def keypoints_name(self) -> str:
+        """What to call the file of everyone's keypoints."""
+        return f"{self.stem}_keypoints.json"
+
+    @property
     def numbers(self) -> list[int]:
         """The people's numbers."""
         return [person.person for person in self.result.people]
@@ -70,13 +72,13 @@ class Found:
 
     def pictures(self, number: int) -> list[tuple[np.ndarray, str]]:
         """A person's paths, the chosen one first: over the crop and below from the side; with captions."""
-        person = self._person(number)
+        person = self.person(number)
         pictures = draw_paths(self.pixels, person, self.faces, weights=self.weights)
         return [(_with_band(pictures[path]), _caption(person, path)) for path in person.ranked_paths]
 
     def rows(self, number: int) -> list[list[str | float | None]]:
         """The numbers of ``COLUMNS``, in the order of ``pictures``."""
-        person = self._person(number)
+        person = self.person(number)
         paths = person.describe()["paths"]
         keys = ("reprojection_rms_px", "distance_to_selected_mm")
         return [
@@ -91,23 +93,27 @@ class Found:
 
     def reason(self, number: int) -> str:
         """Why a person's chosen body was chosen, and what of it is guessed."""
-        person = self._person(number)
+        person = self.person(number)
         guessed = person.describe()["joints_guessed"]
         pale = f" Pale: guessed, no keypoint in the photograph tells of {', '.join(guessed)}." if guessed else ""
         return f"{person.reason[0].upper()}{person.reason[1:]}.{pale}".replace("_", " ")
 
     def mesh(self, number: int, place: int = 0) -> tuple[Path, str]:
         """A file with the surface of the path at a place of ``pictures``, and the path's name."""
-        person = self._person(number)
+        person = self.person(number)
         path = person.ranked_paths[place]
         file = self.folder / f"{self.stem}_person{number}_path{path + 1}.glb"
         save_mesh(file, person.vertices[path] - person.transl[path], self.faces.numpy())
         return file, _name(person, path)
 
     def files(self, number: int) -> list[Path]:
-        """The chosen body's meshes, then the parameters and the numbers of all paths."""
+        """The chosen body's meshes, the parameters and the numbers of all paths, and everyone's keypoints."""
         stem = self.folder / f"{self.stem}_person{number}"
-        return save_person(self._person(number), stem, self.faces.numpy(), DOWNLOADS)[::-1]
+        keypoints = known_keypoints(self.result)
+        return [
+            *save_person(self.person(number), stem, self.faces.numpy(), DOWNLOADS)[::-1],
+            write_keypoints(self.folder / self.keypoints_name, self.result.frame.name, keypoints),
+        ]
 
     def delete(self) -> None:
         """Remove the files."""
@@ -119,7 +125,8 @@ class Found:
         assert self.result.frame.pixels is not None
         return self.result.frame.pixels
 
-    def _person(self, number: int) -> PersonBodies:
+    def person(self, number: int) -> PersonBodies:
+        """One of them."""
         return self.result.people[self.numbers.index(number)]
 
 
@@ -135,14 +142,12 @@ def find_bodies(path: Path, name: str, inferencer: MIONInferencer, find: PeopleF
 
     Raises:
         ValueError: No image, or too large a one.
-        NobodyFoundError: Nobody in it.
+        NobodyError: Nobody in it.
     """
     (result,) = infer_frames(inferencer, [Frame(0, name, read_upload(path, name))], find)
     if not result.people:
-        raise NobodyFoundError("; ".join(result.problems))
-    return Found(
-        result, inferencer.model.body.faces.cpu(), Path(tempfile.mkdtemp(dir=root)), inferencer.skinning_weights
-    )
+        raise NobodyError("; ".join(result.problems))
+    return Found(result, inferencer.body.faces.cpu(), Path(tempfile.mkdtemp(dir=root)), inferencer.skinning_weights)
 
 
 def read_upload(path: Path, name: str) -> np.ndarray:

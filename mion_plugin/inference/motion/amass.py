@@ -19,7 +19,7 @@ def write_amass(path: Path, motion: BodyMotion, shape: RestShape) -> None:
 
     ``poses`` (T, 165) axis-angle in radians: the 22 joints that SMPL and SMPL-X share, the others zero, for SMPL has no
     fingers; ``smpl_poses`` (T, 72): all 24 of SMPL. ``trans`` (T, 3) in metres, ``betas`` (10,) of the body model that
-    made them, ``gender`` neutral, ``mocap_frame_rate`` in Hz; ``seen`` (T,) tells which poses were not interpolated and
+    made them, its ``gender``, ``mocap_frame_rate`` in Hz; ``seen`` (T,) tells which poses were not interpolated and
     ``start`` when the first one was, in seconds of the video.
     """
     pose, transl = motion.in_world(Z_UP, shape.joints[0])
@@ -33,7 +33,7 @@ def write_amass(path: Path, motion: BodyMotion, shape: RestShape) -> None:
             "smpl_poses": rotvec.reshape(len(motion), -1),
             "trans": transl,
             "betas": motion.betas,
-            "gender": "neutral",
+            "gender": shape.gender,
             "mocap_frame_rate": motion.frame_rate,
             "seen": motion.seen,
             "start": motion.start,

@@ -158,12 +158,14 @@ class RestShape:
         vertices: (V, 3).
         faces: (F, 3).
         weights: (V, 24) of linear blend skinning.
+        gender: Of the body model.
     """
 
     joints: np.ndarray
     vertices: np.ndarray
     faces: np.ndarray
     weights: np.ndarray
+    gender: str
 
     @classmethod
     @torch.no_grad()
@@ -172,4 +174,4 @@ class RestShape:
         shape = torch.from_numpy(betas).to(body.v_template)
         posed = body(torch.zeros(24, 3).to(shape), shape)
         joints, vertices = (points.cpu().numpy() for points in (posed.joints, posed.vertices))
-        return cls(joints, vertices, body.arrays.faces, body.arrays.weights)
+        return cls(joints, vertices, body.arrays.faces, body.arrays.weights, body.gender)
