@@ -148,15 +148,18 @@ def _residual_features(rotations: Tensor) -> Tensor:
 def _residual_coefficients(moments: Tensor, weight: Tensor) -> Tensor:
     """(B, 30, P): C (6), C_u (9), C_v (9), D (6) of every pose."""
     first = moments[:, :, 6:]  # m, m_u, m_v, m_q
-    per_weight = first / weight.sum(-1)[:, None, None, None]
+    m, m_u, m_v, _ = (each.unbind(1) for each in first.unbind(1))
+    per_weight = (first[:, :3] / weight.sum(-1)[:, None, None, None]).unbind(1)
+    by_m, by_u, by_v = (each.unbind(1) for each in per_weight)
     coefficients = moments.flatten(1, 2)[:, _SECOND_MOMENTS]
+    rows = coefficients.unbind(1)
     # Entry by entry, so that nothing but the result is written: memory traffic is what this costs.
     for entry, (i, j) in enumerate(zip(_ROW, _COLUMN, strict=True)):
-        coefficients[:, entry].addcmul_(per_weight[:, 0, i], first[:, 0, j], value=-1.0)
-        for axis in (1, 2):
-            coefficients[:, 24 + entry].addcmul_(per_weight[:, axis, i], first[:, axis, j], value=-1.0)
-    for axis in (1, 2):
+        rows[entry].addcmul_(by_m[i], m[j], value=-1.0)
+        rows[24 + entry].addcmul_(by_u[i], m_u[j], value=-1.0)
+        rows[24 + entry].addcmul_(by_v[i], m_v[j], value=-1.0)
+    for start, axis in ((6, m_u), (15, m_v)):
         for entry in range(9):
             i, j = divmod(entry, 3)
-            coefficients[:, 9 * axis - 3 + entry].addcmul_(per_weight[:, 0, i], first[:, axis, j], value=-1.0)
+            rows[start + entry].addcmul_(by_m[i], axis[j], value=-1.0)
     return coefficients
