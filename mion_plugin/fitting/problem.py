@@ -133,7 +133,8 @@ class FitProblem:
     def cost(self, whitened: Tensor) -> Tensor:
         """(M,) at z (M, 85)."""
         rotations, betas, transl = self.body(whitened)
-        return self._meet(*self.chain(rotations, betas), transl, whitened).cost
+        points, placed = self.chain(rotations, betas)
+        return self._meet(points, placed, transl, whitened).cost
 
     def __call__(self, whitened: Tensor) -> Linearized:
         """Cost, residuals and their derivatives at z (M, 85)."""
