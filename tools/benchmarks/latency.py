@@ -139,13 +139,11 @@ def section(measured: list[dict[str, float]], args: argparse.Namespace) -> str:
         for name in names
         for row in _rows(measured, args.batches, [_network(name, each) for each in args.runtimes], args.runtimes[0])
     ]
-    how = (
-        f"{torch.get_num_threads()} CPU threads, median of {args.repeats} runs, everything called in turn. "
-        "Milliseconds of processor time per image."
-    )
+    command = f"tools/benchmark.py --threads {torch.get_num_threads()} latency --runtimes {' '.join(args.runtimes)}"
+    how = f"median of {args.repeats} runs, everything called in turn. Milliseconds of processor time per image."
     return "\n\n".join(
         [
-            f"By `tools/benchmark.py latency`, {how}",
+            f"By `{command}`, {how}",
             _table("", f"ratio to {RIVAL}", _rows(measured, args.batches, whole, RIVAL), args),
             "The stages of the whole, with the paths of the config:",
             _table("stage", f"ratio to {RIVAL}", _rows(measured, args.batches, parts, RIVAL), args),
