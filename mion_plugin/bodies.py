@@ -108,13 +108,13 @@ class Bodies:
     def keypoints(self, body: SMPLBody, convention: str) -> Tensor:
         """Keypoints (B, N, K, 3) in metres, before translation, float32; each body is posed once.
 
-        As ``posed``, without ``transl``; what is computed with gradient is not kept.
+        As ``posed``, without ``transl``; those of a body that learns are not kept.
         """
         if (body, convention) in self._points:
             return self._points[body, convention]
         with full_precision(self.transl):
             points = body.pose_keypoints(self.pose.float(), self.betas.float(), convention=convention)
-        if not points.requires_grad:
+        if not (self.pose.requires_grad or self.betas.requires_grad):  # as in ``posed``
             self._points[body, convention] = points
         return points
 
