@@ -44,10 +44,10 @@ class Linearized:
 class Problems(Protocol):
     """M problems."""
 
-    def cost(self, whitened: Tensor) -> Tensor:
-        """(M,) at points (M, D), as ``Linearized.cost``; without derivatives, in half the time."""
+    def cost(self, point: Tensor, /) -> Tensor:
+        """(M,) at points (M, D), as ``Linearized.cost``, without derivatives."""
 
-    def __call__(self, whitened: Tensor) -> Linearized:
+    def __call__(self, point: Tensor, /) -> Linearized:
         """The problems at points (M, D)."""
 
 
