@@ -42,6 +42,8 @@ class Bodies:
     pncc: Tensor | None = None
     # Skinning is the dearest step without a network; stage 3, the files and the pictures all want the same vertices.
     _posed: list[tuple[SMPLBody, BodyOutput]] = field(default_factory=list, init=False, repr=False, compare=False)
+    # the rules, stage 3 and the result want the same keypoints
+    _points: dict[tuple[SMPLBody, str], Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     PER_IMAGE: ClassVar[tuple[str, ...]] = ("valid",)  # fields (B,); all others are (B, N, ...)
 
@@ -82,9 +84,10 @@ class Bodies:
         return type(self)(**taken)
 
     def measured(self, fit_loss: Tensor) -> Bodies:
-        """The same bodies with a fit loss (B, N); what was skinned stays so."""
+        """The same bodies with a fit loss (B, N); what was posed stays so."""
         bodies = replace(self, fit_loss=fit_loss)
         bodies._posed.extend(self._posed)
+        bodies._points.update(self._points)
         return bodies
 
     def posed(self, body: SMPLBody) -> BodyOutput:
@@ -101,6 +104,19 @@ class Bodies:
         if not (self.pose.requires_grad or self.betas.requires_grad):
             self._posed[:] = [(body, posed)]
         return posed
+
+    def keypoints(self, body: SMPLBody, convention: str) -> Tensor:
+        """Keypoints (B, N, K, 3) in metres, before translation, float32; each body is posed once.
+
+        As ``posed``, without ``transl``; those of a body that learns are not kept.
+        """
+        if (body, convention) in self._points:
+            return self._points[body, convention]
+        with full_precision(self.transl):
+            points = body.pose_keypoints(self.pose.float(), self.betas.float(), convention=convention)
+        if not (self.pose.requires_grad or self.betas.requires_grad):  # as in ``posed``
+            self._points[body, convention] = points
+        return points
 
     def is_posed(self, body: SMPLBody) -> bool:
         """Whether ``posed`` would skin nothing."""

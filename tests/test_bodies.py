@@ -247,3 +247,18 @@ class TestSkinning:
         assert posed.requires_grad
         posed.sum().backward()
         assert trained.betas.grad.abs().sum() > 0
+
+
+def test_keypoints_are_posed_once_but_not_where_a_body_learns(body):
+    bodies = Bodies.with_mean_shape(0.3 * torch.randn(B, N, 24, 3), torch.zeros(B, N, 3))
+    points = bodies.keypoints(body, "coco")
+    torch.testing.assert_close(points, body.keypoints(body(bodies.pose, bodies.betas), "coco"), atol=1e-5, rtol=0)
+    assert bodies.keypoints(body, "coco") is points
+    assert bodies.measured(torch.zeros(B, N)).keypoints(body, "coco") is points
+    assert bodies.keypoints(body, "h36m") is not points
+    assert bodies.keypoints(SMPLBody(), "coco") is not points
+    learning = replace(bodies, pose=bodies.pose.clone().requires_grad_())
+    with torch.no_grad():
+        learning.keypoints(body, "coco")
+    learning.keypoints(body, "coco").sum().backward()
+    assert learning.pose.grad.abs().sum() > 0

@@ -77,6 +77,11 @@ BENCHMARKS = {
         "benchmarks.growth",
         "How time and memory of each stage grow with images, paths and the pool, into docs/growth.md.",
     ),
+    "latency": (
+        "benchmarks.latency",
+        "Processor time of one image and of a batch: HMR, MION with several paths, its stages, and its networks by "
+        "runtime.",
+    ),
     "pool": (
         "benchmarks.pool",
         "Pools from large collections: time and memory against the number of frames, and coverage by mini-batches.",

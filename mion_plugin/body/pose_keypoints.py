@@ -8,58 +8,70 @@ pairs replace 6,890 vertices.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
-from smplx.lbs import batch_rigid_transform
 from torch import Tensor, nn
 
-from mion_plugin.body.arrays import NUM_JOINTS, BodyArrays
+from mion_plugin.body.arrays import NUM_BETAS, NUM_JOINTS, BodyArrays
 from mion_plugin.body.keypoint_rows import KeypointRows
+
+_ABOVE_ROOT = NUM_JOINTS  # index of what stands above the root: the identity
+
+
+@dataclass(frozen=True)
+class PlacedPairs:
+    """Where the bones of M bodies are, and what hangs on them; metres, without translation.
+
+    Attributes:
+        world: (M, 24, 3, 3) orientations of the joints.
+        above: (M, 24, 3, 3) those of their parents.
+        joints: (M, 24, 3) SMPL's joints.
+        moved: (M, P, 3) the pairs' shares of their keypoints.
+    """
+
+    world: Tensor
+    above: Tensor
+    joints: Tensor
+    moved: Tensor
 
 
 class PoseKeypoints(nn.Module):
     """K keypoints of a body as a function of pose and betas.
+
+    A pair is a keypoint's share that hangs on one bone. The S pairs on the surface come first, then the keypoints that
+    are joints of the skeleton, one pair each, which sit at their bone's origin.
 
     Args:
         body: The body model.
         rows: Where the keypoints sit on it.
     """
 
-    pair_point: Tensor
-    pair_shapedirs: Tensor
-    pair_posedirs: Tensor
-    pair_weight: Tensor
-    pair_keypoint: Tensor
+    parents: Tensor
+    doubling: Tensor
+    is_above: Tensor
+    offset: Tensor
+    offset_shapedirs: Tensor
     pair_bone: Tensor
-    joint_index: Tensor
-    joints_template: Tensor
-    joints_shapedirs: Tensor
+    pair_weight: Tensor
+    sum_pairs: Tensor
+    surface_point: Tensor
+    surface_shapedirs: Tensor
+    surface_posedirs: Tensor
 
     def __init__(self, body: BodyArrays, rows: KeypointRows) -> None:
         super().__init__()
-        # (K, J): how much of a keypoint hangs on a bone; computed in float64 since thousands of terms are summed
-        share = rows.regressor.astype(np.float64) @ body.weights
-        keypoint, bone = np.nonzero(share)
-        pair_rows = rows.regressor[keypoint].astype(np.float64) * body.weights.T[bone]
-        joints_shapedirs = np.tensordot(body.J_regressor.astype(np.float64), body.shapedirs, axes=1)
+        parents = np.where(body.parents < 0, _ABOVE_ROOT, body.parents)
+        template = body.J_regressor.astype(np.float64) @ body.v_template
+        shapedirs = np.tensordot(body.J_regressor.astype(np.float64), body.shapedirs, axes=1)
         arrays = {
-            "pair_point": pair_rows @ body.v_template,
-            "pair_shapedirs": np.tensordot(pair_rows, body.shapedirs, axes=1),
-            "pair_posedirs": np.tensordot(pair_rows, body.posedirs, axes=1),
-            "pair_weight": share[keypoint, bone],
-            "joints_template": body.J_regressor.astype(np.float64) @ body.v_template,
-            "joints_shapedirs": joints_shapedirs,
+            **_skeleton_arrays(parents, template, shapedirs),
+            **_pair_arrays(body, rows, template, shapedirs),
         }
         for name, array in arrays.items():
-            self.register_buffer(name, torch.from_numpy(array.astype(np.float32)), persistent=False)
-        indices = {
-            "pair_keypoint": keypoint,
-            "pair_bone": bone,
-            "joint_index": rows.joint_index,
-        }
-        self._parents = body.parents  # not a tensor: smplx reads it entry by entry, each a wait for a GPU
-        for name, array in indices.items():
-            self.register_buffer(name, torch.from_numpy(array.astype(np.int64)), persistent=False)
+            kept = np.ascontiguousarray(array, dtype=np.float32 if array.dtype == np.float64 else array.dtype)
+            self.register_buffer(name, torch.from_numpy(kept), persistent=False)
 
     def forward(self, rotations: Tensor, betas: Tensor) -> Tensor:
         """Keypoints in metres.
@@ -72,20 +84,93 @@ class PoseKeypoints(nn.Module):
             (..., K, 3).
         """
         lead = rotations.shape[:-3]
-        rotations, betas = rotations.reshape(-1, NUM_JOINTS, 3, 3), betas.reshape(-1, betas.shape[-1])
-        if len(rotations) == 0:
-            return betas.new_zeros(*lead, len(self.joint_index), 3)
-        rest_joints = self.joints_template + torch.einsum("jcl,bl->bjc", self.joints_shapedirs, betas)
-        joints, transforms = batch_rigid_transform(rotations, rest_joints, self._parents, dtype=rotations.dtype)
+        rotations, betas = rotations.reshape(-1, NUM_JOINTS, 3, 3), betas.reshape(-1, NUM_BETAS)
+        return (self.sum_pairs @ self.place(rotations, betas).moved).reshape(*lead, len(self.sum_pairs), 3)
+
+    def place(self, rotations: Tensor, betas: Tensor) -> PlacedPairs:
+        """The bones of M bodies (M, ...) of ``forward``, and what hangs on them."""
+        world = self._world_rotations(rotations)
+        above, world = world[:, self.parents], world[:, :NUM_JOINTS]
+        offset = self.offset + betas @ self.offset_shapedirs
+        joints = self.is_above @ (above @ offset.unflatten(1, (-1, 3, 1)))[..., 0]
+        bones = world[:, self.pair_bone[: len(self.surface_point)]]
+        on_bones = (bones @ self._surface(rotations, betas)[..., None])[..., 0]
+        moved = add_first(self.pair_weight[:, None] * joints[:, self.pair_bone], on_bones)
+        return PlacedPairs(world, above, joints, moved)
+
+    def _world_rotations(self, rotations: Tensor) -> Tensor:
+        """(M, 25, 3, 3): products from the root to each joint, and last the identity, which stands above the root.
+
+        Each round doubles how many joints a product spans: four rounds for a chain of up to sixteen.
+        """
+        identity = torch.eye(3, dtype=rotations.dtype, device=rotations.device).expand(len(rotations), 1, 3, 3)
+        world = torch.cat([rotations, identity], dim=1)
+        for spanned in self.doubling:
+            world = world[:, spanned] @ world
+        return world
+
+    def _surface(self, rotations: Tensor, betas: Tensor) -> Tensor:
+        """(M, S, 3) points on the surface in their bones' frames, weighted."""
         features = (rotations[:, 1:] - torch.eye(3, dtype=rotations.dtype, device=rotations.device)).flatten(1)
-        points = (
-            self.pair_point
-            + torch.einsum("pcl,bl->bpc", self.pair_shapedirs, betas)
-            + torch.einsum("pcf,bf->bpc", self.pair_posedirs, features)
-        )
-        bones = transforms[:, self.pair_bone]
-        moved = (bones[..., :3, :3] @ points[..., None])[..., 0] + self.pair_weight[:, None] * bones[..., :3, 3]
-        on_surface = moved.new_zeros(len(moved), len(self.joint_index), 3).index_add(1, self.pair_keypoint, moved)
-        at_joints = joints[:, self.joint_index.clamp(min=0)]
-        keypoints = torch.where((self.joint_index >= 0)[:, None], at_joints, on_surface)
-        return keypoints.reshape(*lead, len(self.joint_index), 3)
+        by_pose = features @ self.surface_posedirs.flatten(0, 1)
+        by_shape = betas @ self.surface_shapedirs.flatten(0, 1).T
+        return self.surface_point + (by_shape + by_pose).unflatten(1, (-1, 3))
+
+
+def add_first(values: Tensor, first: Tensor) -> Tensor:
+    """``values`` (M, P, ...) with ``first`` (M, S, ...) added to the first S of P."""
+    count = first.shape[1]
+    return torch.cat([values[:, :count] + first, values[:, count:]], dim=1)
+
+
+def _skeleton_arrays(parents: np.ndarray, template: np.ndarray, shapedirs: np.ndarray) -> dict[str, np.ndarray]:
+    """How joints hang on each other; offsets are from the joint's parent."""
+    rest = np.concatenate([template, np.zeros((1, 3))])
+    rest_shapedirs = np.concatenate([shapedirs, np.zeros((1, 3, NUM_BETAS))])
+    return {
+        "parents": parents.astype(np.int64),
+        "doubling": _doubling(parents),
+        "is_above": _is_above(parents).astype(np.float64),
+        "offset": (rest[:-1] - rest[parents]).reshape(-1),
+        "offset_shapedirs": (rest_shapedirs[:-1] - rest_shapedirs[parents]).reshape(-1, NUM_BETAS).T,
+    }
+
+
+def _pair_arrays(
+    body: BodyArrays, rows: KeypointRows, template: np.ndarray, shapedirs: np.ndarray
+) -> dict[str, np.ndarray]:
+    """What keypoints hang on, relative to their bones' origins; summed in float64, they are of thousands of terms."""
+    share = rows.regressor.astype(np.float64) @ body.weights  # (K, J): how much of a keypoint hangs on a bone
+    keypoint, bone = np.nonzero(share)
+    weight = share[keypoint, bone]
+    pair_rows = rows.regressor[keypoint].astype(np.float64) * body.weights.T[bone]
+    at_joint = np.flatnonzero(rows.joint_index >= 0)
+    of_pair = np.concatenate([keypoint, at_joint])
+    posedirs = np.tensordot(pair_rows, body.posedirs, axes=1)  # (S, 3, 207)
+    return {
+        "pair_bone": np.concatenate([bone, rows.joint_index[at_joint]]).astype(np.int64),
+        "pair_weight": np.concatenate([weight, np.ones(len(at_joint))]),
+        "sum_pairs": (of_pair == np.arange(len(rows.joint_index))[:, None]).astype(np.float64),
+        "surface_point": pair_rows @ body.v_template - weight[:, None] * template[bone],
+        "surface_shapedirs": np.tensordot(pair_rows, body.shapedirs, axes=1) - weight[:, None, None] * shapedirs[bone],
+        "surface_posedirs": np.moveaxis(posedirs, 2, 0).reshape(NUM_JOINTS - 1, 9, -1),
+    }
+
+
+def _is_above(parents: np.ndarray) -> np.ndarray:
+    """(24, 24) bool, [j, i] whether joint i is j or an ancestor of j."""
+    is_above = np.eye(NUM_JOINTS, dtype=bool)
+    for joint, parent in enumerate(parents):  # a joint comes after its parent
+        if parent != _ABOVE_ROOT:
+            is_above[joint] |= is_above[parent]
+    return is_above
+
+
+def _doubling(parents: np.ndarray) -> np.ndarray:
+    """(rounds, 25) ancestors 1, 2, 4, ... steps up, as many rounds as the deepest joint needs."""
+    step = np.append(parents, _ABOVE_ROOT)
+    rounds = []
+    while (step[:-1] != _ABOVE_ROOT).any():
+        rounds.append(step)
+        step = step[step]
+    return np.stack(rounds).astype(np.int64)

@@ -144,7 +144,11 @@ class CandidateSelector(nn.Module):
         keypoints2d = keypoints2d.detach().to(self.keypoints3d.device, torch.float64)
         # Automatic mixed precision, and TF32, would round the bounds beyond their margin.
         with full_precision(keypoints2d):
-            chunks = [self._select(chunk) for chunk in keypoints2d.split(self._images_at_once())]
+            chunks, bounds = [], None
+            for chunk in keypoints2d.split(self._images_at_once()):
+                target = self._target(chunk)
+                bounds = self.scorer(target.slopes.float(), target.weight.float(), target.mean.float(), out=bounds)
+                chunks.append(self._select(bounds, target))
         return _join_images(chunks)
 
     @property
@@ -199,13 +203,15 @@ class CandidateSelector(nn.Module):
         at_once = _BOUNDS_AT_ONCE_CPU if self.keypoints3d.device.type == "cpu" else _BOUNDS_AT_ONCE_GPU
         return max(1, at_once // self.scorer.num_candidates)
 
-    def _select(self, keypoints2d: Tensor) -> Candidates:
-        """``forward`` for as many images as fit into memory at once."""
+    def _target(self, keypoints2d: Tensor) -> FitTarget:
+        """Keypoints (B, K, 3) ready to be fitted."""
         centre = self.image_size / 2.0
-        target = make_target(keypoints2d, self.focal_length, (centre, centre))
-        bounds = self.scorer(target.slopes.float(), target.weight.float(), target.mean.float())
+        return make_target(keypoints2d, self.focal_length, (centre, centre))
+
+    def _select(self, bounds: Bounds, target: FitTarget) -> Candidates:
+        """``forward`` for as many images as fit into memory at once."""
         shortlist = self._shortlist(bounds, target)
-        num_compatible = count_compatible(shortlist, len(keypoints2d))
+        num_compatible = count_compatible(shortlist, len(target.usable))
         index = choose_diverse(shortlist, num_compatible, self.distance, self.num_candidates)
         return self._assemble(index, target, num_compatible)
 

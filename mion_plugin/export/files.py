@@ -93,10 +93,17 @@ def write_network(
 def run_exported(path: str | os.PathLike[str], inputs: Mapping[str, Tensor], kind: str) -> list[np.ndarray]:
     """The outputs of an exported file, in the order of ``output_names``."""
     if kind == "onnx":
-        session = _import_onnx().InferenceSession(os.fspath(path), providers=["CPUExecutionProvider"])
-        return session.run(None, {name: value.numpy() for name, value in inputs.items()})
+        return open_session(path).run(None, {name: value.numpy() for name, value in inputs.items()})
     outputs = torch.export.load(os.fspath(path)).module()(**inputs)
     return [output.numpy() for output in outputs]
+
+
+def open_session(path: str | os.PathLike[str], threads: int = 0) -> Any:
+    """An ``onnxruntime.InferenceSession`` of an exported ONNX file on the CPU; threads: 0 for as many as it likes."""
+    onnxruntime = _import_onnx()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    return onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
 
 
 def _difference(network: Exportable, inputs: Mapping[str, Tensor], path: Path, kind: str) -> float:

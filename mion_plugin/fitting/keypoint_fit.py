@@ -127,7 +127,7 @@ class KeypointFit(nn.Module):
         """
         self._check(bodies, keypoints2d, depths)
         with full_precision(bodies.transl):
-            lead, like = bodies.transl.shape[:2], self.chain.offset
+            lead, like = bodies.transl.shape[:2], self.chain.sum_below
             given = tuple(value.to(like).flatten(0, 1) for value in (bodies.rotations, bodies.betas, bodies.transl))
             observed = self._observe(keypoints2d.to(like), lead[1], None if depths is None else depths.to(like))
             fitted = self._fit(given, observed)
@@ -139,11 +139,11 @@ class KeypointFit(nn.Module):
         start, sound = self._start(*given)
         root = self.prior()
         problem = FitProblem(self.chain, self.camera, start, observed, root, self.cutoff)
-        point, at_point = minimize(problem, root.new_zeros(len(sound), len(root)), self.iterations)
-        fitted = sound & (observed.precision > 0).any(-1) & at_point.cost.isfinite()
+        point, cost = minimize(problem, root.new_zeros(len(sound), len(root)), self.iterations)
+        fitted = sound & (observed.precision > 0).any(-1) & cost.isfinite()
         kept = zip(problem.body(point), given, strict=True)
         pose, betas, transl = (where_rows(fitted, new, old) for new, old in kept)
-        return pose, betas, transl, torch.where(fitted, at_point.cost, torch.inf)
+        return pose, betas, transl, torch.where(fitted, cost, torch.inf)
 
     def _start(self, rotations: Tensor, betas: Tensor, transl: Tensor) -> tuple[Start, Tensor]:
         """M bodies, and which of them (M,) are sound; ordinary ones stand in for the others."""

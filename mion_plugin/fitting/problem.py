@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from mion_plugin.body.arrays import NUM_BETAS, NUM_JOINTS
-from mion_plugin.fitting.chain import KeypointChain, PosedKeypoints
+from mion_plugin.body.pose_keypoints import PlacedPairs
+from mion_plugin.fitting.chain import KeypointChain, KeypointDerivatives
 from mion_plugin.fitting.so3 import exponential
 from mion_plugin.fitting.solver import Linearized
 from mion_plugin.geometry.crop_camera import NEAREST, CropCamera
@@ -81,6 +82,25 @@ class Observed:
     depths: ObservedDepths | None = None
 
 
+@dataclass(frozen=True)
+class _Met:
+    """How M bodies meet their keypoints.
+
+    Attributes:
+        cost: (M,) what is minimised.
+        depth: (M, K, 1) metres of the bodies' own keypoints, at least ``NEAREST``.
+        slopes: (M, K, 2) x and y over that.
+        error: (M, K, 2) standard deviations off the keypoint.
+        weight: (M, K) the root of rho's derivative.
+    """
+
+    cost: Tensor
+    depth: Tensor
+    slopes: Tensor
+    error: Tensor
+    weight: Tensor
+
+
 class FitProblem:
     """Residuals of M bodies in standard deviations, for ``minimize``.
 
@@ -110,41 +130,61 @@ class FitProblem:
         """Rotations, betas and transl at z (M, 85)."""
         return self.start.moved(whitened @ self.root.T, self.camera)[:3]
 
+    def cost(self, whitened: Tensor) -> Tensor:
+        """(M,) at z (M, 85)."""
+        rotations, betas, transl = self.body(whitened)
+        points, placed = self.chain(rotations, betas)
+        return self._meet(points, placed, transl, whitened).cost
+
     def __call__(self, whitened: Tensor) -> Linearized:
         """Cost, residuals and their derivatives at z (M, 85)."""
         parameters = whitened @ self.root.T
         rotations, betas, transl, tangents = self.start.moved(parameters, self.camera)
-        posed = self.chain(rotations, betas, tangents)
-        points = posed.points + transl[:, None]
+        points, placed = self.chain(rotations, betas)
+        met = self._meet(points, placed, transl, whitened)
+        by_parameters = self._by_parameters(self.chain.derivatives(placed, rotations, tangents), parameters)
+        by_points = self.camera.normalized_focal_length / met.depth * (met.weight * self.observed.precision)[..., None]
+        jacobian = (_projected(by_parameters, met.slopes) * by_points[..., None]).flatten(1, 2)
+        residual = (met.error * met.weight[..., None]).flatten(1)
+        if self.observed.depths is not None:
+            own_residual, own_jacobian = self._in_depth(self.observed.depths, points[..., 2], by_parameters)
+            residual, jacobian = torch.cat([residual, own_residual], 1), torch.cat([jacobian, own_jacobian], 1)
+        return Linearized(met.cost, residual, jacobian @ self.root)
+
+    def _meet(self, points: Tensor, placed: PlacedPairs, transl: Tensor, whitened: Tensor) -> _Met:
+        """Points (M, K, 3) of placed bodies, which transl (M, 3) brings before the camera, against the keypoints."""
+        points = points + transl[:, None]
         depth = points[..., 2:].clamp(min=NEAREST)
         slopes = points[..., :2] / depth
         focal_length = self.camera.normalized_focal_length
         error = (focal_length * slopes - self.observed.points) * self.observed.precision[..., None]
         squared = error.square().sum(-1)
-        weight = self.squared_cutoff / (self.squared_cutoff + squared)  # the root of rho's derivative
-        cost = ((weight * squared).sum(-1) + whitened.square().sum(-1)) / 2
-        nearest = torch.minimum(points[..., 2].amin(-1), (posed.joints[..., 2] + transl[:, None, 2]).amin(-1))
-        by_points = focal_length / depth * (weight * self.observed.precision)[..., None]  # (M, K, 1)
-        by_parameters = self._by_parameters(posed, parameters)
-        jacobian = (_projected(by_parameters, slopes) * by_points[..., None]).flatten(1, 2)
-        residual = (error * weight[..., None]).flatten(1)
+        weight = self._robust_weight(squared)
+        cost = (weight * squared).sum(-1) + whitened.square().sum(-1)
         if self.observed.depths is not None:
-            own_cost, own_residual, own_jacobian = self._in_depth(self.observed.depths, points, by_parameters)
-            cost = cost + own_cost
-            residual, jacobian = torch.cat([residual, own_residual], 1), torch.cat([jacobian, own_jacobian], 1)
-        return Linearized(torch.where(nearest > NEAREST, cost, torch.inf), residual, jacobian @ self.root)
+            squared = self._depth_error(self.observed.depths, points[..., 2]).square()
+            cost = cost + (self._robust_weight(squared) * squared).sum(-1)
+        nearest = torch.minimum(points[..., 2].amin(-1), placed.joints[..., 2].amin(-1) + transl[:, 2])
+        return _Met(torch.where(nearest > NEAREST, cost / 2, torch.inf), depth, slopes, error, weight)
 
-    def _in_depth(self, known: ObservedDepths, points: Tensor, by_parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Cost (M,), residuals (M, K) and their derivatives (M, K, 85) by the parameters, of the known depths."""
-        error = (known.relative(points[..., 2]) - known.depths) * known.precision
-        weight = self.squared_cutoff / (self.squared_cutoff + error.square())
-        jacobian = known.relative(by_parameters[:, :, 2]) * (weight * known.precision)[..., None]
-        return (weight * error.square()).sum(-1) / 2, error * weight, jacobian
+    def _robust_weight(self, squared: Tensor) -> Tensor:
+        """The root of rho's derivative at squared distances; rho is this times those."""
+        return self.squared_cutoff / (self.squared_cutoff + squared)
 
-    def _by_parameters(self, posed: PosedKeypoints, parameters: Tensor) -> Tensor:
+    def _depth_error(self, known: ObservedDepths, depths: Tensor) -> Tensor:
+        """(M, K) standard deviations by which depths (M, K) miss the known ones."""
+        return (known.relative(depths) - known.depths) * known.precision
+
+    def _in_depth(self, known: ObservedDepths, depths: Tensor, by_parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Residuals (M, K) of the known depths and their derivatives (M, K, 85) by the parameters."""
+        error = self._depth_error(known, depths)
+        weight = self._robust_weight(error.square())
+        return error * weight, known.relative(by_parameters[:, :, 2]) * (weight * known.precision)[..., None]
+
+    def _by_parameters(self, derivatives: KeypointDerivatives, parameters: Tensor) -> Tensor:
         """(M, K, 3, 85) derivatives of the keypoints in the camera's frame."""
-        by_shift = self._transl_by_shift(parameters)[:, None].expand(-1, posed.points.shape[1], -1, -1)
-        return torch.cat([posed.by_rotations.flatten(3), posed.by_betas, by_shift], dim=-1)
+        by_shift = self._transl_by_shift(parameters)[:, None].expand(-1, self.chain.num_keypoints, -1, -1)
+        return torch.cat([derivatives.by_rotations.flatten(3), derivatives.by_betas, by_shift], dim=-1)
 
     def _transl_by_shift(self, parameters: Tensor) -> Tensor:
         """(M, 3, 3) derivatives of ``moved_translation``."""

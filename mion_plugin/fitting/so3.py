@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
-# Below this angle, radians, series replace the quotients that lose their digits there; their next terms are below the
+# Below this angle, radians, a series replaces the quotient that loses its digits there; its next term is below the
 # rounding of float64 times the quotient's own size.
 _SMALL = 1e-2
+_LEAST = 1e-36  # radians^2; at zero the square root has no derivative
 
 
 def cross_matrix(vector: Tensor) -> Tensor:
     """Matrices [v]x (..., 3, 3) with [v]x u = v x u, of vectors (..., 3)."""
-    x, y, z = vector.unbind(-1)
-    zero = torch.zeros_like(x)
-    return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
+    axes = torch.eye(3, dtype=vector.dtype, device=vector.device)
+    return torch.linalg.cross(vector[..., None].expand(*vector.shape, 3), axes.expand(*vector.shape, 3), dim=-2)
 
 
 def exponential(rotvec: Tensor) -> tuple[Tensor, Tensor]:
@@ -47,11 +49,8 @@ def nearest_rotation(matrices: Tensor) -> Tensor:
 
 def _quotients(square: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """sin(a)/a, (1 - cos a)/a^2 and (a - sin a)/a^3 of squared angles."""
-    small = square < _SMALL**2
-    angle = torch.where(small, 1.0, square).sqrt()
-    sine, half_sine = angle.sin() / angle, (angle / 2).sin() / angle
-    return (
-        torch.where(small, 1 - square / 6 * (1 - square / 20 * (1 - square / 42)), sine),
-        torch.where(small, 0.5 - square / 24 * (1 - square / 30 * (1 - square / 56)), 2 * half_sine.square()),
-        torch.where(small, 1 / 6 - square / 120 * (1 - square / 42 * (1 - square / 72)), (1 - sine) / angle.square()),
-    )
+    square = square.clamp(min=_LEAST)
+    angle = square.sqrt()
+    sine, half = torch.sinc(angle / math.pi), torch.sinc(angle / (2.0 * math.pi))
+    series = 1 / 6 - square / 120 * (1 - square / 42 * (1 - square / 72))
+    return sine, half.square() / 2.0, torch.where(square < _SMALL**2, series, (1.0 - sine) / square)

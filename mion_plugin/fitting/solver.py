@@ -11,8 +11,8 @@ device: no value is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -41,26 +41,46 @@ class Linearized:
         return Linearized(*(where_rows(mask, getattr(self, f.name), getattr(other, f.name)) for f in fields(self)))
 
 
-def minimize(evaluate: Callable[[Tensor], Linearized], start: Tensor, iterations: int) -> tuple[Tensor, Linearized]:
+class Problems(Protocol):
+    """M problems."""
+
+    def cost(self, point: Tensor, /) -> Tensor:
+        """(M,) at points (M, D), as ``Linearized.cost``, without derivatives."""
+
+    def __call__(self, point: Tensor, /) -> Linearized:
+        """The problems at points (M, D)."""
+
+
+def minimize(problems: Problems, start: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
     """Improve M points by up to ``iterations`` steps each; no step that does not lower the cost is taken.
 
     Args:
-        evaluate: The problems at points (M, D).
+        problems: What is minimised.
         start: (M, D) points; one that is not admissible stays.
         iterations: Steps tried.
 
     Returns:
-        The points (M, D), and the problems there.
+        The points (M, D), and the cost (M,) there.
     """
-    point, at_point = start, evaluate(start)
+    if iterations == 0:
+        return start, problems.cost(start)
+    point, at_point = start, problems(start)
     damping = torch.full_like(at_point.cost, _FIRST_DAMPING)
-    for _ in range(iterations):
+    for _ in range(iterations - 1):
         trial = point + _step(at_point, point, 1.0 + damping)
-        at_trial = evaluate(trial)
-        taken = (at_trial.cost < at_point.cost) & at_point.cost.isfinite()  # False for NaN
+        at_trial = problems(trial)
+        taken = _improves(at_trial.cost, at_point.cost)
         point, at_point = where_rows(taken, trial, point), at_trial.where(taken, at_point)
         damping = (damping * torch.where(taken, _TAKEN, _REFUSED)).clamp(_LOWEST_DAMPING, _HIGHEST_DAMPING)
-    return point, at_point
+    trial = point + _step(at_point, point, 1.0 + damping)  # nothing follows that would need its derivatives
+    cost = problems.cost(trial)
+    taken = _improves(cost, at_point.cost)
+    return where_rows(taken, trial, point), torch.where(taken, cost, at_point.cost)
+
+
+def _improves(trial: Tensor, cost: Tensor) -> Tensor:
+    """(M,) whether the trial's cost is lower; False for NaN, and where the start was not admissible."""
+    return (trial < cost) & cost.isfinite()
 
 
 def _step(problem: Linearized, point: Tensor, damping: Tensor) -> Tensor:

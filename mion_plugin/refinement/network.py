@@ -145,11 +145,12 @@ class RefinementNetwork(BaseModule):
         self, candidates: Bodies, keypoints2d: Tensor | None = None, depths: Tensor | None = None
     ) -> EncodedCandidates:
         """What the network is told about candidates; arguments as ``forward``."""
+        candidates = replace(candidates, pose=candidates.rotations.float())  # once, not for each that asks
         joints = candidate_joints(candidates, self.body)
         with full_precision(joints):
             joints2d = self.camera.project_normalized(joints)
         return EncodedCandidates(
-            rotations=candidates.rotations.float(),
+            rotations=candidates.pose,
             transl=candidates.transl.float(),
             pelvis=joints[..., 0, :],
             joints2d=joints2d,

@@ -14,7 +14,7 @@ from support.tiny_mion import make_body_pool
 
 from mion_plugin.bodies import Bodies
 from mion_plugin.body import SMPLBody
-from mion_plugin.candidates import CandidateSelector, fit_translation
+from mion_plugin.candidates import CandidateSelector, fit_translation, scoring
 from mion_plugin.candidates.fit import make_target
 from mion_plugin.candidates.pool import load_default_pool
 from mion_plugin.candidates.quick_fit import QUICK_ERROR
@@ -133,6 +133,26 @@ def test_the_bound_bounds(stick_pool):
     good = loss < 5000.0
     assert good.sum() > 20
     assert (bound[good] > 0.9 * loss[good]).all()
+
+
+@pytest.mark.parametrize("width", [1, 7, 60])
+def test_poses_are_bounded_in_blocks(stick_pool, monkeypatch, width):
+    """Of any width, the last of them narrower, in memory that is used again, in which nothing of before is left."""
+    keypoints2d = make_keypoints(stick_pool, 7, seed=9)
+    target = make_target(keypoints2d, 5000.0, (112.0, 112.0))
+    given = target.slopes.float(), target.weight.float(), target.mean.float()
+    selector = CandidateSelector(stick_pool)
+    whole, chosen = selector.scorer(*given), fields_of(selector(keypoints2d))
+    monkeypatch.setattr(scoring, "_POSES_AT_ONCE", width)
+    monkeypatch.setattr(CandidateSelector, "_images_at_once", lambda self: 3)
+    selector = CandidateSelector(stick_pool)
+    first = selector.scorer(*given)
+    again = selector.scorer(*(value.flip(0) for value in given), out=first)
+    assert again.lower is first.lower
+    torch.testing.assert_close(again.lower.flip(1), whole.lower, rtol=1e-4, atol=1e-9)
+    torch.testing.assert_close(again.farthest.flip(1), whole.farthest, rtol=1e-5, atol=1e-5)
+    for name, value in fields_of(selector(keypoints2d)).items():
+        assert torch.equal(value, chosen[name]), name
 
 
 def test_selection_is_sorted_as_documented(stick_pool):

@@ -31,13 +31,15 @@ def test_points_and_derivatives(body, bodies, convention):
 
     zero = torch.zeros(BODIES, 24, 3, dtype=torch.float64), torch.zeros(BODIES, 10, dtype=torch.float64)
     by_rotations, by_betas = torch.func.jacfwd(points, argnums=(0, 1))(*zero)
-    posed = KeypointChain(body.arrays, convention).double()(rotations, betas, tangents)
+    chain = KeypointChain(body.arrays, convention).double()
+    found, placed = chain(rotations, betas)
+    derivatives = chain.derivatives(placed, rotations, tangents)
     tolerance = {"atol": 1e-7, "rtol": 0}  # both keep the body's arrays in single precision, but other sums of them
-    torch.testing.assert_close(posed.points, points(*zero), **tolerance)
-    torch.testing.assert_close(posed.joints, double.pose_keypoints(rotations, betas, convention="smpl"), **tolerance)
+    torch.testing.assert_close(found, points(*zero), **tolerance)
+    torch.testing.assert_close(placed.joints, double.pose_keypoints(rotations, betas, convention="smpl"), **tolerance)
     for row in range(BODIES):
-        torch.testing.assert_close(posed.by_rotations[row], by_rotations[row, :, :, row], **tolerance)
-        torch.testing.assert_close(posed.by_betas[row], by_betas[row, :, :, row], **tolerance)
+        torch.testing.assert_close(derivatives.by_rotations[row], by_rotations[row, :, :, row], **tolerance)
+        torch.testing.assert_close(derivatives.by_betas[row], by_betas[row, :, :, row], **tolerance)
 
 
 def test_pelvis_and_number_of_keypoints(body, bodies):
@@ -54,6 +56,7 @@ def test_unknown_convention(body):
 
 
 def test_no_bodies(body):
-    posed = KeypointChain(body.arrays, "coco")(torch.zeros(0, 24, 3, 3), torch.zeros(0, 10), torch.zeros(0, 24, 3, 3))
-    assert posed.points.shape == (0, 17, 3)
-    assert posed.by_rotations.shape == (0, 17, 3, 24, 3)
+    chain, nothing = KeypointChain(body.arrays, "coco"), torch.zeros(0, 24, 3, 3)
+    points, placed = chain(nothing, torch.zeros(0, 10))
+    assert points.shape == (0, 17, 3)
+    assert chain.derivatives(placed, nothing, nothing).by_rotations.shape == (0, 17, 3, 24, 3)

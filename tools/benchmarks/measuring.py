@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +53,22 @@ def median_times(call: Callable[[], object], repeats: int) -> np.ndarray:
         call()
         times.append([time.perf_counter(), time.process_time()] - start)
     return 1000 * np.median(times, axis=0)
+
+
+def median_in_turn(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Median milliseconds of the processor's work for each of several calls, which take turns.
+
+    So what else the machine does disturbs all alike. The first call of each, which prepares, is not timed.
+    """
+    for call in calls.values():
+        call()
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(repeats):
+        for name, call in calls.items():
+            start = time.process_time()
+            call()
+            times[name].append(time.process_time() - start)
+    return {name: 1000 * float(np.median(values)) for name, values in times.items()}
 
 
 def mean_interval(values: np.ndarray, digits: int = 1) -> str:

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     config = None if args.config is None else str(args.config)
     inferencer = MIONInferencer(config, args.checkpoint, device="cpu")
     described = {}
-    for name, (network, inputs) in networks(inferencer).items():
+    for name, (network, inputs) in networks(inferencer.model, *examples(inferencer)).items():
         differences = {}
         for kind in args.formats:
             path = args.out / f"{name}{FORMATS[kind]}"
@@ -58,18 +58,24 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-@torch.no_grad()
-def networks(inferencer: MIONInferencer) -> dict[str, tuple[Exportable, dict[str, Tensor]]]:
-    """The model's networks, with example inputs from the photograph that comes with the package."""
+def examples(inferencer: MIONInferencer) -> tuple[Tensor, Tensor]:
+    """Images and 2D keypoints as the model takes them, from the photograph that comes with the package."""
     model = inferencer.model
     if not isinstance(model, MultiInitializationOptimizationNetwork):
         raise ValueError(f"the config's model is a {type(model).__name__}, expected a mion.MION")
-    if model.selector is None:
-        raise ValueError("the config's model has no selector to find candidates for example inputs")
     photographs = list_photographs([PHOTO] * COPIES)
     batch = next(inferencer.preprocess(photographs, batch_size=COPIES, keypoints2d=KEYPOINTS))
     image = torch.stack(batch["inputs"])
-    keypoints2d = input_keypoints(batch["data_samples"], model.keypoints2d_convention, image.device)
+    return image, input_keypoints(batch["data_samples"], model.keypoints2d_convention, image.device)
+
+
+@torch.no_grad()
+def networks(
+    model: MultiInitializationOptimizationNetwork, image: Tensor, keypoints2d: Tensor
+) -> dict[str, tuple[Exportable, dict[str, Tensor]]]:
+    """The model's networks, each with what it is given for these images (B, 3, H, W) and keypoints (B, K, 3)."""
+    if model.selector is None:
+        raise ValueError("the config's model has no selector to find candidates for example inputs")
     found = {}
     if model.correct_keypoints and isinstance(model.cen, DepthConsistency):
         locator: Any = LocatorExport(model.cen)

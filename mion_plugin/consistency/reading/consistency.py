@@ -175,9 +175,7 @@ class DepthConsistency(BaseModule):
 
     def _points(self, bodies: Bodies) -> Tensor:
         """The bodies' own keypoints (B, N, K, 3) in metres, before they are placed."""
-        with full_precision(bodies.transl):
-            pose, betas = bodies.pose.float(), bodies.betas.float()
-            return self.body.pose_keypoints(pose, betas, convention=self.reader.convention)
+        return bodies.keypoints(self.body, self.reader.convention)
 
     def _depths_of(self, points: Tensor) -> Tensor:
         with full_precision(points):

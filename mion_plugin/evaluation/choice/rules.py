@@ -49,7 +49,7 @@ def fit_loss_of(bodies: Bodies, keypoints2d: Tensor, convention: str, body: SMPL
     Returns:
         (B, N) float32, infinite where the bodies are not ``valid``.
     """
-    points = body.pose_keypoints(bodies.pose, bodies.betas, bodies.transl, convention)
+    points = bodies.keypoints(body, convention) + bodies.transl[..., None, :]
     return torch.where(bodies.valid[:, None], fit_loss_of_points(points, keypoints2d, camera), torch.inf)
 
 
