@@ -121,14 +121,14 @@ def run_bodies(args: argparse.Namespace, source: FrameSource, stage: int) -> lis
     if lines.partial.exists() and not args.resume and not source.single:
         print(f"{lines.partial} is of a run that was stopped and is written anew; --resume would have gone on with it")
     tracker = None if source.frame_rate is None else KeypointTracker()
+    sides = None if source.live or tracker is None else SideSwapGuard()  # needs later frames, too
 
     def infer(frames: Iterable[Frame]) -> Iterator[FramePeople]:
         batch_size = 1 if source.live else args.batch_size  # a webcam's batch would wait for its last frame
-        sides = None if source.live or tracker is None else SideSwapGuard()  # needs later frames, too
         return infer_frames(inferencer, frames, find, tracker or number_in_order, args.person, batch_size, sides)
 
     frames = itertools.islice(source.frames, args.max_frames)
-    results = resume_frames(lines.kept, frames, inferencer.model.body, tracker, infer)
+    results = resume_frames(lines.kept, frames, inferencer.model.body, tracker, infer, sides)
     overlay_camera = args.overlay_camera or OVERLAY_CAMERAS[0]
     wishes = Wishes(args.out, mesh_formats(args), args.turntable, overlay_camera, tuple(args.save_motion))
     with Progress(console=Console(stderr=True), disable=source.single) as progress:
