@@ -34,6 +34,13 @@ def test_a_folder_at_any_depth(folder):
     np.testing.assert_array_equal(photograph.read(), read_image(folder / "images" / "b" / "1.png"))
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-8"])
+def test_a_list_as_powershell_writes_it(folder, encoding):
+    (folder / "list.txt").write_bytes("images/h\u00f6he.png\r\nimages/10.JPG\r\n".encode(encoding))
+    (piece,) = open_photographs([str(folder / "list.txt")]).pieces(Part())
+    assert [photograph.name for photograph in piece.photographs] == ["images/h\u00f6he.png", "images/10.JPG"]
+
+
 def test_a_list(folder, tmp_path):
     absolute = folder / "images" / "2.png"
     (folder / "list.txt").write_text(f"\ufeffimages/10.JPG\n\n  {absolute}\nimages/lost.png\n", encoding="utf-8")
