@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from mion_plugin import console
 from robustness.faults.case import REFUSED, Case
 from robustness.faults.doors.files import tool
 from robustness.faults.seeds import Seeds
@@ -18,24 +19,34 @@ _SYNTHESIZE_NUMBERS = (
     *("--num-images", "--image-size", "--test-fraction", "--detected-noise"),
     *("--pitch-std", "--roll-std", "--wide-prob", "--exchange-prob"),
 )
+_WITH_SUFFIX = "calibrate demo export train test publish_model score predict".split()
 _LOGS = ("work/*/*.log", "work/*/vis_data/*", "work/*.py")
 
 
 def cases(seeds: Seeds) -> Iterator[Case]:
     """All cases of this door."""
     photo, keypoints = str(seeds.path("photo.jpg")), str(seeds.path("keypoints.json"))
+    photo_folder = str(seeds.path("album/photos"))
     demo = [photo, "--keypoints", keypoints, "--out", "{out}"]
     synthesize = ["--out", "{out}", "--workers", "0", "--num-images", "1", "--image-size", "32"]
     export = ["--out", "{out}", "--formats", "onnx"]
     detect = ["--images", str(seeds.folder), "--checkpoint", "nothing.pth", "--out", "{out}/k.json"]
     pool = ["--source", str(seeds.path("motion.npz")), "--out", "{out}/pool.npz"]
     publish = [str(seeds.path("weights.pth"))]
+    bodies, people = str(seeds.path("bodies.npz")), str(seeds.path("people"))
+    score = [photo, "--bodies", bodies, "--keypoints", keypoints, "--out", "{out}", "--device", "cpu"]
+    predict = [photo_folder, "--keypoints", keypoints, "--out", "{out}", "--device", "cpu", "--workers", "0"]
+    cache = ["train.npz", "--data-root", people, "--out", "{out}/cache", "--workers", "0"]
     convert = ["lspet", "--split", "train", "--archive", str(seeds.path("lspet")), "--data-root", "{out}"]
     for name, sound, options in (
         ("demo", demo, ("--num-candidates", "--batch-size", "--max-frames", "--stage", "--person", "--smooth")),
         ("synthesize", synthesize, _SYNTHESIZE_NUMBERS),
         ("build_candidate_pool", pool, ("--num-poses", "--num-orientations", "--fps")),
         ("detect_keypoints", detect, ("--batch-size", "--box-scale", "--min-score")),
+        ("score", score, ("--draw", "--resamples", "--seed")),
+        ("predict", predict, ("--batch-size", "--shard-size", "--shard", "--num-candidates", "--workers")),
+        ("cache_crops", cache, ("--quality", "--crop-size", "--scale-factor", "--rot-factor", "--workers")),
+        ("convert_dataset", convert, ("--frame-step",)),
     ):
         for option in options:
             for number in _NUMBERS:
@@ -94,6 +105,48 @@ def cases(seeds: Seeds) -> Iterator[Case]:
         ("detect_keypoints", [*detect, "--config", "nothing"], "nothing"),
         ("detect_keypoints", [*detect, "--workers", "0"], "workers"),
         ("detect_keypoints", [*detect, "--checkpoint", "nothing.pth"], "nothing.pth"),
+        ("score", [*score, "--bodies", "nothing.npz"], "nothing.npz"),
+        ("score", [*score, "--gt", "nothing.npz"], "nothing.npz"),
+        ("score", [*score, "--keypoints", "nothing.json"], "nothing.json"),
+        ("score", [*score, "--rule", "nothing"], "nothing"),
+        ("score", [*score, "--config", "nothing.py"], "nothing.py"),
+        ("score", [*score, "--checkpoint", "w.pth"], "--config"),
+        ("score", [*score, "--body-model", "nothing"], "nothing"),
+        ("score", [*score, "--device", "tpu"], "tpu"),
+        ("score", [str(seeds.path("video.mp4")), *score[1:]], "video.mp4"),
+        ("score", ["nothing.jpg", *score[1:]], "nothing.jpg"),
+        ("score", [photo, "--out", "{out}"], "--bodies"),
+        ("predict", ["nothing", *predict[1:]], "nothing"),
+        ("predict", [photo, *predict[1:]], "photo.jpg"),
+        ("predict", [*predict[:1], photo_folder, *predict[1:]], "photos"),
+        ("predict", [*predict, "--keypoints", "nothing.json"], "nothing.json"),
+        ("predict", [*predict, "--keypoints-member", "json"], "--keypoints-member"),
+        ("predict", [*predict, "--pose-config", "nothing"], "--pose-config"),
+        ("predict", [*predict, "--shard", "2/2"], "2/2"),
+        ("predict", [*predict, "--shard", "1e3/2e3"], "1e3/2e3"),
+        ("predict", [*predict, "--checkpoint", "w.pth"], "--config"),
+        ("predict", [*predict, "--device", "tpu"], "tpu"),
+        ("cache_crops", ["nothing.npz", *cache[1:]], "nothing.npz"),
+        ("cache_crops", ["../train.npz", *cache[1:]], "../train.npz"),
+        ("cache_crops", ["..\\train.npz", *cache[1:]], "train.npz"),
+        ("cache_crops", [*cache, "--out", people], "people"),
+        ("cache_crops", [*cache, "--img-prefix", "../images"], "../images"),
+        ("cache_crops", [*cache, "--img-prefix", "nothing"], "nothing"),
+        ("cache_crops", [*cache, "--dataset", "a", "--img-prefix", "b"], "--img-prefix"),
+        ("cache_crops", [*cache, "--dataset", "nothing"], "preprocessed_datasets"),
+        ("cache_crops", [*cache, "--format", "exe"], "exe"),
+        ("mion", ["nothing"], "nothing"),
+        ("mion", ["sccore", "--help"], "score"),
+        ("mion", [""], "no such command"),
+        ("mion", ["a\nb"], "no such command"),
+        ("mion", ["configs", "nothing"], "nothing"),
+        ("mion", ["score", *score, "--bodies", "nothing.npz"], "nothing.npz"),
+        ("mion", ["predict", "nothing", *predict[1:]], "nothing"),
+        ("mion", ["convert", "nothing", "--split", "train"], "nothing"),
+        ("mion", ["cache", "nothing.npz", *cache[1:]], "nothing.npz"),
+        ("mion", ["pool", *pool, "--source", "nothing"], "nothing"),
+        ("mion", ["train", "nothing", "--work-dir", "{out}/work"], "nothing"),
+        ("mion", ["demo", "nothing.jpg", "--out", "{out}"], "nothing.jpg"),
         ("train", ["nothing.py", "--work-dir", "{out}/work"], "nothing.py"),
         ("train", [".", "--work-dir", "{out}/work"], "config ."),
         ("test", ["nothing.py", "nothing.pth", "--work-dir", "{out}/work"], "nothing.py"),
@@ -104,16 +157,28 @@ def cases(seeds: Seeds) -> Iterator[Case]:
 
 def _legal(option: str, number: str) -> bool:
     """What is no mistake: the first of several, no noise, everything that was found."""
-    zero = ("--person", "--min-score", *_SYNTHESIZE_NUMBERS[2:])
+    zero = ("--person", "--min-score", "--draw", "--resamples", "--seed", "--workers", "--scale-factor", "--rot-factor")
+    zero += _SYNTHESIZE_NUMBERS[2:]
     return (number == "0" and option in zero) or (number == "-1" and option == "--min-score")
+
+
+def _main(name: str) -> Callable[[list[str]], int]:
+    return console.main if name == "mion" else tool(name).main
+
+
+def _prefix(name: str, arguments: list[str]) -> str:
+    """How a tool begins its errors; what ``mion`` is asked for is named by its command."""
+    if name == "mion":
+        return " ".join([name, *arguments[:1]]) if arguments[0] in (*console.offered(), "configs") else name
+    return f"{name}.py" if name in _WITH_SUFFIX else name
 
 
 def _case(name: str, kind: str, told: str, arguments: list[str], mention: str) -> Case:
     def enter(given: None, out: Path) -> int:
         sys.argv[0] = prefix  # argparse's name of the program
-        return tool(name).main([argument.replace("{out}", str(out)) for argument in arguments])
+        return _main(name)([argument.replace("{out}", str(out)) for argument in arguments])
 
-    prefix = f"{name}.py" if name in ("calibrate", "demo", "export", "train", "test", "publish_model") else name
+    prefix = _prefix(name, arguments)
     names = (told.split()[0], mention, mention.lstrip("-").replace("-", "_"), mention.lstrip("-").replace("-", " "))
     return Case(
         f"command: {name}", kind, told, lambda folder: None, enter, REFUSED, names, f"{prefix}: error: ", _LOGS
