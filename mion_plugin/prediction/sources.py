@@ -132,7 +132,7 @@ def open_photographs(
         if path.is_dir():
             tars = sorted(path.glob(f"*{TAR_SUFFIX}"))
             return _tars(tars, piece_size, suffix) if tars else _files(path, _images_in(path), piece_size, suffix)
-        if path.suffix.lower() in (LIST_SUFFIX, COCO_SUFFIX):
+        if path.is_file() and path.suffix.lower() in (LIST_SUFFIX, COCO_SUFFIX):
             names = _listed(path) if path.suffix.lower() == LIST_SUFFIX else _annotated(path)
             return _files(root or path.parent, names, piece_size, suffix)
     return _tars([tar for text in inputs for tar in _matching(text)], piece_size, suffix)

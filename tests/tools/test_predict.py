@@ -104,6 +104,7 @@ def test_ranks_of_torchrun_share_a_run(folder, tmp_path):
 
 @pytest.mark.usefixtures("model")
 def test_a_run_that_finds_nobody_is_an_error_once_all_is_told(folder, tmp_path, capsys):
+    """A tar that is none; and names too long for a file, which are skipped as others that cannot be read."""
     (tmp_path / "damaged.tar").write_bytes(b"<!DOCTYPE html>")
     out = tmp_path / "out"
     assert (
@@ -114,6 +115,12 @@ def test_a_run_that_finds_nobody_is_an_error_once_all_is_told(folder, tmp_path, 
     assert told.startswith("predict.py: error: nobody was found in ")
     assert "damaged.tar cannot be read as a tar without compression" in told
     assert json.loads((out / "summary.json").read_text())["num_skipped"]["archive that cannot be read"] == 1
+    (tmp_path / "list.txt").write_text("n" * 5000 + ".jpg\n")
+    out = tmp_path / "other"
+    assert (
+        tool.main([str(tmp_path / "list.txt"), "--keypoints", str(folder / "k.json"), *PLAIN, "--out", str(out)]) == 2
+    )
+    assert json.loads((out / "summary.json").read_text())["num_skipped"]["image that cannot be read"] == 1
 
 
 class TestBenchmark:

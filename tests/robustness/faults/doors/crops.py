@@ -31,7 +31,7 @@ def cases(seeds: Seeds) -> Iterator[Case]:
         *list(arrays.pickled_members(content, "smpl"))[::4],
         *list(arrays.traps(content, "keypoints2d"))[::2],
     ]
-    options = {"beside": people, "tool": _TOOL}
+    options = {"beside": people, "tool": _TOOL, "mentions": ("name too long",)}
     yield from file_cases("cache_crops: annotations", _NAME, every, _cache, **options)
     broken = list(hostile((people / image).read_bytes(), seeds.seed, tolerant=True))
     enter = functools.partial(_cache_beside, depth=len(Path(image).parts))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import json
+import shutil
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -43,7 +44,9 @@ def cases(seeds: Seeds) -> Iterator[Case]:
     yield from file_cases("predict: keypoint file", _KEYPOINTS, few[::2], given, tool=_TOOL)
     for name, found in ((_NOTE, _notes()), (_SHARD, _shards())):
         enter = functools.partial(_go_on, seeds)
-        yield from file_cases("predict: output folder", name, found, enter, tool=_TOOL, mentions=("in",))
+        yield from file_cases(
+            "predict: output folder", name, found, enter, tool=_TOOL, mentions=("out",), may_leave=_TOLD
+        )
 
 
 def _predict(seeds: Seeds, path: Path, out: Path) -> int:
@@ -57,7 +60,8 @@ def _with_keypoints(seeds: Seeds, path: Path, out: Path) -> int:
 
 def _go_on(seeds: Seeds, path: Path, out: Path) -> int:
     """Into a folder that holds a damaged file already."""
-    return _run([str(seeds.path("album/photos")), "--keypoints", str(seeds.path("keypoints.json"))], path.parent)
+    shutil.copytree(path.parent, out, dirs_exist_ok=True)
+    return _run([str(seeds.path("album/photos")), "--keypoints", str(seeds.path("keypoints.json"))], out)
 
 
 def _run(arguments: list[str], out: Path) -> int:
