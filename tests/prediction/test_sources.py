@@ -111,10 +111,10 @@ def test_tars_of_one_name_and_a_size_of_nothing(tmp_path):
         (tmp_path / name / "x.tar").touch()
     with pytest.raises(ValueError, match="have one name, by which their results are called"):
         open_photographs([str(tmp_path / "*" / "x.tar")])
-    with pytest.raises(ValueError, match="the size of a shard is 0 photographs"):
+    with pytest.raises(ValueError, match="shard size 0, expected at least 1 photograph"):
         open_photographs([str(tmp_path)], piece_size=0)
 
 
 def test_keypoints_in_members_of_what_is_no_tar(folder):
-    with pytest.raises(ValueError, match=r"members \.json of tars, but the photographs are files"):
+    with pytest.raises(ValueError, match=r"keypoints member \.json: tars have members, but the photographs are files"):
         open_photographs([str(folder / "images")], keypoint_suffix=".JSON")

@@ -31,13 +31,13 @@ def cases(seeds: Seeds) -> Iterator[Case]:
         *list(arrays.pickled_members(content, "smpl"))[::4],
         *list(arrays.traps(content, "keypoints2d"))[::2],
     ]
-    options = {"beside": people, "tool": _TOOL, "mentions": ("name too long",)}
+    # what is done is kept for the next start
+    kept = ("cache/.train_pieces/*", "cache/train/*")
+    options = {"beside": people, "tool": _TOOL, "mentions": ("name too long",), "may_leave": kept}
     yield from file_cases("cache_crops: annotations", _NAME, every, _cache, **options)
     broken = list(hostile((people / image).read_bytes(), seeds.seed, tolerant=True))
     enter = functools.partial(_cache_beside, depth=len(Path(image).parts))
-    # what is done is kept for the next start
-    kept = ("cache/.train_pieces/*", "cache/train/*")
-    yield from file_cases("cache_crops: image", image, broken, enter, may_leave=kept, **options)
+    yield from file_cases("cache_crops: image", image, broken, enter, **options)
     for name, found in ((f"cache/.{Path(_NAME).stem}_pieces/settings.json", _notes()), (f"cache/{_NAME}", _caches())):
         enter = functools.partial(_go_on, seeds, depth=len(Path(name).parts) - 1)
         yield from file_cases("cache_crops: output folder", name, found, enter, tool=_TOOL, mentions=("cache",))
