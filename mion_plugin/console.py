@@ -61,7 +61,8 @@ def main(arguments: list[str] | None = None) -> int:
     if command not in offered():
         similar = difflib.get_close_matches(command, [*offered(), _CONFIGS], n=1)
         hint = f"did you mean {similar[0]}?" if similar else f"expected one of {', '.join([*offered(), _CONFIGS])}"
-        print(f"mion: error: no such command: {command}; {hint} (see --help)", file=sys.stderr)
+        told = " ".join(command.split())  # on one line, whatever was typed or pasted
+        print(f"mion: error: no such command: {told}; {hint} (see --help)", file=sys.stderr)
         return _BAD_INPUT
     return run_tool(command, rest)
 

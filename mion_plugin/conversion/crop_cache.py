@@ -15,7 +15,7 @@ import numpy as np
 from mion_plugin.conversion.crop_regions import Augmentation, move_annotations, person_region
 from mion_plugin.datasets.human_data import HumanData, load_human_data
 from mion_plugin.datasets.human_dataset import LOST_IMAGE
-from mion_plugin.datasets.sample_table import box_columns
+from mion_plugin.datasets.sample_table import box_columns, smpl_columns
 from mion_plugin.datasets.transforms.loading import read_reduced
 from mion_plugin.files import remove_leftovers
 from mion_plugin.files.hashing import hash_file
@@ -125,7 +125,9 @@ def cache_crops(
         pieces.remove()  # of a run that was killed before it could
         progress(count, count)
         return CachedSet(out.annotations, count, lost)
-    move_annotations(data, np.zeros((count, 2)), np.ones((count, 2)), np.ones(count))  # errors before hours of work
+    # errors before hours of work: what cannot be moved, and what trainings would refuse
+    move_annotations(data, np.zeros((count, 2)), np.ones((count, 2)), np.ones(count))
+    smpl_columns(data)
     if pieces.claim():
         remove_leftovers(out.annotations)
         for folder in (out.images / out.annotations.stem).glob("*"):

@@ -99,7 +99,8 @@ def person_region(
         augmentation: What will be done.
         all_pixels: Do not reduce.
     """
-    reduction = 1.0 if all_pixels else augmentation.reduction(side)
+    # of a square far larger than the photograph, this is one pixel
+    reduction = 1.0 if all_pixels else min(augmentation.reduction(side), float(max(shape)))
     reach, end = augmentation.reach(side), np.array([shape[1], shape[0]])
     first = np.clip(np.floor(np.asarray(center, np.float64) - reach), 0, end - 1)
     last = np.clip(np.ceil(np.asarray(center, np.float64) + reach), first + 1, end)

@@ -16,6 +16,7 @@ import numpy as np
 
 from mion_plugin.conversion.archives import fields, load_pickle, require_file
 from mion_plugin.conversion.people import People, person_box
+from mion_plugin.files.npz import read_npy
 from mion_plugin.files.text_files import read_text
 
 _LINE = re.compile(r"/?(\d{5})_image\.png")  # of train.txt and so on
@@ -63,12 +64,11 @@ def _read_names(path: Path) -> list[str]:
 
 def _read_keypoints(path: Path) -> np.ndarray:
     """(14, 3) pixels and confidence; a joint at or beyond the upper left edge is absent, as in the authors' code."""
-    try:
-        joints = np.load(require_file(path), allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"{path} is not a readable array: {error}") from None
-    if joints.shape not in ((2, 14), (3, 14)):
-        raise ValueError(f"{path} has shape {joints.shape}, expected (3, 14): x, y, confidence of 14 joints")
+    joints = read_npy(path, "array")
+    if joints.shape not in ((2, 14), (3, 14)) or joints.dtype.kind not in "fiu":
+        raise ValueError(
+            f"{path} is {joints.dtype} {joints.shape}, expected numbers (3, 14): x, y, confidence of 14 joints"
+        )
     joints = joints.astype(np.float64)
     present = (joints[:2] > 0).all(axis=0)  # also false for NaN
     confidence = joints[2] * present if len(joints) == 3 else present.astype(np.float64)

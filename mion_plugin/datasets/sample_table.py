@@ -70,7 +70,7 @@ def build_table(
     columns = {
         **box_columns(data),
         **_keypoints(data, keypoints2d_convention, keypoints3d_convention, keypoints2d_source),
-        **_smpl(data),
+        **smpl_columns(data),
         **camera_columns(data),
         "gender": _genders(data, gender_codes),
     }
@@ -125,7 +125,7 @@ def _keypoints(data: HumanData, convention2d: str, convention3d: str, source: st
     return columns
 
 
-def _smpl(data: HumanData) -> dict[str, np.ndarray]:
+def smpl_columns(data: HumanData) -> dict[str, np.ndarray]:
     """SMPL parameters; rows without them are zero and have ``has_smpl`` 0, as in mmhuman3d."""
     shapes = {"body_pose": (23, 3), "global_orient": (3,), "betas": (10,), "transl": (3,)}
     num_rows = len(data)

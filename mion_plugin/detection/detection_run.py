@@ -14,7 +14,8 @@ from mion_plugin.datasets.transforms.loading import read_image
 from mion_plugin.detection.keypoint_estimator import KeypointEstimator
 from mion_plugin.detection.person_boxes import PersonBoxes
 from mion_plugin.files import atomic_path, remove_leftovers
-from mion_plugin.files.npz import write_npz
+from mion_plugin.files.json_files import json_object, read_note
+from mion_plugin.files.npz import read_npz, write_npz
 
 PIECE = 128  # people that a killed run loses at most
 
@@ -84,8 +85,7 @@ def detect_people(
                     progress(rows.stop)
                 piece = {key: np.concatenate([one[key] for one in found]) for key in found[0]}
                 write_npz(path, piece, compress=False)
-            with np.load(path, allow_pickle=False) as piece:
-                parts.append({key: piece[key] for key in piece.files})
+            parts.append(read_npz(path, f"piece of an earlier run; remove {pieces}"))
     return Detections(**{key: np.concatenate([part[key] for part in parts]) for key in parts[0]})
 
 
@@ -93,10 +93,7 @@ def check_same(found: str, wanted: str, where: Path) -> None:
     """Raise ValueError if the settings (JSON texts) differ; the message names what does."""
     if found == wanted:
         return
-    try:
-        stored = dict(json.loads(found))
-    except (ValueError, TypeError):
-        stored = {}
+    stored = json_object(found)
     differing = [
         f"{key} {stored.get(key)!r} (not {value!r})"
         for key, value in json.loads(wanted).items()
@@ -110,7 +107,7 @@ def _claim(pieces: Path, settings: str) -> None:
     """Note the settings beside the pieces, or check that those of an earlier run are the same."""
     note = pieces / "settings.json"
     if note.is_file():
-        check_same(note.read_text(), settings, pieces)
+        check_same(read_note(note), settings, pieces)
         remove_leftovers(pieces / "*.npz")
         return
     with atomic_path(note) as temporary:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import tempfile
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _RANDOM = "?" * 8  # what tempfile puts into its names
+_OF_WRITING = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)  # no room: such errors name no file
 
 
 @contextmanager
@@ -20,19 +22,33 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     Pillow choose the format by it.
 
     Raises:
-        OSError: The folder cannot be created or written.
+        OSError: The folder cannot be created or written; the message names ``path``.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
-    os.close(descriptor)
-    temporary = Path(name)
+    with _called(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
+        os.close(descriptor)
+        temporary = Path(name)
+        try:
+            yield temporary
+            temporary.chmod(0o666 & ~_umask())  # mkstemp's 0600 would hide the result from the user's group
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _called(path: Path) -> Iterator[None]:
+    """Errors of the system that name no file, as of a full disk, or a temporary one: let them name this one."""
     try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())  # mkstemp's 0600 would hide the result from the user's group
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        told = error.filename
+        hidden = isinstance(told, str) and Path(told).match(f".{glob.escape(path.stem)}.{_RANDOM}*")
+        if hidden or (told is None and error.errno in _OF_WRITING):
+            error.filename = os.fspath(path)
+        raise
 
 
 def remove_leftovers(path: str | os.PathLike[str]) -> None:

@@ -9,6 +9,27 @@ from typing import Any
 from mion_plugin.files.text_files import read_text
 
 
+def read_note(path: Path) -> str:
+    """The text of a note of settings that an earlier run left; "" where it is no text, which no run wrote.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return ""
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """The object of a JSON text; {} for any other text."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def read_json(path: Path, kind: str = "file") -> Any:
     """The content of a JSON file, in any encoding of ``read_text``.
 

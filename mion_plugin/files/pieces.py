@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mion_plugin.files.atomic import atomic_path
-from mion_plugin.files.npz import write_npz
+from mion_plugin.files.json_files import json_object, read_note
+from mion_plugin.files.npz import read_npz, write_npz
 
 Columns = dict[str, np.ndarray]
 Work = Callable[[range], Columns]
@@ -48,14 +48,14 @@ class Pieces:
         """
         note = self.folder / "settings.json"
         if note.exists():
-            check_settings(self.settings, note.read_text(), self.what)
+            check_settings(self.settings, read_note(note), self.what)
             return True
         with atomic_path(note) as temporary:
-            temporary.write_text(self.settings)
+            temporary.write_text(self.settings, encoding="utf-8")
         return False
 
     def do(self, work: Work, workers: int, progress: Callable[[int], None]) -> None:
-        """Do the pieces that are missing.
+        """Do the pieces that are missing. After an error those that were done stay; if there are none, nothing does.
 
         Args:
             work: Must give the same for the same rows.
@@ -65,13 +65,20 @@ class Pieces:
         missing = [start for start in self._starts() if not self._path(start).exists()]
         done = self.num_rows - sum(len(self._rows(start)) for start in missing)
         progress(done)
-        for start in self._write_all(work, missing, workers):
-            done += len(self._rows(start))
-            progress(done)
+        try:
+            for start in self._write_all(work, missing, workers):
+                done += len(self._rows(start))
+                progress(done)
+        except Exception:
+            if not any(self._path(start).exists() for start in self._starts()):
+                self.remove()  # nothing is there to go on with
+            raise
 
     def columns(self) -> Columns:
         """What the work told of all rows, in their order."""
-        pieces = [_read(self._path(start)) for start in self._starts()]
+        pieces = [
+            read_npz(self._path(start), f"piece of an earlier run; remove {self.folder}") for start in self._starts()
+        ]
         return {key: np.concatenate([piece[key] for piece in pieces]) for key in pieces[0]}
 
     def remove(self) -> None:
@@ -120,11 +127,7 @@ def check_settings(wanted: str, found: str, what: str) -> None:
     """
     if found == wanted:
         return
-    try:
-        stored: dict[str, Any] = json.loads(found)
-    except ValueError:
-        stored = {}
-    own = json.loads(wanted)
+    stored, own = json_object(found), json.loads(wanted)
     differing = [f"{key} {stored.get(key)!r} (not {own[key]!r})" for key in own if stored.get(key) != own[key]]
     raise ValueError(
         f"{what} with {', '.join(differing) or 'other settings'}; choose another folder or remove that set"
@@ -145,8 +148,3 @@ def _start_worker(work: Work) -> None:
 def _write_in_worker(pieces: Pieces, start: int) -> int:
     assert _work is not None
     return pieces._write(_work, start)
-
-
-def _read(path: Path) -> Columns:
-    with np.load(path, allow_pickle=False) as archive:
-        return {key: archive[key] for key in archive.files}

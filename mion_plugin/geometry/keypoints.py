@@ -87,6 +87,14 @@ def convert_keypoints(keypoints: Array, src: str, dst: str, approximate: bool = 
     return converted, mask
 
 
+def as_written(keypoints2d: np.ndarray) -> np.ndarray:
+    """Keypoints (..., 3) as files of results tell them, to 1e-5 pixels, in double precision; again changes nothing.
+
+    What follows people through a video keeps them so, and goes on from a file as from what it saw itself.
+    """
+    return np.round(np.asarray(keypoints2d, np.float64), 5)
+
+
 def mirrored_name(name: str) -> str:
     """The joint on the other side of the body; a central joint is its own mirror image."""
     for side, other in (("left_", "right_"), ("right_", "left_")):

@@ -8,12 +8,15 @@ import numpy as np
 import torch
 
 from mion_plugin.body import SMPLBody
+from mion_plugin.geometry.keypoints import as_written, flip_permutation, keypoint_names
 from mion_plugin.geometry.rotations import rotvec_to_rotmat
 from mion_plugin.inference.cropping import CropPlace
 from mion_plugin.inference.frames import FramePeople
 from mion_plugin.inference.image_camera import PinholeCamera
 from mion_plugin.inference.results import PersonBodies
 from mion_plugin.inference.sources import Frame
+
+_COCO = keypoint_names("coco")
 
 
 def describe_frame(result: FramePeople, frame_rate: float | None) -> dict[str, Any]:
@@ -22,7 +25,8 @@ def describe_frame(result: FramePeople, frame_rate: float | None) -> dict[str, A
     ``frame`` is its index, ``time`` in seconds as the video's time stamps have it (null of photographs),
     ``image`` its name, ``num_people`` how many have bodies, ``people`` a list of ``PersonBodies.describe_selected``,
     ``problems`` a list of what was left out and why, ``others`` the numbers and keypoints of those who were found and
-    have no body.
+    have no body, ``exchanged`` the names of the keypoints whose sides the detector had the wrong way round, by person:
+    ``people`` have them put back, ``others`` as they were found.
     """
     return {
         "frame": result.frame.index,
@@ -32,8 +36,12 @@ def describe_frame(result: FramePeople, frame_rate: float | None) -> dict[str, A
         "people": [person.describe_selected() for person in result.people],
         "problems": result.problems,
         "others": [
-            {"person": number, "keypoints2d": np.round(keypoints2d, 5).tolist()}
+            {"person": number, "keypoints2d": as_written(keypoints2d).tolist()}
             for number, keypoints2d in result.others.items()
+        ],
+        "exchanged": [
+            {"person": number, "keypoints": [_COCO[index] for index in np.flatnonzero(order != np.arange(len(order)))]}
+            for number, order in result.exchanged.items()
         ],
     }
 
@@ -63,9 +71,15 @@ def read_frame(line: dict[str, Any], frame: Frame, body: SMPLBody) -> FramePeopl
             [_read_person(person, frame.name, line["num_people"], body) for person in line["people"]],
             list(line["problems"]),
             {one["person"]: np.array(one["keypoints2d"]) for one in line["others"]},
+            {one["person"]: _order(one["keypoints"]) for one in line["exchanged"]},
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"a line about frame {frame.index} lacks {error}") from error
+
+
+def _order(exchanged: list[str]) -> np.ndarray:
+    """Which keypoint (17,) belongs where, from the names of those that change places."""
+    return np.where(np.isin(_COCO, exchanged), flip_permutation("coco"), np.arange(len(_COCO)))
 
 
 @torch.no_grad()

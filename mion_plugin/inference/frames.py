@@ -18,7 +18,7 @@ from mion_plugin.inference.cropping import place_crop
 from mion_plugin.inference.inferencer import MIONInferencer
 from mion_plugin.inference.people import Photograph
 from mion_plugin.inference.results import PersonBodies
-from mion_plugin.inference.side_swaps import SideSwapGuard, seen_ahead
+from mion_plugin.inference.side_swaps import SideSwapGuard, seen_ahead, tells_sides
 from mion_plugin.inference.sources import Frame
 
 PeopleFinder: TypeAlias = Callable[[Frame], list[CocoPerson]]
@@ -39,13 +39,16 @@ class FramePeople:
         frame: The frame.
         people: Those for whom there are bodies, in the order of their numbers, ``PersonBodies.person``.
         problems: Why the frame, or some of its people, were left out.
-        others: Number -> keypoints (17, 3) of those who were numbered and have no body.
+        others: Number -> keypoints (17, 3) of those who were numbered and have no body, as they were found.
+        exchanged: Number -> which of the keypoints that were found belongs where, (17,), of those whose sides a
+            ``SideSwapGuard`` put back.
     """
 
     frame: Frame
     people: list[PersonBodies] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     others: dict[int, np.ndarray] = field(default_factory=dict)
+    exchanged: dict[int, np.ndarray] = field(default_factory=dict)
 
 
 def find_in_file(path: str | os.PathLike[str], paths: Iterable[Path] = ()) -> PeopleFinder:
@@ -134,6 +137,7 @@ class _Found:
     people: dict[int, CocoPerson]
     problems: list[str]
     everyone: dict[int, CocoPerson] = field(default_factory=dict)
+    exchanged: dict[int, np.ndarray] = field(default_factory=dict)
 
 
 def _with_their_sides(everyone: Iterable[_Found], sides: SideSwapGuard) -> Iterator[_Found]:
@@ -144,21 +148,24 @@ def _with_their_sides(everyone: Iterable[_Found], sides: SideSwapGuard) -> Itera
 
     def see(found: _Found) -> None:
         for number, person in found.people.items():
-            sides.see(found.frame.index, number, person.keypoints2d)
+            if tells_sides(person.keypoints2d):
+                sides.see(found.frame.index, number, person.keypoints2d)
 
     for found in seen_ahead(everyone, see):
         yield _settled(found, sides)
 
 
 def _settled(found: _Found, sides: SideSwapGuard) -> _Found:
-    people = {}
+    people, exchanged = dict(found.people), {}
     for number, person in found.people.items():
+        if not tells_sides(person.keypoints2d):
+            continue
         order = sides.settle(found.frame.index, number)
         if (order != np.arange(len(order))).any():
             unknown = None if person.depths is None else np.zeros_like(person.depths)
-            person = dataclasses.replace(person, keypoints2d=person.keypoints2d[order], depths=unknown)
-        people[number] = person
-    return dataclasses.replace(found, people=people)
+            people[number] = dataclasses.replace(person, keypoints2d=person.keypoints2d[order], depths=unknown)
+            exchanged[number] = order
+    return dataclasses.replace(found, people=people, exchanged=exchanged)
 
 
 def _find(
@@ -186,7 +193,7 @@ def _find(
 
 def _collect(found: _Found, group: Sequence[PersonBodies]) -> FramePeople:
     """The bodies with their people's numbers; those that fit no body become problems."""
-    result = FramePeople(found.frame, problems=list(found.problems))
+    result = FramePeople(found.frame, problems=list(found.problems), exchanged=found.exchanged)
     for number, person in zip(found.people, group, strict=True):
         if person.valid:
             result.people.append(dataclasses.replace(person, person=number))

@@ -11,6 +11,7 @@ from typing import Any
 
 from mion_plugin.detection.detection_run import check_same
 from mion_plugin.files import atomic_path, remove_leftovers
+from mion_plugin.files.json_files import read_note
 
 
 class PartialLines:
@@ -49,12 +50,12 @@ class PartialLines:
     def _read(self, multiple: int) -> list[dict[str, Any]]:
         """The whole lines of an earlier run."""
         if self._note.is_file():
-            check_same(self._note.read_text(encoding="utf-8"), self._settings, self.partial)
+            check_same(read_note(self._note), self._settings, self.partial)
         lines: list[dict[str, Any]] = []
         for text in self.partial.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
             try:
                 line = json.loads(text) if text.endswith("\n") else None
-            except ValueError:
+            except (ValueError, RecursionError):
                 line = None
             if not isinstance(line, dict) or line.get("frame") != len(lines):
                 break  # cut off by the kill

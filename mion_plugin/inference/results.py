@@ -17,6 +17,7 @@ import torch
 from mion_plugin.constants import NEUTRAL
 from mion_plugin.files import atomic_path
 from mion_plugin.files.npz import write_npz
+from mion_plugin.geometry.keypoints import as_written
 from mion_plugin.inference.cropping import CropPlace
 from mion_plugin.inference.guessed_joints import JOINT_NAMES, guessed_joints
 from mion_plugin.inference.image_camera import PinholeCamera
@@ -239,7 +240,7 @@ class PersonBodies:
             "transl": _rounded(self.transl[n]),
             "image_transl": _rounded(self.image_transl[n]),
             "image_error_px": _number(self.image_error, n, 2),
-            "keypoints2d": [_rounded(point) for point in self.keypoints2d],
+            "keypoints2d": as_written(self.keypoints2d).tolist(),
             "joints_guessed": self._names_guessed(),
             **self._describe_cameras(),
         }

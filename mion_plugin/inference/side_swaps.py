@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from mion_plugin.geometry.boxes import keypoint_box
-from mion_plugin.geometry.keypoints import flip_permutation, keypoint_names
+from mion_plugin.geometry.keypoints import as_written, flip_permutation, keypoint_names
 
 Item = TypeVar("Item")
 LOOK_AHEAD = 10
@@ -82,7 +82,7 @@ class SideSwapGuard:
         """Take note of the keypoints (17, 3), COCO order, of person ``number`` in a frame later than the last one."""
         track = self._tracks.setdefault(number, _Track())
         track.frames.append(frame)
-        track.keypoints2d.append(keypoints2d)
+        track.keypoints2d.append(as_written(keypoints2d))
 
     def settle(self, frame: int, number: int) -> np.ndarray:
         """Settle the first open frame of a person by all that has been seen: which keypoint (17,) belongs where.
@@ -97,9 +97,16 @@ class SideSwapGuard:
         for variants, state in zip(_VARIANTS, _STATES[self._choice(track)], strict=True):
             order = order[variants[state]]
         track.keypoints2d[track.settled] = track.keypoints2d[track.settled][order]
-        track.settled += 1
-        track.forget()
+        _close(track)
         return order
+
+    def recall(self, frame: int, number: int, keypoints2d: np.ndarray) -> None:
+        """Take note of a frame that an earlier run settled, the keypoints (17, 3) with their sides as it gave them.
+
+        After all of its frames in order, the next ones are settled as that run would have settled them.
+        """
+        self.see(frame, number, keypoints2d)
+        _close(self._tracks[number])
 
     def _choice(self, track: _Track) -> int:
         """Which of the body's states the first open frame takes: Viterbi over pairs of neighbouring frames."""
@@ -126,11 +133,16 @@ class SideSwapGuard:
         path = [int(here), int(before)]
         for table in reversed(came_from):
             path.append(int(table[path[-1], path[-2]]))
-        choice = path[::-1][first]
-        if first == 2:  # what is settled is stored as it was settled, which is now variant 0
-            for part, tables in enumerate(parts):
-                track.jitter[part].append(float(tables[0][0, 0, _STATES[choice, part]]))
-        return choice
+        return path[::-1][first]
+
+
+def _close(track: _Track) -> None:
+    """Count the first open frame as settled, as it is stored."""
+    if track.settled == 2:
+        for part, variants in enumerate(_VARIANTS):
+            track.jitter[part].append(float(_unevenness(track, variants, 2)[0, 0, 0]))
+    track.settled += 1
+    track.forget()
 
 
 def _unevenness(track: _Track, variants: np.ndarray, last: int) -> np.ndarray:
@@ -148,6 +160,11 @@ def _unevenness(track: _Track, variants: np.ndarray, last: int) -> np.ndarray:
     led_to = b[None] + (b[None] - a[:, None]) * (times[1] / times[0])
     away = np.linalg.norm(c[None, None] - led_to[:, :, None], axis=-1) / size
     return np.minimum(away, _MOST).mean(axis=-1)
+
+
+def tells_sides(keypoints2d: np.ndarray) -> bool:
+    """Whether a frame's keypoints (17, 3) of a person are worth noting: two are there, apart."""
+    return keypoint_box(as_written(keypoints2d)) is not None
 
 
 def seen_ahead(items: Iterable[Item], see: Callable[[Item], None]) -> Iterator[Item]:

@@ -10,6 +10,7 @@ import numpy as np
 from mion_plugin.datasets.coco import CocoPerson
 from mion_plugin.detection.keypoint_similarity import object_keypoint_similarity
 from mion_plugin.geometry.boxes import seen_keypoints
+from mion_plugin.geometry.keypoints import as_written
 
 
 @dataclass
@@ -50,18 +51,18 @@ class KeypointTracker:
                 joined[index] = _Track(self._next, person.keypoints2d, frame)
                 self._tracks.append(joined[index])
                 self._next += 1
-            joined[index].keypoints2d, joined[index].last_frame = person.keypoints2d, frame
+            joined[index].keypoints2d, joined[index].last_frame = as_written(person.keypoints2d), frame
         return [joined[index].number for index in range(len(people))]
 
     def recall(self, known: Mapping[int, np.ndarray], frame: int) -> None:
         """Note a frame whose people have their numbers already, from an earlier run; the next call goes on from it.
 
         Args:
-            known: Number -> keypoints (17, 3) of all who were numbered.
+            known: Number -> keypoints (17, 3), as they were found, of all who were numbered.
             frame: Its index.
         """
         self._tracks = [track for track in self._tracks if track.number not in known]
-        self._tracks += [_Track(number, keypoints2d, frame) for number, keypoints2d in known.items()]
+        self._tracks += [_Track(number, as_written(keypoints2d), frame) for number, keypoints2d in known.items()]
         self._next = max(self._next, *(number + 1 for number in known)) if known else self._next
 
     def _join(self, people: Sequence[CocoPerson]) -> dict[int, _Track]:

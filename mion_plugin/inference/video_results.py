@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
@@ -15,6 +15,7 @@ from mion_plugin.files import atomic_path
 from mion_plugin.inference.frame_lines import describe_frame, read_frame
 from mion_plugin.inference.frames import FramePeople
 from mion_plugin.inference.partial_lines import PartialLines
+from mion_plugin.inference.side_swaps import SideSwapGuard, tells_sides
 from mion_plugin.inference.sources import Frame, FrameSource
 from mion_plugin.inference.tracking import KeypointTracker
 from mion_plugin.inference.videos import VideoWriter
@@ -85,6 +86,7 @@ def resume_frames(
     body: SMPLBody,
     tracker: KeypointTracker | None,
     infer: Callable[[Iterable[Frame]], Iterable[FramePeople]],
+    sides: SideSwapGuard | None = None,
 ) -> Iterator[FramePeople]:
     """The results of all frames, the first ones from the lines of an earlier run.
 
@@ -94,6 +96,7 @@ def resume_frames(
         body: The body model of that run.
         tracker: Goes on with the numbers of that run; None for photographs, whose people are not followed.
         infer: From the other frames to their results.
+        sides: Goes on with what that run saw of the people's sides; None where it had none.
 
     Raises:
         ValueError: A line is of another frame.
@@ -101,7 +104,20 @@ def resume_frames(
     rest = iter(frames)
     for line, frame in zip(kept, rest, strict=False):  # takes no frame after the last line
         result = read_frame(line, frame, body)
+        found = result.others | {one.person: one.keypoints2d for one in result.people}
+        for number, order in result.exchanged.items():
+            if number not in result.others:
+                found[number] = found[number][order]  # exchanging pairs again undoes it
         if tracker is not None:
-            tracker.recall(result.others | {one.person: one.keypoints2d for one in result.people}, frame.index)
+            tracker.recall(found, frame.index)
+        if sides is not None:
+            _recall_sides(sides, found, result)
         yield result
     yield from infer(rest)
+
+
+def _recall_sides(sides: SideSwapGuard, found: Mapping[int, np.ndarray], result: FramePeople) -> None:
+    for number, keypoints2d in found.items():
+        if tells_sides(keypoints2d):
+            order = result.exchanged.get(number, slice(None))
+            sides.recall(result.frame.index, number, keypoints2d[order])

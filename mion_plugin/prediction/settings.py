@@ -13,6 +13,7 @@ from torch import nn
 
 from mion_plugin.detection.detection_run import check_same
 from mion_plugin.files import atomic_path, remove_leftovers
+from mion_plugin.files.json_files import read_note
 
 _NAME = "settings.json"
 
@@ -32,7 +33,7 @@ def claim_folder(folder: Path, settings: dict[str, str | int | float | bool | No
     if alone:
         remove_leftovers(note)
     if note.is_file():
-        check_same(note.read_text(encoding="utf-8"), text, folder)
+        check_same(read_note(note), text, folder)
         return
     with atomic_path(note) as temporary:
         temporary.write_text(text, encoding="utf-8")

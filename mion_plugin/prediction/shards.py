@@ -188,8 +188,10 @@ def read_problems(path: str | os.PathLike[str]) -> tuple[int, int, list[Problem]
     """How many photographs and people a shard tells of, and what was left out; errors as ``read_shard``."""
     arrays = read_npz(path, KIND, only=(*_FIXED, "person"))
     _check(arrays, path)
-    columns = (arrays[name].tolist() for name in ("problem_kind", "problem_image", "problem_why"))
-    problems = [Problem(*row) for row in zip(*columns, strict=True)]
+    columns = [arrays[name] for name in ("problem_kind", "problem_image", "problem_why")]
+    if arrays["num_photographs"].shape != () or any(one.shape != columns[0].shape or one.ndim != 1 for one in columns):
+        raise ValueError(f"{path} is no {KIND}: its counts or its problems have other shapes")
+    problems = [Problem(*row) for row in zip(*(one.tolist() for one in columns), strict=True)]
     return int(arrays["num_photographs"]), len(arrays.get("person", ())), problems
 
 

@@ -6,6 +6,7 @@ depend on the input alone, not on how many processes share it.
 
 from __future__ import annotations
 
+import codecs
 import glob
 import hashlib
 import os
@@ -17,6 +18,7 @@ from pathlib import Path
 from mion_plugin.datasets.coco import CocoKeypointFile
 from mion_plugin.datasets.transforms.loading import IMAGE_SUFFIXES
 from mion_plugin.files.relative_paths import leads_out
+from mion_plugin.files.text_files import read_text
 from mion_plugin.prediction.parts import Part
 from mion_plugin.prediction.photographs import StoredPhotograph
 from mion_plugin.prediction.problems import Problem
@@ -124,13 +126,13 @@ def open_photographs(
         ValueError: None of these, nothing in it, or a number out of range.
     """
     if piece_size < 1:
-        raise ValueError(f"the size of a shard is {piece_size} photographs, expected at least 1")
+        raise ValueError(f"shard size {piece_size}, expected at least 1 photograph")
     path, suffix = Path(inputs[0]), keypoint_suffix and keypoint_suffix.lstrip(".").lower()
     if len(inputs) == 1 and path.exists():
         if path.is_dir():
             tars = sorted(path.glob(f"*{TAR_SUFFIX}"))
             return _tars(tars, piece_size, suffix) if tars else _files(path, _images_in(path), piece_size, suffix)
-        if path.suffix.lower() in (LIST_SUFFIX, COCO_SUFFIX):
+        if path.is_file() and path.suffix.lower() in (LIST_SUFFIX, COCO_SUFFIX):
             names = _listed(path) if path.suffix.lower() == LIST_SUFFIX else _annotated(path)
             return _files(root or path.parent, names, piece_size, suffix)
     return _tars([tar for text in inputs for tar in _matching(text)], piece_size, suffix)
@@ -149,13 +151,21 @@ def _images_in(folder: Path) -> list[str]:
 
 
 def _listed(path: Path) -> list[str]:
-    lines = path.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
+    lines = _list_text(path).splitlines()
     names = [line.strip() for line in lines if line.strip()]
     if not names:
         raise ValueError(f"list {path} is empty, expected the path of an image in each line")
     if any("\0" in name for name in names):
         raise ValueError(f"list {path} holds bytes that are no text, expected the path of an image in each line")
     return names
+
+
+def _list_text(path: Path) -> str:
+    """UTF-16, as PowerShell writes lists, by its mark; else UTF-8, and names of files that are no text as they are."""
+    content = path.read_bytes()
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return read_text(path)
+    return content.decode("utf-8-sig", errors="surrogateescape")
 
 
 def _annotated(path: Path) -> list[str]:
@@ -181,7 +191,7 @@ def _matching(text: str) -> list[Path]:
 
 def _files(root: Path, names: Sequence[str], piece_size: int, keypoint_suffix: str | None) -> FileSource:
     if keypoint_suffix is not None:
-        raise ValueError(f"keypoints in the members .{keypoint_suffix} of tars, but the photographs are files")
+        raise ValueError(f"keypoints member .{keypoint_suffix}: tars have members, but the photographs are files")
     return FileSource(root, names, piece_size)
 
 

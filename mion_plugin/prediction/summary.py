@@ -39,7 +39,7 @@ def write_summaries(folder: Path, names: Iterable[str], part: Part) -> tuple[Pat
         return own, summary
     paths = [folder / _part_name(Part(index, part.count)) for index in range(part.count)]
     if all(path.is_file() for path in paths):
-        _write(folder / NAME, _joined([read_json(path) for path in paths]))
+        _write(folder / NAME, _joined([_read_part(path) for path in paths]))
     return own, summary
 
 
@@ -63,6 +63,15 @@ def _summary(shards: int, photographs: int, people: int, skipped: list[dict[str,
         "num_skipped": {kind: counts[kind] for kind in KINDS},
         "skipped": skipped,
     }
+
+
+def _read_part(path: Path) -> dict[str, Any]:
+    """Another process's summary."""
+    part = read_json(path)
+    numbers = ("shards", "photographs", "people")
+    if not isinstance(part, dict) or not all(isinstance(part.get(key), int) for key in numbers):
+        raise ValueError(f"{path} is no summary of a part of the run; remove it and start that part again")
+    return part
 
 
 def _joined(parts: list[dict[str, Any]]) -> dict[str, Any]:

@@ -37,6 +37,7 @@ KIND = "file of bodies"
 OWN_LAYOUT = "mion_plugin's own layout"
 _TOPOLOGIES = {10475: "SMPL-X's", 778: "MANO's"}
 _TALLEST = 10.0  # metres between a body's outermost vertices; beyond, the unit is another
+_LARGEST = 1e7  # radians, metres, pixels: single precision, in which bodies are posed, tells no more apart
 _SIMILAR = 0.8  # of spellings, as difflib measures; beta and betas have 0.89
 _ROTATION_TOLERANCE = 1e-2  # of R R^T: half precision on disk, and some more
 _FLOATS = ("pose", "betas", "vertices", "transl", "focal_length", "principal_point", "weak_perspective", "crop")
@@ -203,6 +204,8 @@ def _check_numbers(found: Mapping[str, np.ndarray], source: Path) -> None:
             row, *rest = np.argwhere(~np.isfinite(found[name]))[0].tolist()
             body = f", body {rest[0]}" if name not in ("focal_length", "principal_point", "crop") else ""
             raise ValueError(f"{source}: {name} of row {row}{body} is NaN or infinite")
+        if name in found and np.abs(found[name]).max() > _LARGEST:
+            raise ValueError(f"{source}: {name} reaches {np.abs(found[name]).max():.3g}, expected at most {_LARGEST:g}")
     if "pose" in found and found["pose"].ndim == 5:
         _check_rotations(found["pose"], source)
     if "vertices" in found:
@@ -224,6 +227,8 @@ def _seen_keypoints(keypoints2d: np.ndarray, source: Path) -> np.ndarray:
     seen = keypoints2d[..., 2] > 0
     if not (np.isfinite(keypoints2d[..., 2]).all() and np.isfinite(keypoints2d[seen]).all()):
         raise ValueError(f"{source}: keypoints2d holds NaN or infinite values where the confidence is above 0")
+    if not np.abs(keypoints2d[seen]).max(initial=0.0) <= _LARGEST:
+        raise ValueError(f"{source}: keypoints2d lie beyond {_LARGEST:g} pixels")
     return np.where(seen[..., None], keypoints2d, 0.0)
 
 
@@ -262,4 +267,6 @@ def _of_crop(found: Mapping[str, np.ndarray], source: Path) -> tuple[np.ndarray,
     if "transl" in found or "principal_point" in found:
         raise ValueError(f"{source}: weak_perspective says where bodies stand; leave transl and principal_point out")
     transl = weak_perspective_to_translation(torch.from_numpy(found["weak_perspective"])).numpy()
+    if not np.abs(transl).max() <= _LARGEST:
+        raise ValueError(f"{source}: a scale s of weak_perspective is {found['weak_perspective'][..., 0].min():.3g}")
     return transl, FOCAL_LENGTH * found["crop"][:, 2] / IMAGE_SIZE, found["crop"][:, :2]

@@ -95,4 +95,8 @@ def _of_joints(arrays: Mapping[str, np.ndarray], joints: np.ndarray, path: Path)
         if name in arrays and arrays[name].shape != joints.shape[:1]:
             raise ValueError(f"{path}: {name} has shape {arrays[name].shape}, expected {joints.shape[:1]}")
     names, person = arrays.get("image_name"), arrays.get("person")
+    if person is not None and person.dtype.kind not in "iu":
+        raise ValueError(f"{path}: person is {person.dtype}, expected integers from 0")
+    if names is not None and names.dtype.kind != "U":
+        raise ValueError(f"{path}: image_name is {names.dtype}, expected text")
     return Truth(path, None if names is None else tuple(map(str, names)), person, torch.from_numpy(joints).double())

@@ -180,6 +180,13 @@ class TestSamples:
         np.testing.assert_allclose(data["bbox_xywh"][1], info["bbox_xywh"], rtol=1e-6)
 
 
+@pytest.mark.parametrize("side", [1e-9, 1e5, 1e12])
+def test_a_region_holds_a_pixel_whatever_the_box(side):
+    region = person_region(np.array([20.0, 30.0]), side, (48, 64), Augmentation())
+    assert region.cut(np.zeros((48, 64, 3), np.uint8)).size == (region.width, region.height)
+    assert min(region.width, region.height) >= 1
+
+
 @pytest.mark.parametrize("scale_factor", [0.0, 0.25])
 @pytest.mark.parametrize("rot_factor", [0.0, 10.0, 30.0])
 @pytest.mark.parametrize("side", [20.0, 90.0, 700.0])

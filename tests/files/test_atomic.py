@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 
@@ -61,3 +62,17 @@ def test_what_a_killed_run_left_is_removed_and_nothing_else(tmp_path):
     remove_leftovers(tmp_path / "*.npz")
     assert [path.name for path in tmp_path.iterdir()] == [".a[1].notes.npz"]
     remove_leftovers(tmp_path / "no folder" / "a.npz")
+
+
+@pytest.mark.parametrize("told", [(), ("temporary",)])
+def test_errors_of_the_system_name_the_file_that_was_wanted(tmp_path, told):
+    wanted = tmp_path / "a[1].json"
+    with pytest.raises(OSError, match="No space left") as caught, atomic_path(wanted) as temporary:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), *([str(temporary)] if told else []))
+    assert str(caught.value) == f"[Errno {errno.ENOSPC}] {os.strerror(errno.ENOSPC)}: {str(wanted)!r}"
+    assert not list(tmp_path.iterdir())
+
+
+def test_errors_about_another_file_name_that(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"other\.json"), atomic_path(tmp_path / "a.json"):
+        (tmp_path / "other.json").read_bytes()

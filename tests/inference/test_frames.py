@@ -8,7 +8,7 @@ import torch
 from mion_plugin.datasets.coco import CocoPerson, load_coco_people
 from mion_plugin.datasets.transforms.loading import read_image
 from mion_plugin.demo_data import KEYPOINTS, PHOTO
-from mion_plugin.geometry.keypoints import flip_permutation
+from mion_plugin.geometry.keypoints import flip_permutation, keypoint_names
 from mion_plugin.inference import (
     Frame,
     KeypointTracker,
@@ -272,7 +272,8 @@ class TestVideo:
 
     def test_photographs_have_no_time(self, image):
         assert describe_frame(FramePeople(Frame(3, "a.jpg", image)), None) == {
-            "frame": 3, "time": None, "image": "a.jpg", "num_people": 0, "people": [], "problems": [], "others": []
+            "frame": 3, "time": None, "image": "a.jpg", "num_people": 0, "people": [], "problems": [], "others": [],
+            "exchanged": [],
         }  # fmt: skip
 
 
@@ -322,3 +323,29 @@ class TestLines:
         assert len({person["person"] for line in whole for person in line["people"]}) > 1
         for count in range(1, len(people)):
             assert lines(whole[:count]) == whole
+
+    def test_a_run_stopped_amid_exchanged_sides_goes_on_as_if_it_were_not(self, inferencer, image, skier):
+        """Somebody walks to the right whom a detector takes for seen from behind in frames 8 to 14 of 22."""
+        mirrored, count = np.array(flip_permutation("coco")), 22
+        people = [moved(skier, 2 * index + 1 / 3) for index in range(count)]
+        for index in range(8, 15):
+            people[index] = dataclasses.replace(people[index], keypoints2d=people[index].keypoints2d[mirrored])
+
+        def lines(kept, recalled=True):
+            tracker, guard = KeypointTracker(), SideSwapGuard()
+            find = find_by_detector(Detector(*[[person] for person in people[len(kept) :]]))
+            results = resume_frames(
+                kept,
+                frames(image, count),
+                inferencer.model.body,
+                tracker,
+                lambda rest: infer_frames(inferencer, rest, find, tracker, batch_size=3, sides=guard),
+                guard if recalled else None,
+            )
+            return [json.loads(json.dumps(describe_frame(result, 10.0))) for result in results]
+
+        whole = lines([])
+        assert [line["frame"] for line in whole if line["exchanged"]] == list(range(8, 15))
+        assert whole[8]["exchanged"][0]["keypoints"] == [name for name in keypoint_names("coco") if name != "nose"]
+        assert lines(whole[:9]) == whole
+        assert lines(whole[:9], recalled=False) != whole

@@ -130,6 +130,25 @@ def test_the_choice_is_that_of_trying_all(turning, start, bad):
     assert guard.settle(0, 0)[legs].tolist() == orders[best[0]][legs].tolist()
 
 
+@pytest.mark.parametrize("part", ["all", "legs"])
+def test_what_an_earlier_run_settled_is_gone_on_with(turning, part):
+    """Stopped before, amid and after a stretch of exchanged frames, with jitter to remember: the same orders."""
+    given = swapped(noisy(turning[:40], 1.0), part, [7, *range(20, 28)])
+    whole, orders = guarded(given), []
+    assert np.abs(whole - given).max() > 5
+    for stopped in (1, 2, 3, 20, 24, 28, 33):
+        guard = SideSwapGuard()
+        for frame in range(stopped):
+            guard.recall(frame, 7, whole[frame])
+        for position in range(stopped, 40 + LOOK_AHEAD):
+            if position < 40:
+                guard.see(position, 7, given[position])
+            if position - LOOK_AHEAD >= stopped:
+                orders.append((position - LOOK_AHEAD, guard.settle(position - LOOK_AHEAD, 7)))
+    for frame, order in orders:
+        np.testing.assert_array_equal(given[frame][order], whole[frame])
+
+
 def test_bad_arguments():
     with pytest.raises(ValueError, match="swap_cost is 0, expected a positive number"):
         SideSwapGuard(swap_cost=0)

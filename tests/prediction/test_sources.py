@@ -34,6 +34,13 @@ def test_a_folder_at_any_depth(folder):
     np.testing.assert_array_equal(photograph.read(), read_image(folder / "images" / "b" / "1.png"))
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-8"])
+def test_a_list_as_powershell_writes_it(folder, encoding):
+    (folder / "list.txt").write_bytes("images/h\u00f6he.png\r\nimages/10.JPG\r\n".encode(encoding))
+    (piece,) = open_photographs([str(folder / "list.txt")]).pieces(Part())
+    assert [photograph.name for photograph in piece.photographs] == ["images/h\u00f6he.png", "images/10.JPG"]
+
+
 def test_a_list(folder, tmp_path):
     absolute = folder / "images" / "2.png"
     (folder / "list.txt").write_text(f"\ufeffimages/10.JPG\n\n  {absolute}\nimages/lost.png\n", encoding="utf-8")
@@ -104,10 +111,10 @@ def test_tars_of_one_name_and_a_size_of_nothing(tmp_path):
         (tmp_path / name / "x.tar").touch()
     with pytest.raises(ValueError, match="have one name, by which their results are called"):
         open_photographs([str(tmp_path / "*" / "x.tar")])
-    with pytest.raises(ValueError, match="the size of a shard is 0 photographs"):
+    with pytest.raises(ValueError, match="shard size 0, expected at least 1 photograph"):
         open_photographs([str(tmp_path)], piece_size=0)
 
 
 def test_keypoints_in_members_of_what_is_no_tar(folder):
-    with pytest.raises(ValueError, match=r"members \.json of tars, but the photographs are files"):
+    with pytest.raises(ValueError, match=r"keypoints member \.json: tars have members, but the photographs are files"):
         open_photographs([str(folder / "images")], keypoint_suffix=".JSON")

@@ -26,8 +26,8 @@ from robustness.faults.suite import may_mount, run_cases
 from robustness.faults.verdict import OUTCOMES, Verdict
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
-_TOOLS = """calibrate demo synthesize detect_keypoints export publish_model convert_dataset build_candidate_pool train
-    test""".split()
+_TOOLS = """calibrate cache_crops predict score demo synthesize detect_keypoints export publish_model convert_dataset
+    build_candidate_pool train test""".split()
 _SEED_SECONDS = 300.0
 Results = list[tuple[Case, Verdict]]
 

@@ -72,6 +72,8 @@ class TestOwnLayout:
             ({"betas": np.full((P, N, 10), "x")}, r"betas is <U1, expected numbers"),
             ({"pose": np.tile(2 * np.eye(3), (P, N, 24, 1, 1))}, r"row 0, body 0, joint 0 is no rotation matrix"),
             ({"keypoints2d": np.full((P, 17, 3), np.nan)}, r"keypoints2d holds NaN or infinite values where"),
+            ({"betas": np.full((P, N, 10), 1e30)}, r"betas reaches 1e\+30, expected at most 1e\+07"),
+            ({"keypoints2d": np.full((P, 17, 3), 1e30)}, r"keypoints2d lie beyond 1e\+07 pixels"),
             ({"transl": None}, r"pose and focal_length without transl"),
             ({"focal_length": None}, r"transl without focal_length"),
             ({"focal_length": np.array([5000.0, 0.0])}, r"a focal_length is not above 0"),

@@ -68,6 +68,8 @@ def test_who_is_who(tmp_path, body, pose):
             r"person has shape \(3,\), expected \(2,\)",
         ),
         ({"keypoints3d": np.zeros((2, 17, 3)), "pose": np.zeros((2, 24, 3))}, r"are two truths; give one"),
+        ({"keypoints3d": np.zeros((2, 17, 3)), "person": np.array(["0", "1"])}, r"person is <U1, expected integers"),
+        ({"keypoints3d": np.zeros((2, 17, 3)), "image_name": np.array([0, 1])}, r"image_name is int64, expected text"),
         ({"pose": np.full((2, 24, 3), np.inf)}, r"pose of row 0, body 0 is NaN or infinite"),
         ({"image_name": np.array(["a.jpg"])}, r"has neither, expected one"),
     ],

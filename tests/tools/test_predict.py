@@ -77,7 +77,7 @@ def test_a_run_its_report_and_other_settings(folder, tmp_path, capsys):
     [
         (["--shard", "2/2"], "part 2/2, expected i/n"),
         (["--batch-size", "0"], "batch size 0"),
-        (["--keypoints-member", "json"], "members .json of tars, but the photographs are files"),
+        (["--keypoints-member", "json"], "keypoints member .json: tars have members, but the photographs are files"),
         (["--pose-config", "a.py"], "--keypoints and --pose-config are two places where keypoints come from"),
         (["--checkpoint", "a.pth"], "--checkpoint a.pth needs --config"),
     ],
@@ -100,6 +100,27 @@ def test_ranks_of_torchrun_share_a_run(folder, tmp_path):
     names = sorted(path.name for path in tmp_path.glob("summary*.json"))
     assert names == ["summary.json", "summary_0000_of_0002.json", "summary_0001_of_0002.json"]
     assert json.loads((tmp_path / "summary.json").read_text())["people"] == 2
+
+
+@pytest.mark.usefixtures("model")
+def test_a_run_that_finds_nobody_is_an_error_once_all_is_told(folder, tmp_path, capsys):
+    """A tar that is none; and names too long for a file, which are skipped as others that cannot be read."""
+    (tmp_path / "damaged.tar").write_bytes(b"<!DOCTYPE html>")
+    out = tmp_path / "out"
+    assert (
+        tool.main([str(tmp_path / "damaged.tar"), "--keypoints", str(folder / "k.json"), *PLAIN, "--out", str(out)])
+        == 2
+    )
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    assert told.startswith("predict.py: error: nobody was found in ")
+    assert "damaged.tar cannot be read as a tar without compression" in told
+    assert json.loads((out / "summary.json").read_text())["num_skipped"]["archive that cannot be read"] == 1
+    (tmp_path / "list.txt").write_text("n" * 5000 + ".jpg\n")
+    out = tmp_path / "other"
+    assert (
+        tool.main([str(tmp_path / "list.txt"), "--keypoints", str(folder / "k.json"), *PLAIN, "--out", str(out)]) == 2
+    )
+    assert json.loads((out / "summary.json").read_text())["num_skipped"]["image that cannot be read"] == 1
 
 
 class TestBenchmark:

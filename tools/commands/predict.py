@@ -26,7 +26,11 @@ from mion_plugin.prediction.summary import write_summaries
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do this process's part; returns the exit code."""
+    """Do this process's part; returns the exit code.
+
+    Raises:
+        ValueError: Nobody was found in anything; the summary is written all the same.
+    """
     pace, part = Pace(args.batch_size, args.workers), find_part(args.shard, os.environ)
     source = open_photographs(args.inputs, args.image_root, args.shard_size, args.keypoints_member)
     people_of = choose_people(args)
@@ -36,6 +40,9 @@ def run(args: argparse.Namespace) -> int:
     names = predict(inferencer, source.pieces(part), people_of, args.out, pace, report.add)
     path, summary = write_summaries(args.out, names, part)
     report.close(summary, path)
+    if part.count == 1 and not summary["people"]:
+        first = "".join(one["why"] for one in summary["skipped"][:1]) or "there are no photographs"
+        raise ValueError(f"nobody was found in {' '.join(args.inputs)[:500]}; first: {first}")
     return 0
 
 

@@ -33,7 +33,7 @@ _LISTED = 10  # bodies in the table of a single photograph's person
 
 def run(args: argparse.Namespace) -> int:
     """Score, print and write; returns the exit code."""
-    for name, value in (("draw", args.draw), ("resamples", args.resamples)):
+    for name, value in (("draw", args.draw), ("resamples", args.resamples), ("seed", args.seed)):
         if value < 0:
             raise ValueError(f"--{name} is {value}, expected 0 or more")
     source = open_photographs(args.input)
@@ -151,10 +151,9 @@ def print_ranking(entry: dict[str, Any]) -> None:
         body = entry["bodies"][n]
         expected = body.get("expected_error_mm")
         told = "-" if expected is None else f"{expected:.0f} mm"
-        print(
-            f"{n:>6}  {body['cen']:>7.4f}  {body['reprojection_rms_px']:>9.1f} px  {body['cen+reprojection']:>7.4f}"
-            f"  {told:>14}  {body['file']} {body['index']}"
-        )
+        cen, both = ("-" if body[rule] is None else f"{body[rule]:.4f}" for rule in ("cen", "cen+reprojection"))
+        off = "-" if body["reprojection_rms_px"] is None else f"{body['reprojection_rms_px']:.1f}"
+        print(f"{n:>6}  {cen:>7}  {off:>9} px  {both:>7}  {told:>14}  {body['file']} {body['index']}")
 
 
 def write_gap(people: Sequence[ScoredPerson], args: argparse.Namespace) -> list[Path]:

@@ -45,11 +45,11 @@ def infer_source(
         ValueError: ``batch_size`` is below 1, or a line is of another frame.
     """
     tracker = None if source.frame_rate is None else KeypointTracker()
+    sides = None if source.live or tracker is None else SideSwapGuard()  # needs later frames, too
 
     def infer(frames: Iterable[Frame]) -> Iterator[FramePeople]:
         at_once = 1 if source.live else batch_size  # a webcam's batch would wait for its last frame
-        sides = None if source.live or tracker is None else SideSwapGuard()  # needs later frames, too
         return infer_frames(inferencer, frames, find, tracker or number_in_order, person, at_once, sides)
 
     frames = itertools.islice(source.frames, max_frames)
-    return resume_frames(lines.kept, frames, inferencer.body, tracker, infer)
+    return resume_frames(lines.kept, frames, inferencer.body, tracker, infer, sides)

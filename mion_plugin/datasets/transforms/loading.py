@@ -20,7 +20,7 @@ _REDUCTIONS = (2, 4, 8)  # what JPEG decoders can do, by leaving out the fine wa
 
 
 class BrokenImageError(OSError):
-    """An image file that exists but cannot be decoded."""
+    """An image file that cannot be opened or decoded."""
 
 
 @TRANSFORMS.register_module()
@@ -77,11 +77,18 @@ def read_reduced(path: str | Path, most: float) -> tuple[np.ndarray, tuple[int, 
         one of the image in each direction: 1, 2, 4 or 8; 1 for what is no JPEG, or has to be turned upright.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"image {path} does not exist; check data_root, data_prefix and image_path")
     # not by its path: Pillow 13 then garbles grey TIFF files that are to be turned a quarter
-    with path.open("rb") as stream:
+    with _opened(path) as stream:
         return _decode(stream, f"image {path}", most)
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        if path.is_file():
+            return path.open("rb")
+    except OSError as error:  # no permission, a name that is too long
+        raise BrokenImageError(f"image {path} cannot be read: {error.strerror}") from error
+    raise FileNotFoundError(f"image {path} does not exist; check data_root, data_prefix and image_path")
 
 
 def decode_image(stream: BinaryIO, name: str) -> np.ndarray:

@@ -69,6 +69,7 @@ def write_seeds(folder: Path, seed: int = 0) -> Seeds:
     export_body(SMPLBody().arrays, folder / "body", "neutral")
     _write_npz_body(folder / "body" / "SMPL_NEUTRAL.pkl", folder / "body.npz")
     save_weights(small_network().state_dict(), folder / "weights.pth", meta={"epoch": 1})
+    _write_bodies(folder, keypoints["annotations"][0], rng)
     _write_video(folder, keypoints)
     _write_motion(folder, rng)
     for write in (_write_coco, _write_lspet, _write_pw3d):
@@ -82,6 +83,25 @@ def _with_another(keypoints: dict[str, Any], name: str) -> dict[str, Any]:
     copy = {**first, "id": -1, "file_name": name}
     people = [{**one, "image_id": -1} for one in keypoints["annotations"] if one["image_id"] == first["id"]]
     return {"images": [first, copy], "annotations": [*keypoints["annotations"], *people]}
+
+
+def _write_bodies(folder: Path, person: dict[str, Any], rng: np.random.Generator) -> None:
+    """Two bodies of the photograph's person, for ``tools/score.py``."""
+    pose = rng.normal(scale=0.1, size=(1, 2, 24, 3))
+    pose[..., 0, :] = _UPRIGHT
+    with Image.open(PHOTO) as photo:
+        width, height = photo.size
+    content = {
+        "image_name": np.array(["photo.jpg"]),
+        "person": np.array([0]),
+        "keypoints2d": np.array(person["keypoints"], float).reshape(1, 17, 3),
+        "pose": pose,
+        "betas": np.zeros((1, 2, 10)),
+        "transl": np.tile([0.0, 0.0, 4.0], (1, 2, 1)),
+        "focal_length": np.array([1000.0]),
+        "principal_point": np.array([[width / 2, height / 2]]),
+    }
+    np.savez(folder / "bodies.npz", **content)
 
 
 def _write_npz_body(source: Path, path: Path) -> None:

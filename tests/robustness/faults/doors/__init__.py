@@ -10,6 +10,7 @@ from robustness.faults.doors import (
     body,
     commands,
     configs,
+    crops,
     human_data,
     images,
     keypoint_files,
@@ -17,6 +18,8 @@ from robustness.faults.doors import (
     motion,
     outputs,
     pool,
+    predictions,
+    scores,
     weights,
 )
 from robustness.faults.seeds import Seeds
@@ -32,6 +35,9 @@ DOORS: dict[str, Callable[[Seeds], Iterator[Case]]] = {
     "configs": configs.cases,
     "archives": archives.cases,
     "motion": motion.cases,
+    "scores": scores.cases,
+    "predictions": predictions.cases,
+    "crops": crops.cases,
     "commands": commands.cases,
     "outputs": outputs.cases,
 }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from mion_plugin import console
 from robustness.faults.case import REFUSED, Case
 from robustness.faults.doors.files import tool
 from robustness.faults.seeds import Seeds
@@ -19,6 +20,7 @@ _SYNTHESIZE_NUMBERS = (
     *("--num-images", "--image-size", "--test-fraction", "--detected-noise"),
     *("--pitch-std", "--roll-std", "--wide-prob", "--exchange-prob"),
 )
+_WITH_SUFFIX = "calibrate demo export train test publish_model score predict".split()
 _LOGS = ("work/*/*.log", "work/*/vis_data/*", "work/*.py")
 
 
@@ -30,13 +32,19 @@ def cases(seeds: Seeds) -> Iterator[Case]:
 
 def _sound(seeds: Seeds, command: str) -> list[str]:
     """The arguments of a tool that a case adds something wrong to."""
+    photo, keypoints = str(seeds.path("photo.jpg")), str(seeds.path("keypoints.json"))
+    known = ["--keypoints", keypoints, "--out", "{out}"]
+    photos, people, bodies = (str(seeds.path(name)) for name in ("album/photos", "people", "bodies.npz"))
     return {
-        "demo": [str(seeds.path("photo.jpg")), "--keypoints", str(seeds.path("keypoints.json")), "--out", "{out}"],
+        "demo": [photo, *known],
         "synthesize": ["--out", "{out}", "--workers", "0", "--num-images", "1", "--image-size", "32"],
         "export": ["--out", "{out}", "--formats", "onnx"],
         "detect_keypoints": ["--images", str(seeds.folder), "--checkpoint", "nothing.pth", "--out", "{out}/k.json"],
         "build_candidate_pool": ["--source", str(seeds.path("motion.npz")), "--out", "{out}/pool.npz"],
         "publish_model": [str(seeds.path("weights.pth"))],
+        "score": [photo, "--bodies", bodies, *known, "--device", "cpu"],
+        "predict": [photos, *known, "--device", "cpu", "--workers", "0"],
+        "cache_crops": ["train.npz", "--data-root", people, "--out", "{out}/cache", "--workers", "0"],
         "convert_dataset": ["lspet", "--split", "train", "--archive", str(seeds.path("lspet")), "--data-root", "{out}"],
     }[command]
 
@@ -47,6 +55,10 @@ def _wrong_numbers(seeds: Seeds) -> Iterator[Case]:
         ("synthesize", _SYNTHESIZE_NUMBERS),
         ("build_candidate_pool", ("--num-poses", "--num-orientations", "--fps")),
         ("detect_keypoints", ("--batch-size", "--box-scale", "--min-score")),
+        ("score", ("--draw", "--resamples", "--seed")),
+        ("predict", ("--batch-size", "--shard-size", "--shard", "--num-candidates", "--workers")),
+        ("cache_crops", ("--quality", "--crop-size", "--scale-factor", "--rot-factor", "--workers")),
+        ("convert_dataset", ("--frame-step",)),
     ):
         for option, number in itertools.product(options, _NUMBERS):
             if not _legal(option, number):
@@ -59,6 +71,8 @@ def _wrong_options(seeds: Seeds) -> Iterator[Case]:
     demo, synthesize, export = (_sound(seeds, name) for name in ("demo", "synthesize", "export"))
     detect, pool = _sound(seeds, "detect_keypoints"), _sound(seeds, "build_candidate_pool")
     publish, convert = _sound(seeds, "publish_model"), _sound(seeds, "convert_dataset")
+    score, predict, cache = (_sound(seeds, name) for name in ("score", "predict", "cache_crops"))
+    photo_folder, people = str(seeds.path("album/photos")), str(seeds.path("people"))
     for name, arguments, mention in (
         ("demo", [*demo, "--device", "tpu"], "tpu"),
         ("demo", [*demo, "--device", "cuda:99"], "cuda"),
@@ -106,6 +120,48 @@ def _wrong_options(seeds: Seeds) -> Iterator[Case]:
         ("detect_keypoints", [*detect, "--config", "nothing"], "nothing"),
         ("detect_keypoints", [*detect, "--workers", "0"], "workers"),
         ("detect_keypoints", [*detect, "--checkpoint", "nothing.pth"], "nothing.pth"),
+        ("score", [*score, "--bodies", "nothing.npz"], "nothing.npz"),
+        ("score", [*score, "--gt", "nothing.npz"], "nothing.npz"),
+        ("score", [*score, "--keypoints", "nothing.json"], "nothing.json"),
+        ("score", [*score, "--rule", "nothing"], "nothing"),
+        ("score", [*score, "--config", "nothing.py"], "nothing.py"),
+        ("score", [*score, "--checkpoint", "w.pth"], "--config"),
+        ("score", [*score, "--body-model", "nothing"], "nothing"),
+        ("score", [*score, "--device", "tpu"], "tpu"),
+        ("score", [str(seeds.path("video.mp4")), *score[1:]], "video.mp4"),
+        ("score", ["nothing.jpg", *score[1:]], "nothing.jpg"),
+        ("score", [photo, "--out", "{out}"], "--bodies"),
+        ("predict", ["nothing", *predict[1:]], "nothing"),
+        ("predict", [photo, *predict[1:]], "photo.jpg"),
+        ("predict", [*predict[:1], photo_folder, *predict[1:]], "photos"),
+        ("predict", [*predict, "--keypoints", "nothing.json"], "nothing.json"),
+        ("predict", [*predict, "--keypoints-member", "json"], "--keypoints-member"),
+        ("predict", [*predict, "--pose-config", "nothing"], "--pose-config"),
+        ("predict", [*predict, "--shard", "2/2"], "2/2"),
+        ("predict", [*predict, "--shard", "1e3/2e3"], "1e3/2e3"),
+        ("predict", [*predict, "--checkpoint", "w.pth"], "--config"),
+        ("predict", [*predict, "--device", "tpu"], "tpu"),
+        ("cache_crops", ["nothing.npz", *cache[1:]], "nothing.npz"),
+        ("cache_crops", ["../train.npz", *cache[1:]], "../train.npz"),
+        ("cache_crops", ["..\\train.npz", *cache[1:]], "train.npz"),
+        ("cache_crops", [*cache, "--out", people], "people"),
+        ("cache_crops", [*cache, "--img-prefix", "../images"], "../images"),
+        ("cache_crops", [*cache, "--img-prefix", "nothing"], "nothing"),
+        ("cache_crops", [*cache, "--dataset", "a", "--img-prefix", "b"], "--img-prefix"),
+        ("cache_crops", [*cache, "--dataset", "nothing"], "preprocessed_datasets"),
+        ("cache_crops", [*cache, "--format", "exe"], "exe"),
+        ("mion", ["nothing"], "nothing"),
+        ("mion", ["sccore", "--help"], "score"),
+        ("mion", [""], "no such command"),
+        ("mion", ["a\nb"], "no such command"),
+        ("mion", ["configs", "nothing"], "nothing"),
+        ("mion", ["score", *score, "--bodies", "nothing.npz"], "nothing.npz"),
+        ("mion", ["predict", "nothing", *predict[1:]], "nothing"),
+        ("mion", ["convert", "nothing", "--split", "train"], "nothing"),
+        ("mion", ["cache", "nothing.npz", *cache[1:]], "nothing.npz"),
+        ("mion", ["pool", *pool, "--source", "nothing"], "nothing"),
+        ("mion", ["train", "nothing", "--work-dir", "{out}/work"], "nothing"),
+        ("mion", ["demo", "nothing.jpg", "--out", "{out}"], "nothing.jpg"),
         ("train", ["nothing.py", "--work-dir", "{out}/work"], "nothing.py"),
         ("train", [".", "--work-dir", "{out}/work"], "config ."),
         ("test", ["nothing.py", "nothing.pth", "--work-dir", "{out}/work"], "nothing.py"),
@@ -116,16 +172,28 @@ def _wrong_options(seeds: Seeds) -> Iterator[Case]:
 
 def _legal(option: str, number: str) -> bool:
     """What is no mistake: the first of several, no noise, everything that was found."""
-    zero = ("--person", "--min-score", *_SYNTHESIZE_NUMBERS[2:])
+    zero = ("--person", "--min-score", "--draw", "--resamples", "--seed", "--workers", "--scale-factor", "--rot-factor")
+    zero += _SYNTHESIZE_NUMBERS[2:]
     return (number == "0" and option in zero) or (number == "-1" and option == "--min-score")
+
+
+def _main(name: str) -> Callable[[list[str]], int]:
+    return console.main if name == "mion" else tool(name).main
+
+
+def _prefix(name: str, arguments: list[str]) -> str:
+    """How a tool begins its errors; what ``mion`` is asked for is named by its command."""
+    if name == "mion":
+        return " ".join([name, *arguments[:1]]) if arguments[0] in (*console.offered(), "configs") else name
+    return f"{name}.py" if name in _WITH_SUFFIX else name
 
 
 def _case(name: str, kind: str, told: str, arguments: list[str], mention: str) -> Case:
     def enter(given: None, out: Path) -> int:
         sys.argv[0] = prefix  # argparse's name of the program
-        return tool(name).main([argument.replace("{out}", str(out)) for argument in arguments])
+        return _main(name)([argument.replace("{out}", str(out)) for argument in arguments])
 
-    prefix = f"{name}.py" if name in ("calibrate", "demo", "export", "train", "test", "publish_model") else name
+    prefix = _prefix(name, arguments)
     names = (told.split()[0], mention, mention.lstrip("-").replace("-", "_"), mention.lstrip("-").replace("-", " "))
     return Case(
         f"command: {name}", kind, told, lambda folder: None, enter, REFUSED, names, f"{prefix}: error: ", _LOGS

@@ -127,7 +127,13 @@ def _writers(seeds: Seeds) -> dict[str, tuple[str, Writer]]:
     without = [f"val_{part}=None" for part in ("dataloader", "evaluator", "cfg")]
     options = ("train_cfg.max_epochs=1", *(f"train_dataloader.{option}" for option in loader), *without)
     train = (str(_TINY), "--work-dir", "{out}/work", "--cfg-options", *options)
+    score = (photo, "--bodies", str(seeds.path("bodies.npz")), "--draw", "1", "--out", "{out}", "--device", "cpu")
+    predict = (str(seeds.path("album/photos")), "--keypoints", keypoints, "--out", "{out}", "--num-candidates", "2")
+    cache = ("train.npz", "--data-root", str(seeds.path("people")), "--out", "{out}", "--workers", "0")
     return {
+        "score": ("score.py: error: ", command("score", *score)),
+        "predict": ("predict.py: error: ", command("predict", *predict, "--workers", "0", "--device", "cpu")),
+        "cache_crops": ("cache_crops: error: ", command("cache_crops", *cache)),
         "demo": ("demo.py: error: ", command("demo", *demo)),
         "demo, stage 1": ("demo.py: error: ", command("demo", *demo[:3], "--stage", "1", "--out", "{out}")),
         "demo, video": (
