@@ -86,7 +86,9 @@ class SMPLBody(nn.Module):
         """
         rotations, betas = self._check(pose, betas, transl)
         lead = rotations.shape[:-3]
-        rotations, betas = rotations.reshape(-1, NUM_JOINTS, 3, 3), betas.reshape(-1, NUM_BETAS)
+        # smplx takes views, which matrices that lie column by column, as decompositions give them, do not have
+        rotations = rotations.reshape(-1, NUM_JOINTS, 3, 3).contiguous()
+        betas = betas.reshape(-1, NUM_BETAS)
         if len(rotations) == 0:  # smplx's reshapes do not take an empty batch
             vertices, joints = (betas.new_zeros(0, count, 3) for count in (len(self.v_template), NUM_JOINTS))
         else:

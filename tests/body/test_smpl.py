@@ -143,3 +143,14 @@ def test_equals_mmhuman3d(body, posed, convention, tmp_path):
     np.testing.assert_allclose(output.vertices, expected["vertices"].detach(), atol=1e-4)
     assert expected["joint_mask"].all()
     np.testing.assert_allclose(body.keypoints(output, convention), expected["joints"].detach(), atol=1e-4)
+
+
+@pytest.mark.parametrize("posed", ["vertices", "keypoints"])
+def test_matrices_that_lie_column_by_column(posed):
+    """As ``torch.linalg.qr`` gives them."""
+    generator = torch.Generator().manual_seed(0)
+    rotations, _ = torch.linalg.qr(torch.randn(2, 24, 3, 3, generator=generator))
+    assert not rotations.is_contiguous()
+    body = SMPLBody()
+    pose = body.pose_keypoints if posed == "keypoints" else lambda each: body(each).vertices
+    torch.testing.assert_close(pose(rotations), pose(rotations.contiguous()), rtol=0, atol=0)
