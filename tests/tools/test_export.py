@@ -72,7 +72,7 @@ def test_the_packaged_models_files_read_what_its_networks_read(tmp_path, capsys)
     }
     assert described["locator"]["inputs"] == {"image": ["batch", 3, 112, 112], "keypoints2d": ["batch", 17, 3]}
     assert described["score"].keys() == {"measure", "slope", "offset_m", "body_height_m"}
-    assert described["score"]["measure"] == "mean"
+    assert described["score"]["measure"] == "expected"
     assert 1.6 < described["score"]["body_height_m"] < 1.8
 
 

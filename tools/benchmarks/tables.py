@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,6 +137,13 @@ def table_1(measured: Measured) -> str:
     )
 
 
+def _correlation(report: Mapping[str, float]) -> str:
+    """Spearman's with its interval; nothing where a rule gives all paths of every sample the same score."""
+    if "spearman" not in report:
+        return ""
+    return "{:.2f} [{:.2f}, {:.2f}]".format(*(report[f"spearman{end}"] for end in ("", "_low", "_high")))
+
+
 def table_3(measured: Measured, seeds: Sequence[Measured]) -> str:
     """Ways to choose among five paths."""
     errors = measured.errors["MPJPE"]
@@ -153,7 +160,7 @@ def table_3(measured: Measured, seeds: Sequence[Measured]) -> str:
                     *(100 * report[f"gap_closed{end}"] for end in ("", "_low", "_high"))
                 ),
                 ", ".join(f"{100 * one['gap_closed']:.0f}" for one in by_seed),
-                "{:.2f} [{:.2f}, {:.2f}]".format(*(report[f"spearman{end}"] for end in ("", "_low", "_high"))),
+                _correlation(report),
             ]
         )
     rows.append(["oracle", mean_interval(errors.min(axis=1)), _pa(measured, None, np.min), "100 %", "", ""])
