@@ -7,12 +7,13 @@ import demo as tool
 import numpy as np
 import pytest
 from demos import results
+from demos.inferring import expected_count
 from PIL import Image
 from support.untrained_mion import use_model, write_untrained_model
 
 from mion_plugin.datasets.transforms.loading import read_image
 from mion_plugin.demo_data import KEYPOINTS, PHOTO
-from mion_plugin.inference import detectors, draw_people
+from mion_plugin.inference import FrameSource, detectors, draw_people
 from mion_plugin.inference.videos import VideoReader, VideoWriter
 
 
@@ -261,3 +262,10 @@ def test_bad_input_ends_with_one_line_and_nothing_written(
     assert len(errors) == 1
     assert message in errors[0]
     assert not list(Path("outputs").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("count", "limit", "expected"), [(100, 20, 20), (100, None, 100), (3, 20, 3), (None, 20, 20), (None, None, None)]
+)
+def test_the_bar_of_progress_ends_where_the_run_does(count, limit, expected):
+    assert expected_count(FrameSource("clip", [], count), limit) == expected

@@ -9,7 +9,7 @@ from pathlib import Path
 from cli import program
 from demos.candidates import write_candidates
 from demos.chosen import choose_finder, last_stage, make_config
-from demos.inferring import infer_source
+from demos.inferring import expected_count, infer_source
 from demos.results import Wishes, watched, write_bodies_of_video, write_one, write_photographs
 from rich.console import Console
 from rich.progress import Progress
@@ -119,7 +119,7 @@ def run_bodies(args: argparse.Namespace, source: FrameSource, stage: int) -> lis
         results = watched(results, source.single, functools.partial(print_problem, progress.console))
         if source.single:
             return write_one(next(iter(list(results))), inferencer, wishes)
-        results = progress.track(results, source.count, description=source.name)
+        results = progress.track(results, expected_count(source, args.max_frames), description=source.name)
         if source.frame_rate is None:
             return write_photographs(results, lines, inferencer, wishes)
         return write_bodies_of_video(results, source, lines, inferencer, smooth, wishes)

@@ -53,3 +53,9 @@ def infer_source(
 
     frames = itertools.islice(source.frames, max_frames)
     return resume_frames(lines.kept, frames, inferencer.body, tracker, infer, sides)
+
+
+def expected_count(source: FrameSource, max_frames: int | None) -> int | None:
+    """How many frames to expect, for a bar of progress; the most where the source cannot tell, None without a limit."""
+    known = [count for count in (source.count, max_frames) if count is not None]
+    return min(known, default=None)

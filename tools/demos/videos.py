@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from demos.inferring import infer_source
+from demos.inferring import expected_count, infer_source
 from demos.results import Wishes, people_found, watched, write_bodies_of_video
 
 from mion_plugin.constants import MOTION_FORMATS
@@ -70,9 +70,9 @@ class Watch:
         Raises:
             NobodyError: It was stopped before the first.
         """
-        results, total = iter(results), None if count is None else min(count, self.limit)
+        results = iter(results)
         while not self.stopped():
-            self.tell(self.done, total)
+            self.tell(self.done, count)
             result = next(results, None)
             if result is None:
                 return
@@ -117,7 +117,8 @@ def follow_bodies(
     try:
         source = _open(path, name)
         lines = PartialLines(folder / f"{source.name}.jsonl", {})
-        results = watch(infer_source(source, inferencer, find, lines, max_frames=watch.limit), source.count)
+        results = infer_source(source, inferencer, find, lines, max_frames=watch.limit)
+        results = watch(results, expected_count(source, watch.limit))
         results = watched(results, single=False, tell=lambda problem: None)  # the summary counts them
         wishes = Wishes(folder, motion_formats=MOTION_FORMATS)
         files = write_bodies_of_video(results, source, lines, inferencer, None, wishes)
