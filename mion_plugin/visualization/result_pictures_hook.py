@@ -13,7 +13,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from mion_plugin.body.smpl import SMPLBody
-from mion_plugin.datasets.transforms.formatting import IMAGENET_MEAN, IMAGENET_STD
+from mion_plugin.datasets.transforms.formatting import IMAGENET_MEAN, IMAGENET_STD, unnormalized
 from mion_plugin.registry import HOOKS, MODELS
 from mion_plugin.visualization.candidate_sheet import draw_body_columns
 from mion_plugin.visualization.pictures import save_picture
@@ -52,7 +52,7 @@ class ResultPicturesHook(Hook):
         self.max_pictures = max_pictures
         self.body: SMPLBody = MODELS.build({"type": "mion.SMPLBody", **(body or {})})
         self.focal_length = focal_length
-        self.mean, self.std = (torch.tensor(values)[:, None, None] for values in (mean, std))
+        self.mean, self.std = mean, std
         self._written = 0
 
     def before_test_epoch(self, runner: Runner) -> None:
@@ -73,7 +73,7 @@ class ResultPicturesHook(Hook):
     @torch.no_grad()
     def draw(self, image: Tensor, sample: BaseDataElement) -> np.ndarray:
         """The picture (H, W, 3) uint8 of one normalised image (3, S, S) and its data sample."""
-        picture = (image.float() * self.std + self.mean).clamp(0, 255).byte().permute(1, 2, 0).numpy()
+        picture = unnormalized(image, self.mean, self.std)
         focal_length = self.focal_length * len(picture) / 224.0
         truth = sample.gt_body
         keypoints2d = truth.get("keypoints2d_input", truth.get("keypoints2d"))

@@ -9,26 +9,14 @@ import pytest
 from demos.corrections import NAMES, VIEW, Correction, correct_bodies
 from demos.uploads import find_bodies
 from PIL import Image
-from support.untrained_mion import use_model, write_untrained_model
 
 from mion_plugin.datasets.transforms.loading import read_image
 from mion_plugin.demo_data import KEYPOINTS, PHOTO
 from mion_plugin.detection.mediapipe_detector import MediaPipeDetector
-from mion_plugin.inference import MIONInferencer, find_by_detector, find_in_file
+from mion_plugin.inference import find_by_detector, find_in_file
 from mion_plugin.inference.frames import NobodyError
 
 LEFT_WRIST, LEFT_KNEE = NAMES.index("left wrist"), NAMES.index("left knee")
-
-
-@pytest.fixture(scope="module")
-def untrained(tmp_path_factory):
-    return write_untrained_model(tmp_path_factory.mktemp("models"))
-
-
-@pytest.fixture
-def inferencer(untrained, monkeypatch):
-    use_model(untrained, monkeypatch)
-    return MIONInferencer(device="cpu")
 
 
 @pytest.fixture

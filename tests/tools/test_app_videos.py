@@ -7,27 +7,15 @@ import numpy as np
 import pytest
 from demos.example_clip import write_example_clip
 from demos.videos import Watch, follow_bodies
-from support.untrained_mion import use_model, write_untrained_model
 
 from mion_plugin.datasets.transforms.loading import read_image
 from mion_plugin.demo_data import KEYPOINTS, PHOTO
-from mion_plugin.inference import Frame, MIONInferencer, find_in_file
+from mion_plugin.inference import Frame, find_in_file
 from mion_plugin.inference.frames import NobodyError
 from mion_plugin.inference.videos import VideoReader
 
 pytest.importorskip("av")
 pytest.importorskip("pygltflib")
-
-
-@pytest.fixture(scope="module")
-def untrained(tmp_path_factory):
-    return write_untrained_model(tmp_path_factory.mktemp("models"))
-
-
-@pytest.fixture
-def inferencer(untrained, monkeypatch):
-    use_model(untrained, monkeypatch)
-    return MIONInferencer(device="cpu")
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from PIL import Image
-from support.untrained_mion import use_model, write_untrained_model
+from support.untrained_mion import use_model
 
 from mion_plugin.demo_data import PHOTO
 from mion_plugin.registry import MODELS
@@ -56,11 +56,6 @@ def test_options(tmp_path):
     assert tool.main(arguments) == 0
     assert len(json.loads((out / "000000000785_candidates.json").read_text())["candidates"]) == 2
     assert (out / "000000000785_candidates.obj").read_text().count("\nv ") == 6889  # the first line is one, too
-
-
-@pytest.fixture(scope="module")
-def untrained(tmp_path_factory):
-    return write_untrained_model(tmp_path_factory.mktemp("models"))
 
 
 class TestAllStages:

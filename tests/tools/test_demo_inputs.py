@@ -9,17 +9,12 @@ import pytest
 from demos import results
 from demos.inferring import expected_count
 from PIL import Image
-from support.untrained_mion import use_model, write_untrained_model
+from support.untrained_mion import use_model
 
 from mion_plugin.datasets.transforms.loading import read_image
 from mion_plugin.demo_data import KEYPOINTS, PHOTO
 from mion_plugin.inference import FrameSource, detectors, draw_people
 from mion_plugin.inference.videos import VideoReader, VideoWriter
-
-
-@pytest.fixture(scope="module")
-def untrained(tmp_path_factory):
-    return write_untrained_model(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture

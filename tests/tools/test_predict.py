@@ -10,7 +10,7 @@ from pathlib import Path
 import predict as tool
 import pytest
 from benchmarks import predict as benchmark
-from support.untrained_mion import use_model, write_untrained_model
+from support.untrained_mion import use_model
 
 from mion_plugin.demo_data import KEYPOINTS, PHOTO
 from mion_plugin.prediction import Pace, read_predictions
@@ -31,11 +31,6 @@ def folder(tmp_path_factory):
         shutil.copy(PHOTO, folder / "images" / f"{number}.jpg")
     (folder / "k.json").write_text(json.dumps(content))
     return folder
-
-
-@pytest.fixture(scope="module")
-def untrained(tmp_path_factory):
-    return write_untrained_model(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from benchmarks.measuring import load_test_images
 from mmengine.config import Config
-from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from mion_plugin.datasets.transforms.formatting import IMAGENET_MEAN, IMAGENET_STD
+from mion_plugin.datasets.transforms.formatting import unnormalized
 from mion_plugin.evaluation.errors import evaluation_joints, mpjpe
 from mion_plugin.evaluation.points import JOINTS_CONVENTION
 from mion_plugin.mion import MultiInitializationOptimizationNetwork
@@ -64,7 +64,8 @@ def find_worst(looked_at: int, shown: int) -> WorstPeople:
     """Run the model on the first test people of the harsh config, and keep the worst of them."""
     cfg = Config.fromfile(CONFIG)
     model = MODELS.build(cfg.model).eval()
-    found = [person for batch in _batches(cfg, looked_at) for person in _measured(model, batch)]
+    batches = load_test_images(cfg, cfg.test_dataloader.dataset.seed, looked_at)
+    found = [person for batch in batches for person in _measured(model, batch)]
     errors = np.array([person.error for person in found])
     return WorstPeople([found[index] for index in np.argsort(-errors)[:shown]], errors, model)
 
@@ -87,12 +88,6 @@ def draw_worst(worst: WorstPeople, size: int) -> list[list[np.ndarray]]:
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def _batches(cfg: Config, count: int) -> Iterator[dict]:
-    loader = cfg.test_dataloader.to_dict() | {"num_workers": 0, "persistent_workers": False}
-    loader["dataset"] |= {"num_samples": count}
-    yield from Runner.build_dataloader(loader, seed=0)
-
-
 def _measured(model: MultiInitializationOptimizationNetwork, batch: dict) -> Iterator[WorstPerson]:
     samples: Sequence[BaseDataElement] = model(torch.stack(batch["inputs"]), batch["data_samples"], mode="predict")
     for image, sample in zip(batch["inputs"], samples, strict=True):
@@ -108,10 +103,4 @@ def _measured(model: MultiInitializationOptimizationNetwork, batch: dict) -> Ite
         ]
         vertices = [model.body(*body).vertices[0] for body in bodies]
         keypoints2d = truth.keypoints2d_input.numpy()
-        yield WorstPerson(_shown(image), keypoints2d, float(mpjpe(*joints)), *vertices)
-
-
-def _shown(image: Tensor) -> np.ndarray:
-    """The picture (S, S, 3) uint8 of a normalised one (3, S, S)."""
-    picture = image.permute(1, 2, 0).numpy() * np.array(IMAGENET_STD) + np.array(IMAGENET_MEAN)
-    return picture.round().clip(0, 255).astype(np.uint8)
+        yield WorstPerson(unnormalized(image), keypoints2d, float(mpjpe(*joints)), *vertices)

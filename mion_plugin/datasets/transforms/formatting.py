@@ -65,6 +65,14 @@ class Normalize:
         return results
 
 
+def unnormalized(
+    image: torch.Tensor, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD
+) -> np.ndarray:
+    """The picture (H, W, 3) uint8 RGB that ``Normalize`` has made an image (3, H, W) of, to a grey level."""
+    deviation, middle = (torch.tensor(values)[:, None, None] for values in (std, mean))
+    return (image.float() * deviation + middle).clamp(0, 255).byte().permute(1, 2, 0).numpy()
+
+
 @TRANSFORMS.register_module()
 class PackBodyInputs:
     """Last step: ``dict(inputs, data_samples)`` for mmengine's models.

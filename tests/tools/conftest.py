@@ -1,0 +1,21 @@
+"""What tests of several tools start from."""
+
+from __future__ import annotations
+
+import pytest
+from support.untrained_mion import use_model, write_untrained_model
+
+from mion_plugin.inference import MIONInferencer
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory):
+    """A model without training, in place of the package's; see ``use_model``."""
+    return write_untrained_model(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture
+def inferencer(untrained, monkeypatch):
+    """Of that model."""
+    use_model(untrained, monkeypatch)
+    return MIONInferencer(device="cpu")
