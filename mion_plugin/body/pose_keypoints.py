@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from mion_plugin.body.arrays import NUM_BETAS, NUM_JOINTS, BodyArrays
 from mion_plugin.body.keypoint_rows import KeypointRows
+from mion_plugin.body.rest_joints import RestJoints
 
 _ABOVE_ROOT = NUM_JOINTS  # index of what stands above the root: the identity
 
@@ -63,11 +64,10 @@ class PoseKeypoints(nn.Module):
     def __init__(self, body: BodyArrays, rows: KeypointRows) -> None:
         super().__init__()
         parents = np.where(body.parents < 0, _ABOVE_ROOT, body.parents)
-        template = body.J_regressor.astype(np.float64) @ body.v_template
-        shapedirs = np.tensordot(body.J_regressor.astype(np.float64), body.shapedirs, axes=1)
+        rest = RestJoints.of(body)
         arrays = {
-            **_skeleton_arrays(parents, template, shapedirs),
-            **_pair_arrays(body, rows, template, shapedirs),
+            **_skeleton_arrays(parents, rest),
+            **_pair_arrays(body, rows, rest),
         }
         for name, array in arrays.items():
             kept = np.ascontiguousarray(array, dtype=np.float32 if array.dtype == np.float64 else array.dtype)
@@ -123,10 +123,10 @@ def add_first(values: Tensor, first: Tensor) -> Tensor:
     return torch.cat([values[:, :count] + first, values[:, count:]], dim=1)
 
 
-def _skeleton_arrays(parents: np.ndarray, template: np.ndarray, shapedirs: np.ndarray) -> dict[str, np.ndarray]:
+def _skeleton_arrays(parents: np.ndarray, joints: RestJoints) -> dict[str, np.ndarray]:
     """How joints hang on each other; offsets are from the joint's parent."""
-    rest = np.concatenate([template, np.zeros((1, 3))])
-    rest_shapedirs = np.concatenate([shapedirs, np.zeros((1, 3, NUM_BETAS))])
+    rest = np.concatenate([joints.mean, np.zeros((1, 3))])
+    rest_shapedirs = np.concatenate([joints.by_betas, np.zeros((1, 3, NUM_BETAS))])
     return {
         "parents": parents.astype(np.int64),
         "doubling": _doubling(parents),
@@ -136,9 +136,7 @@ def _skeleton_arrays(parents: np.ndarray, template: np.ndarray, shapedirs: np.nd
     }
 
 
-def _pair_arrays(
-    body: BodyArrays, rows: KeypointRows, template: np.ndarray, shapedirs: np.ndarray
-) -> dict[str, np.ndarray]:
+def _pair_arrays(body: BodyArrays, rows: KeypointRows, rest: RestJoints) -> dict[str, np.ndarray]:
     """What keypoints hang on, relative to their bones' origins; summed in float64, they are of thousands of terms."""
     share = rows.regressor.astype(np.float64) @ body.weights  # (K, J): how much of a keypoint hangs on a bone
     keypoint, bone = np.nonzero(share)
@@ -151,8 +149,9 @@ def _pair_arrays(
         "pair_bone": np.concatenate([bone, rows.joint_index[at_joint]]).astype(np.int64),
         "pair_weight": np.concatenate([weight, np.ones(len(at_joint))]),
         "sum_pairs": (of_pair == np.arange(len(rows.joint_index))[:, None]).astype(np.float64),
-        "surface_point": pair_rows @ body.v_template - weight[:, None] * template[bone],
-        "surface_shapedirs": np.tensordot(pair_rows, body.shapedirs, axes=1) - weight[:, None, None] * shapedirs[bone],
+        "surface_point": pair_rows @ body.v_template - weight[:, None] * rest.mean[bone],
+        "surface_shapedirs": np.tensordot(pair_rows, body.shapedirs, axes=1)
+        - weight[:, None, None] * rest.by_betas[bone],
         "surface_posedirs": np.moveaxis(posedirs, 2, 0).reshape(NUM_JOINTS - 1, 9, -1),
     }
 

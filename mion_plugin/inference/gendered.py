@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from mion_plugin.bodies import Bodies
 from mion_plugin.body import SMPLBody
 from mion_plugin.body.arrays import NUM_BETAS, BodyArrays
+from mion_plugin.body.rest_joints import RestJoints
 from mion_plugin.evaluation.choice.rules import fit_loss_of
 from mion_plugin.fitting import KeypointFit
 from mion_plugin.geometry.crop_camera import CropCamera
@@ -50,7 +51,7 @@ class GenderedBodies(nn.Module):
     ) -> None:
         super().__init__()
         self.body = SMPLBody(_beside(neutral.arrays), gender)
-        self._joints = _RestJoints.of(neutral.arrays), _RestJoints.of(self.body.arrays)
+        self._joints = RestJoints.of(neutral.arrays), RestJoints.of(self.body.arrays)
         self.camera, self.convention = camera, convention
         self.fit = KeypointFit(self.body, prior, camera.focal_length, int(camera.image_size), convention)
         start, step = _shape_map(*self._joints)
@@ -81,35 +82,15 @@ class GenderedBodies(nn.Module):
         return Bodies(pose=bodies.rotations, betas=betas, transl=transl, valid=bodies.valid)
 
 
-class _RestJoints:
-    """The joints of a body at rest, linear in the betas.
-
-    Args:
-        mean: (24, 3) metres.
-        by_betas: (24, 3, 10).
-    """
-
-    def __init__(self, mean: np.ndarray, by_betas: np.ndarray) -> None:
-        self.mean, self.by_betas = mean, by_betas
-
-    @classmethod
-    def of(cls, body: BodyArrays) -> _RestJoints:
-        regressor = np.asarray(body.J_regressor, np.float64)
-        return cls(regressor @ body.v_template, np.einsum("jv,vcb->jcb", regressor, body.shapedirs))
-
-    def pelvis(self, betas: np.ndarray) -> np.ndarray:
-        """(..., 3) of betas (..., 10)."""
-        return self.mean[0] + betas @ self.by_betas[0].T
-
-    def from_pelvis(self) -> tuple[np.ndarray, np.ndarray]:
-        """(72,) and (72, 10), relative to the pelvis."""
-        mean, by_betas = self.mean - self.mean[:1], self.by_betas - self.by_betas[:1]
-        return mean.ravel(), by_betas.reshape(-1, NUM_BETAS)
+def _from_pelvis(joints: RestJoints) -> tuple[np.ndarray, np.ndarray]:
+    """(72,) and (72, 10): the mean and its change by the betas, relative to the pelvis."""
+    mean, by_betas = joints.mean - joints.mean[:1], joints.by_betas - joints.by_betas[:1]
+    return mean.ravel(), by_betas.reshape(-1, NUM_BETAS)
 
 
-def _shape_map(neutral: _RestJoints, other: _RestJoints) -> tuple[np.ndarray, np.ndarray]:
+def _shape_map(neutral: RestJoints, other: RestJoints) -> tuple[np.ndarray, np.ndarray]:
     """c (10,) and M (10, 10): c + M betas minimises |joints' difference|^2 / noise^2 + |c + M betas|^2."""
-    (mean, by_betas), (other_mean, other_by_betas) = neutral.from_pelvis(), other.from_pelvis()
+    (mean, by_betas), (other_mean, other_by_betas) = _from_pelvis(neutral), _from_pelvis(other)
     normal = other_by_betas.T @ other_by_betas + _JOINT_NOISE**2 * np.eye(NUM_BETAS)
     pull = np.linalg.solve(normal, other_by_betas.T)
     return pull @ (mean - other_mean), pull @ by_betas

@@ -9,6 +9,7 @@ import torch
 from scipy.spatial.transform import Rotation, Slerp
 
 from mion_plugin.body import SMPLBody
+from mion_plugin.body.rest_joints import RestJoints
 from mion_plugin.inference.frames import FramePeople
 from mion_plugin.inference.meshes import TO_Y_UP
 
@@ -107,7 +108,8 @@ class MotionRecorder:
     def _motion(self, number: int, samples: _Samples) -> BodyMotion:
         betas = np.stack(samples.betas)
         shape = betas.mean(axis=0)
-        transl = np.stack(samples.transl) + rest_pelvis(self.body, betas) - rest_pelvis(self.body, shape)
+        rest = RestJoints.of(self.body.arrays)
+        transl = np.stack(samples.transl) + rest.pelvis(betas) - rest.pelvis(shape)
         at, seen = _on_grid(np.array(samples.times), self.frame_rate)
         steps = np.arange(len(seen))
         return BodyMotion(
@@ -139,14 +141,6 @@ def _interpolated_rotations(at: np.ndarray, rotations: np.ndarray, steps: np.nda
     inside = steps.clip(at[0], at[-1])
     joints = [Slerp(at, Rotation.from_matrix(joint))(inside).as_matrix() for joint in rotations.swapaxes(0, 1)]
     return np.stack(joints, axis=1)
-
-
-def rest_pelvis(body: SMPLBody, betas: np.ndarray) -> np.ndarray:
-    """The pelvis joint (..., 3) of shapes (..., 10) at rest, metres, SMPL's axes."""
-    arrays = body.arrays
-    regressor = arrays.J_regressor[0].astype(np.float64)
-    directions = np.einsum("v,vcb->cb", regressor, arrays.shapedirs)
-    return regressor @ arrays.v_template + np.asarray(betas, np.float64) @ directions.T
 
 
 @dataclass(frozen=True)
