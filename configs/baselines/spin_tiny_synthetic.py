@@ -1,4 +1,4 @@
-# SPIN of mmhuman3d on the data, backbone and stopping rule of hmr_tiny_synthetic.py. Every image has SMPL labels, which
+# SPIN of mmhuman3d on the data, backbone and schedule of hmr_tiny_synthetic.py. Every image has SMPL labels, which
 # take the place of SMPLify's fits, as in mmhuman3d; spin_tiny_synthetic_half-2d.py has SMPLify in the loop.
 #   python tools/train.py configs/baselines/spin_tiny_synthetic.py --resume
 #   python tools/benchmark.py methods

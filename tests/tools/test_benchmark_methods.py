@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 import torch
 from benchmarks.fitting_rivals import smplify_config
-from benchmarks.methods import candidate_numbers, command, kept_rows, people, report, rows, ways
+from benchmarks.methods import candidate_numbers, clip, command, kept_rows, people, report, rows, ways
 from benchmarks.methods.kept_rows import KEPT, MISSING, STALE, UNTRAINED, Measured
 
 from mion_plugin.body import SMPLBody
+from mion_plugin.datasets.coco import CocoPerson
+from mion_plugin.inference import MIONInferencer
+from mion_plugin.inference.cropping import visible_box
 from mion_plugin.mion import MultiInitializationOptimizationNetwork
 from mion_plugin.samples import collect_targets
 
@@ -69,13 +72,13 @@ def test_the_page_says_what_is_measured_and_what_is_not(measured):
     for name in ("the first candidate alone", "the lifter alone, first path", "MION, the default"):
         row = cells(text, name)
         assert float(row[1].split()[0]) > 20
-        assert row[-1].strip("`") in {bench.rows.of(row_of(word)) for word in FEW}
+        assert row[-1].strip("`") in {bench.synthetic.identities.of(row_of(word)) for word in FEW}
     assert cells(text, "the first candidate alone")[6] == "0.0"  # nothing learned
 
 
 def test_what_is_kept_is_not_measured_again(measured, monkeypatch):
     folder, text, bench = measured
-    assert [command.state_of(bench, row_of(word)) for word in FEW] == [KEPT] * 3
+    assert [bench.synthetic.state_of(row_of(word)) for word in FEW] == [KEPT] * 3
     monkeypatch.setattr(command, "measure_row", lambda *_: pytest.fail("measured again"))
     benchmark.main(arguments(folder))
     assert (folder / "methods.md").read_text() == text
@@ -87,8 +90,8 @@ def test_other_weights_make_stale_only_what_they_made(measured):
     bench = command.prepare(parsed(folder))
     with torch.no_grad():
         next(bench.model.refiner.parameters()).add_(1e-3)
-    other = command.prepare(parsed(folder)).rows
-    identities = command.Identities(bench.model, bench.cfg, folder, 2, 2)
+    other = command.prepare(parsed(folder)).synthetic.identities
+    identities = command.Identities(bench.model, bench.cfg, folder, people.synthetic_data(bench.cfg, 2, 2))
     changed = {row.key: identities.of(row) != other.of(row) for row in rows.all_rows() if row.baseline is None}
     for key, differs in changed.items():
         assert differs == ("lifter" in key or key.startswith("mion")), key
@@ -100,7 +103,7 @@ def test_stale_rows_are_refused(measured, tmp_path):
     row = row_of(FEW[1])
     kept = kept_rows.read_row(tmp_path / "rows", row.key)
     kept_rows.write_row(tmp_path / "rows", row.key, Measured("0123abcd", kept.arrays))
-    assert kept_rows.state(kept_rows.read_row(tmp_path / "rows", row.key), bench.rows.of(row)) == STALE
+    assert kept_rows.state(kept_rows.read_row(tmp_path / "rows", row.key), bench.synthetic.identities.of(row)) == STALE
     benchmark.main(arguments(tmp_path, "--report"))
     text = (tmp_path / "methods.md").read_text()
     assert "**Measured** (2 rows" in text
@@ -115,7 +118,7 @@ def test_stale_rows_are_refused(measured, tmp_path):
 def test_another_number_of_people_is_another_test(measured):
     folder, _, bench = measured
     more = command.prepare(parsed(folder, "--num-samples", "3"))
-    assert command.state_of(more, row_of(FEW[0])) == STALE
+    assert more.synthetic.state_of(row_of(FEW[0])) == STALE
     assert more.curves.of_model("x") == bench.curves.of_model("x")
 
 
@@ -123,7 +126,9 @@ def test_the_cost_is_said_before_anything_is_measured(measured, tmp_path, capsys
     benchmark.main(["methods", "--plan", "--work-dir", str(tmp_path), "--weights", str(tmp_path)])
     printed = capsys.readouterr().out
     trained = [row for row in rows.all_rows() if row.baseline is None]
-    assert printed.startswith(f"{len(trained)} rows of 256 people to measure, about ")
+    assert printed.startswith("about ")
+    assert f"synthetic people: {len(trained)} rows of 256 to measure" in printed
+    assert f"the real clip: 0 rows of {clip.VIEWS} to measure" in printed
     assert "python tools/train.py configs/baselines/hmr_tiny_synthetic.py --resume" in printed
     assert not list(tmp_path.iterdir())
 
@@ -143,8 +148,8 @@ def test_bad_options(options, message):
 def test_a_row_without_weights_is_not_trained(measured):
     _, _, bench = measured
     hmr = row_of("hmr_alone")
-    assert bench.rows.of(hmr) is None
-    assert command.state_of(bench, hmr) == UNTRAINED
+    assert bench.synthetic.identities.of(hmr) is None
+    assert bench.synthetic.state_of(hmr) == UNTRAINED
     assert kept_rows.state(None, "0123abcd") == MISSING
     with pytest.raises(FileNotFoundError, match="HMR is not trained: python tools"):
         bench.ways.baseline("HMR")
@@ -257,6 +262,39 @@ def test_curves_are_drawn(tmp_path):
     text = (tmp_path / "curves.svg").read_text()
     for word in ("candidates", "oracle", "hidden joints", "limbs towards the camera"):
         assert f">{word}" in text
+
+
+def test_rows_of_the_clip_are_apart(measured, tmp_path):
+    """Kept apart from the others, and of another hash; without the clip the page says what measures them."""
+    folder, text, bench = measured
+    row = row_of(FEW[1])
+    assert bench.clip.state_of(row) == MISSING
+    assert bench.clip.identities.of(row) != bench.synthetic.identities.of(row)
+    assert "Not measured yet: `tools/benchmark.py methods --real` does." in text
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    errors = {error: np.array([100.0, 300.0]) for error in clip.ERRORS}
+    identity = bench.clip.identities.of(row)
+    kept_rows.write_row(tmp_path / "rows" / "clip", row.key, Measured(identity, errors | {"blocks": np.array([0, 1])}))
+    benchmark.main(arguments(tmp_path, "--report"))
+    section = (tmp_path / "methods.md").read_text().split("<!-- clip: begin -->")[1]
+    assert f"| the lifter alone, first path | {4 * '200.0 [100.0, 300.0] | '}`{identity}` |" in section
+    benchmark.main(arguments(tmp_path, "--check"))
+
+
+def test_the_clips_views_are_those_of_its_own_page(measured, monkeypatch):
+    """Crops and keypoints as inference makes them, and errors as ``benchmarks.real`` has them."""
+    _, _, bench = measured
+    model, generator = bench.model, np.random.default_rng(0)
+    pictures = generator.integers(0, 255, (3, 90, 60, 3), dtype=np.uint8)
+    keypoints2d = np.concatenate([generator.uniform(10, 50, (3, 17, 2)), np.ones((3, 17, 1))], axis=-1)
+    persons = [CocoPerson(points, visible_box(points)) for points in keypoints2d]
+    inferencer = MIONInferencer("configs/mion/mion_tiny_synthetic.py")
+    (batch,) = clip.read_batches(inferencer, persons, iter(pictures))
+    asked = [[person] for person in persons]
+    found = inferencer(list(pictures), keypoints2d=asked, batch_size=3, return_datasamples=True)["predictions"]
+    output = model.estimate(batch.image, batch.keypoints2d)
+    for row, ((sample,), selected) in enumerate(zip(found, output.selected, strict=True)):
+        torch.testing.assert_close(output.bodies.pose[row, selected], sample.pred_bodies.pose[selected])
 
 
 def test_few_missing_rows_are_named():

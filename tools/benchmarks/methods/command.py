@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,15 +13,15 @@ import numpy as np
 from benchmarks.markdown import write_section
 from benchmarks.methods import candidate_numbers, report
 from benchmarks.methods.candidate_numbers import CURVES, draw, measure_numbers
+from benchmarks.methods.clip import VIEWS, add_clip_arguments, clip_data, clip_trial
 from benchmarks.methods.identity import Identities
 from benchmarks.methods.kept_rows import KEPT, STALE, UNTRAINED, Measured, read_row, state, write_row
-from benchmarks.methods.people import MESH_ERRORS, Batch, load_people, measure_errors
+from benchmarks.methods.people import Trial, synthetic_data, synthetic_trial
 from benchmarks.methods.rows import CORRECTED, MION, Row, all_rows
 from benchmarks.methods.ways import Ways, training_command
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from mion_plugin.evaluation import MeshMetric
 from mion_plugin.mion import MultiInitializationOptimizationNetwork
 from mion_plugin.registry import MODELS
 
@@ -30,15 +30,51 @@ _HASH = re.compile(r"`([0-9a-f]{8})`")
 
 
 @dataclass(frozen=True)
+class Test:
+    """One of the two: what its rows are told from others by, where they are kept, and its people when they are needed.
+
+    Attributes:
+        name: For the plan.
+        count: Its people, for the estimate of the cost.
+    """
+
+    name: str
+    count: int
+    identities: Identities
+    folder: Path
+    load: Callable[[], Trial]
+
+    def state_of(self, row: Row) -> str:
+        """See ``kept_rows.state``."""
+        return state(read_row(self.folder, row.key), self.identities.of(row))
+
+    def kept(self) -> tuple[dict[Row, Measured], dict[Row, str]]:
+        """The rows that may be shown, and why the others may not."""
+        shown, hidden = {}, {}
+        for row in all_rows():
+            measured, found = read_row(self.folder, row.key), self.state_of(row)
+            if found == KEPT and measured is not None:
+                shown[row] = measured
+            else:
+                hidden[row] = found
+        return shown, hidden
+
+
+@dataclass(frozen=True)
 class Bench:
-    """One model, one test, and where rows are kept."""
+    """One model, the tests, and the curves of the first."""
 
     model: MultiInitializationOptimizationNetwork
     cfg: Config
     ways: Ways
-    rows: Identities
+    synthetic: Test
+    clip: Test
     curves: Identities
-    folder: Path
+
+    @property
+    def folder(self) -> Path:
+        """Where the curves are kept."""
+        return self.synthetic.folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,6 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--check", action="store_true", help="end with an error if the page shows anything stale")
     parser.add_argument("--weights", type=Path, default=Path("work_dirs"), help="where the baselines were trained")
     parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/methods"), help="where rows are kept")
+    add_clip_arguments(parser)
     parser.add_argument(
         "--out", type=Path, default=report.PAGE, help="page whose measured parts are written; the curves go beside it"
     )
@@ -72,16 +109,17 @@ def run(args: argparse.Namespace) -> None:
     if args.check:
         check_page(bench, args.out)
         return
-    wanted = [] if args.report else due(bench, args.only)
+    wanted = {} if args.report else {test.name: due(test, args.only) for test in asked(bench, args)}
     curves = not args.report and curves_due(bench, args.only)
-    print(plan_text(bench, wanted, args.num_samples, args.curve_samples if curves else 0), flush=True)
+    print(plan_text(bench, wanted, args.curve_samples if curves else 0), flush=True)
     if args.plan:
         return
     if curves:
         arrays = measure_numbers(bench.model, bench.cfg, args.seed, args.curve_samples)
         write_row(bench.folder, CURVES, Measured(bench.curves.of_model(CURVES), arrays))
         print(f"{CURVES}: measured", flush=True)
-    measure_rows(bench, wanted, args.seed, args.num_samples)
+    for test in asked(bench, args):
+        measure_rows(bench, test, wanted.get(test.name, []))
     write_report(bench, args)
 
 
@@ -100,16 +138,34 @@ def prepare(args: argparse.Namespace) -> Bench:
     """Build the model and what tells rows of it from others."""
     cfg = Config.fromfile(args.config)
     model: MultiInitializationOptimizationNetwork = MODELS.build(cfg.model).eval()
-    rows, curves = (
-        Identities(model, cfg, args.weights, args.seed, count) for count in (args.num_samples, args.curve_samples)
+    rows, curves, clip = (
+        Identities(model, cfg, args.weights, data)
+        for data in (
+            synthetic_data(cfg, args.seed, args.num_samples),
+            synthetic_data(cfg, args.seed, args.curve_samples),
+            clip_data(),
+        )
     )
-    return Bench(model, cfg, Ways(model, args.weights), rows, curves, args.work_dir)
+    synthetic = Test(
+        "synthetic people",
+        args.num_samples,
+        rows,
+        args.work_dir,
+        lambda: synthetic_trial(model, cfg, args.seed, args.num_samples),
+    )
+    real = Test("the real clip", VIEWS, clip, args.work_dir / "clip", lambda: clip_trial(model, args))
+    return Bench(model, cfg, Ways(model, args.weights), synthetic, real, curves)
 
 
-def due(bench: Bench, only: Sequence[str] | None) -> list[Row]:
+def asked(bench: Bench, args: argparse.Namespace) -> list[Test]:
+    """The tests that are to be measured."""
+    return [bench.synthetic, bench.clip] if args.real else [bench.synthetic]
+
+
+def due(test: Test, only: Sequence[str] | None) -> list[Row]:
     """The rows that are to be measured, missing or stale, and trained; the cheap ones first."""
     chosen = [row for row in all_rows() if only is None or any(word in row.key for word in only)]
-    return sorted((row for row in chosen if state_of(bench, row) not in (KEPT, UNTRAINED)), key=lambda row: row.seconds)
+    return sorted((row for row in chosen if test.state_of(row) not in (KEPT, UNTRAINED)), key=lambda row: row.seconds)
 
 
 def curves_due(bench: Bench, only: Sequence[str] | None) -> bool:
@@ -118,55 +174,59 @@ def curves_due(bench: Bench, only: Sequence[str] | None) -> bool:
     return wanted and state(read_row(bench.folder, CURVES), bench.curves.of_model(CURVES)) != KEPT
 
 
-def state_of(bench: Bench, row: Row) -> str:
-    """See ``kept_rows.state``."""
-    return state(read_row(bench.folder, row.key), bench.rows.of(row))
-
-
-def plan_text(bench: Bench, wanted: Sequence[Row], count: int, curve_count: int) -> str:
+def plan_text(bench: Bench, wanted: Mapping[str, Sequence[Row]], curve_count: int) -> str:
     """What will be measured, what is kept, and about how long it takes one quiet CPU thread."""
+    lines, total = [], candidate_numbers.SECONDS * curve_count
+    for test in (bench.synthetic, bench.clip):
+        rows = wanted.get(test.name, [])
+        seconds = sum(row.seconds * test.count for row in rows)
+        total += seconds
+        lines += [f"{test.name}: {len(rows)} rows of {test.count} to measure", *_plan_lines(test, rows)]
+    curves = candidate_numbers.SECONDS * curve_count
+    lines.append(f"{CURVES}: {f'about {curves:.0f} s' if curves else 'not now'}")
+    return "\n".join([f"about {total / 60:.0f} minutes of one CPU thread", *lines])
+
+
+def _plan_lines(test: Test, wanted: Sequence[Row]) -> list[str]:
     lines = []
     for row in all_rows():
-        found = state_of(bench, row)
-        seconds = f"about {row.seconds * count:.0f} s" if row in wanted else ""
+        found = test.state_of(row)
+        cost = f"about {row.seconds * test.count:.0f} s" if row in wanted else ""
         if found == UNTRAINED and row.baseline is not None:
-            seconds = training_command(row.baseline)
-        lines.append(f"  {row.key:48} {found:12} {seconds}".rstrip())
-    curves = candidate_numbers.SECONDS * curve_count
-    total = sum(row.seconds * count for row in wanted) + curves
-    lines.append(f"  {CURVES:48} {f'about {curves:.0f} s' if curves else 'not now'}")
-    head = f"{len(wanted)} rows of {count} people to measure, about {total / 60:.0f} minutes of one CPU thread"
-    return "\n".join([head, *lines])
+            cost = training_command(row.baseline)
+        lines.append(f"  {row.key:48} {found:12} {cost}".rstrip())
+    return lines
 
 
-def measure_rows(bench: Bench, rows: Sequence[Row], seed: int, count: int) -> None:
+def measure_rows(bench: Bench, test: Test, rows: Sequence[Row]) -> None:
     """Measure rows, and keep each as soon as it is."""
     if not rows:
         return
-    people = list(load_people(bench.cfg, seed, count))
+    trial = test.load()
+    people = trial.people
     corrected = [bench.ways.correct(batch) for batch in people] if any(r.keypoints == CORRECTED for r in rows) else []
     for row in rows:
         read = corrected if row.keypoints == CORRECTED else [batch.keypoints2d for batch in people]
         start = time.perf_counter()
-        arrays = measure_row(bench, row, people, read)
-        identity = bench.rows.of(row)
+        arrays = measure_row(bench, row, trial, read)
+        identity = test.identities.of(row)
         assert identity is not None  # only rows that are trained are asked for
-        write_row(bench.folder, row.key, Measured(identity, arrays))
+        write_row(test.folder, row.key, Measured(identity, arrays))
         print(f"{row.key}: {arrays['MPJPE'].mean():.1f} mm, {time.perf_counter() - start:.0f} s", flush=True)
 
 
-def measure_row(bench: Bench, row: Row, people: Sequence[Batch], read: Sequence[Tensor]) -> dict[str, np.ndarray]:
+def measure_row(bench: Bench, row: Row, trial: Trial, read: Sequence[Tensor]) -> dict[str, np.ndarray]:
     """Errors (S,) of a row, the processor's milliseconds per person, and the parameters that it has learned."""
-    metric, model = MeshMetric(MESH_ERRORS, ("mean",)), bench.model
     parts, spent = [], 0.0
-    for batch, keypoints2d in zip(people, read, strict=True):
+    for number, (batch, keypoints2d) in enumerate(zip(trial.people, read, strict=True)):
         start = time.process_time()
         bodies = bench.ways.answer(row, batch, keypoints2d)
         spent += time.process_time() - start
-        parts.append(measure_errors(metric, model.body, model.camera, batch, bodies))
-    errors = {name: np.concatenate([part[name][:, 0] for part in parts]) for name in parts[0]}
-    count = sum(len(batch.image) for batch in people)
-    return errors | {
+        parts.append(trial.errors(number, bodies))
+    count = sum(len(batch.image) for batch in trial.people)
+    return {
+        **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]},
+        **trial.extra,
         MILLISECONDS: np.array(1000 * spent / count),
         PARAMETERS: np.array(learned_parameters(bench, row)),
     }
@@ -188,20 +248,12 @@ def learned_parameters(bench: Bench, row: Row) -> int:
 
 def write_report(bench: Bench, args: argparse.Namespace) -> None:
     """The page and its curves, of what is kept and not stale."""
-    shown, hidden = {}, {}
-    for row in all_rows():
-        kept, identity = read_row(bench.folder, row.key), bench.rows.of(row)
-        found = state(kept, identity)
-        if found == KEPT and kept is not None:
-            shown[row] = kept
-        else:
-            hidden[row] = found
     curves = read_row(bench.folder, CURVES)
     if curves is not None and state(curves, bench.curves.of_model(CURVES)) == STALE:
         curves = None
     if curves is not None:
         draw(curves.arrays, args.out.with_name(report.PICTURE))
-    for name, text in report.sections(shown, hidden, curves, args).items():
+    for name, text in report.sections(bench.synthetic.kept(), bench.clip.kept(), curves, args).items():
         write_section(args.out, name, text)
         print(text, end="\n\n")
 
@@ -212,7 +264,8 @@ def check_page(bench: Bench, page: Path) -> None:
     Raises:
         ValueError: One of them is of another model, config or test.
     """
-    now = {bench.rows.of(row) for row in all_rows()} | {bench.curves.of_model(CURVES)}
+    now = {test.identities.of(row) for test in (bench.synthetic, bench.clip) for row in all_rows()}
+    now.add(bench.curves.of_model(CURVES))
     stale = [found for found in _HASH.findall(page.read_text(encoding="utf-8")) if found not in now]
     if stale:
         raise ValueError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,17 +38,15 @@ class Identities:
         model: The whole MION.
         cfg: Its config.
         weights: See ``Ways``.
-        seed: Of the test people.
-        count: How many.
+        data: What tells the test's people from others.
     """
 
     def __init__(
-        self, model: MultiInitializationOptimizationNetwork, cfg: Config, weights: Path, seed: int, count: int
+        self, model: MultiInitializationOptimizationNetwork, cfg: Config, weights: Path, data: Mapping[str, Any]
     ) -> None:
         self._cfg = {key: value for key, value in cfg.model.to_dict().items() if key not in _PATHS}
         self._weights = weights
-        data = cfg.test_dataloader.dataset.to_dict() | {"seed": seed, "num_samples": count}
-        self._data = {key: value for key, value in data.items() if key != "pipeline"}
+        self._data = data
         self._digests = {
             "selector": _arrays_digest(model.selector, ("body_pose", "global_orient", "keypoints3d")),
             "refiner": weights_digest(model.refiner),

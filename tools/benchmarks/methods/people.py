@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.evaluation import MeshMetric
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.keypoints import convert_keypoints
+from mion_plugin.mion import MultiInitializationOptimizationNetwork
 from mion_plugin.samples import add_results, collect_targets, input_keypoints, pack_bodies
 
 MESH_ERRORS = ("MPJPE", "PA-MPJPE", "PVE", "SHAPE-L2")
@@ -44,6 +46,38 @@ class Batch:
     image: Tensor
     samples: Sequence[BaseDataElement]
     keypoints2d: Tensor
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The people of a test.
+
+    Attributes:
+        people: All of them.
+        errors: What is wrong with bodies (B, 1) of the batch of that number: error -> (B,).
+        extra: Further numbers (S,) of the people, kept beside the errors.
+    """
+
+    people: Sequence[Batch]
+    errors: Callable[[int, Bodies], dict[str, np.ndarray]]
+    extra: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def synthetic_data(cfg: Config, seed: int, count: int) -> dict[str, Any]:
+    """What tells the test people of a seed from others."""
+    data = cfg.test_dataloader.dataset.to_dict() | {"seed": seed, "num_samples": count}
+    return {key: value for key, value in data.items() if key != "pipeline"}
+
+
+def synthetic_trial(model: MultiInitializationOptimizationNetwork, cfg: Config, seed: int, count: int) -> Trial:
+    """The test people of a seed, with the errors of ``ERRORS``."""
+    people, metric = list(load_people(cfg, seed, count)), MeshMetric(MESH_ERRORS, ("mean",))
+
+    def errors(number: int, bodies: Bodies) -> dict[str, np.ndarray]:
+        found = measure_errors(metric, model.body, model.camera, people[number], bodies)
+        return {name: values[:, 0] for name, values in found.items()}
+
+    return Trial(people, errors)
 
 
 def load_people(cfg: Config, seed: int, count: int) -> Iterator[Batch]:

@@ -6,8 +6,10 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from benchmarks.markdown import table
 from benchmarks.measuring import mean_interval, relative_change
+from benchmarks.methods import clip
 from benchmarks.methods.candidate_numbers import ambiguity_table, numbers_table, verdict
 from benchmarks.methods.kept_rows import STALE, UNTRAINED, Measured
 from benchmarks.methods.people import ERRORS, PIXELS
@@ -22,6 +24,7 @@ from benchmarks.methods.rows import (
     WITH_KEYPOINTS,
     Row,
 )
+from benchmarks.real.scoring import mean_with_interval
 
 PAGE = Path("docs/methods.md")
 PICTURE = "candidates.svg"
@@ -29,12 +32,12 @@ BARS = {"MPJPE": -8.7, "PA-MPJPE": -11.6}  # per cent below multi-start SMPLify:
 _DIGITS = {"SHAPE-L2": 2, PIXELS: 2}
 _NAMED_AT_MOST = 6
 Shown = Mapping[Row, Measured]
+Kept = tuple[Shown, Mapping[Row, str]]  # what may be shown, and why the rest may not
 
 
-def sections(
-    shown: Shown, hidden: Mapping[Row, str], curves: Measured | None, args: argparse.Namespace
-) -> dict[str, str]:
+def sections(synthetic: Kept, real: Kept, curves: Measured | None, args: argparse.Namespace) -> dict[str, str]:
     """The parts of the page that are measured, by the names that the page marks them with."""
+    shown, hidden = synthetic
     tables = [
         f"### By {ALONE}",
         group_table([row for row in shown if row.group == ALONE], shown)
@@ -47,6 +50,7 @@ def sections(
     return {
         "measured": "\n\n".join([opening(shown, hidden, args), *verdicts(shown)]),
         "tables": "\n\n".join(tables),
+        "clip": clip_section(real[0]),
         "candidates": "Not measured yet." if curves is None else curves_section(curves, args),
     }
 
@@ -57,8 +61,8 @@ def opening(shown: Shown, hidden: Mapping[Row, str], args: argparse.Namespace) -
     lines = ["**Nothing is measured yet.**"]
     if shown:
         lines = [
-            f"**Measured** ({len(shown)} rows, by `tools/benchmark.py methods`): the optimisations, the lifter and "
-            f"MION on {args.num_samples} synthetic people of seed {args.seed}, whose poses come from recordings that "
+            f"**Measured** ({len(shown)} rows, by `tools/benchmark.py methods`): {_measured(untrained)} on "
+            f"{args.num_samples} synthetic people of seed {args.seed}, whose poses come from recordings that "
             "neither training nor stage 1 nor a prior has seen. Millimetres; in brackets 95 % bootstrap intervals over "
             "the people."
         ]
@@ -69,12 +73,16 @@ def opening(shown: Shown, hidden: Mapping[Row, str], args: argparse.Namespace) -
         *([f"{', '.join(untrained)}, alone and followed by an optimisation (not trained)"] if untrained else []),
         *others,
         "three training seeds",
-        "the real clip",
     ]
     lines.append(f"**Not measured yet**: {'; '.join(missing)}.")
     if any(why == STALE for why in hidden.values()):
         lines.append("Stale rows are of other weights, another config or other test data, and are not shown.")
     return "\n\n".join(lines)
+
+
+def _measured(untrained: Sequence[str]) -> str:
+    trained = [name for name in BASELINES if name not in untrained]
+    return f"{', '.join([*trained, 'the optimisations'])}, the lifter and MION"
 
 
 def verdicts(shown: Shown) -> list[str]:
@@ -135,6 +143,41 @@ def margins(rows: Sequence[Row], shown: Shown) -> list[str]:
         if row is not rival and row.then != SMPLIFY_UNSCALED
     ]
     return [f"#### Change from {rival.name}", table(["method", *ERRORS], cells)]
+
+
+def clip_section(shown: Shown) -> str:
+    """The rows on the real clip, by what they read."""
+    groups = [(f"By {ALONE}", [row for row in shown if row.group == ALONE])]
+    groups += [
+        (f"By {WITH_KEYPOINTS}, {name}", [row for row in shown if row.keypoints == name])
+        for name in (DETECTED, CORRECTED)
+    ]
+    parts = [text for title, rows in groups if rows for text in (f"### {title}", *_clip_tables(rows, shown))]
+    return "\n\n".join(parts) or "Not measured yet: `tools/benchmark.py methods --real` does."
+
+
+def _clip_tables(rows: Sequence[Row], shown: Shown) -> list[str]:
+    """Errors, and who has the lowest MPJPE, apart from plain multi-start optimisation."""
+    rival = next((row for row in rows if (row.start, row.then) == MULTI_START), None)
+    cells, heading = [], ["method", *clip.ERRORS, "hash"]
+    for row in rows:
+        arrays = shown[row].arrays
+        blocks = arrays[clip.BLOCKS]
+        means = [_block_interval(arrays[error], blocks) for error in clip.ERRORS]
+        change = []
+        if rival is not None:
+            before = shown[rival].arrays["MPJPE"]
+            change = [_block_interval(arrays["MPJPE"] - before, blocks, "+") if row is not rival else "-"]
+        cells.append([row.name, *means, *change, f"`{shown[row].identity}`"])
+    if rival is not None:
+        heading.insert(-1, f"MPJPE from {rival.name}")
+    best = min(rows, key=lambda row: shown[row].arrays["MPJPE"].mean())
+    return [f"The lowest MPJPE is that of {best.name}.", table(heading, cells)]
+
+
+def _block_interval(values: np.ndarray, blocks: np.ndarray, sign: str = "") -> str:
+    mean, low, high = mean_with_interval(values, blocks)
+    return f"{mean:{sign}.1f} [{low:{sign}.1f}, {high:{sign}.1f}]"
 
 
 def curves_section(curves: Measured, args: argparse.Namespace) -> str:

