@@ -117,7 +117,7 @@ def input_keypoints(samples: Sequence[BaseDataElement], convention: str, device:
 def convention_read(selector: Any, refiner: Any) -> str | None:
     """Order of the 2D keypoints that stages 1 and 2 read, or None where neither reads any; each may be None."""
     if selector is not None:
-        return selector.convention
+        return selector.keypoints2d_convention
     return getattr(refiner, "keypoints2d_convention", None)  # another stage 2 need not know of any
 
 

@@ -16,7 +16,7 @@ from mion_plugin.body.fingerprint import BodyFingerprint
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.body.stand_in import stand_in_fingerprints
 from mion_plugin.files import atomic_path
-from mion_plugin.files.checkpoints import load_local_checkpoint
+from mion_plugin.files.checkpoints import load_local_checkpoint, load_local_meta
 from mion_plugin.shipped import packaged_file
 
 # Stage 2's weights are named refiner.* in a whole model, network.* in the model that trains it, and refiner.network.*
@@ -182,6 +182,22 @@ def check_body(module: nn.Module, trained: BodyFingerprint | None, source: str) 
     )
 
 
+def check_initial_weights(model: nn.Module) -> None:
+    """Hold a model to the bodies of the files that its parts start from by OpenMMLab's ``init_cfg``, prefix or not.
+
+    Those parts that have a body. One without, such as a backbone, may start from any file: what it knows of a body by
+    PNCC's colours, the training that it starts in teaches it anew.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: It cannot be read, or was trained with another body.
+    """
+    for part in model.modules():
+        for source in _initial_files(part):
+            if find_body(part) is not None:
+                check_body(part, trained_body(load_local_meta(source), source), source)
+
+
 def check_weights(module: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
     """Raise ValueError naming ``source`` and what differs if ``weights`` are not exactly those of the module."""
     own = module.state_dict()
@@ -197,6 +213,19 @@ def check_weights(module: nn.Module, weights: Mapping[str, Tensor], source: str)
     told = [f"{kind} {_name_some(names)}" for kind, names in differences.items() if names]
     if told:
         raise ValueError(f"{source} is not a checkpoint of this {type(module).__name__}: it {'; '.join(told)}")
+
+
+def _initial_files(part: nn.Module) -> list[str]:
+    """The files that a part's ``init_cfg`` names; not those behind an address, which hosts download."""
+    init = getattr(part, "init_cfg", None)
+    steps = init if isinstance(init, Sequence) and not isinstance(init, str) else [init]
+    sources = [str(step.get("checkpoint")) for step in steps if isinstance(step, Mapping) and _is_pretrained(step)]
+    return [source for source in sources if "://" not in source]
+
+
+def _is_pretrained(step: Mapping[str, Any]) -> bool:
+    kind = step.get("type")
+    return (kind if isinstance(kind, str) else getattr(kind, "__name__", "")) in ("Pretrained", "PretrainedInit")
 
 
 def _inside(weights: Mapping[str, Tensor], prefix: str) -> Mapping[str, Tensor]:

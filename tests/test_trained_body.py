@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmengine.model import PretrainedInit
 from support.tiny_mion import make_body_pool, make_mion, refiner_config
 from torch import nn
 
@@ -20,7 +21,7 @@ from mion_plugin.consistency import ConsistencyModel
 from mion_plugin.parts import check_parts
 from mion_plugin.refinement import MeshRefinementTransformer
 from mion_plugin.registry import HOOKS, MODELS
-from mion_plugin.weights import BODY, find_body, load_part, save_weights
+from mion_plugin.weights import BODY, check_initial_weights, find_body, load_part, save_weights
 
 BOTH = r"free stand-in \(neutral\) \[[0-9a-f]{8}\].* has turned\.npz \[[0-9a-f]{8}\]: they differ in template"
 
@@ -140,6 +141,32 @@ class TestTrainings:
         hook.before_train(make_runner(body))
         with pytest.raises(ValueError, match=rf"start\.pth was trained with the body {BOTH}"):
             hook.before_train(make_runner(turned_body))
+
+    @pytest.mark.parametrize("kind", ["Pretrained", PretrainedInit])
+    @pytest.mark.parametrize("several", [False, True])
+    def test_whatever_way_its_init_cfg_is_written(self, several, kind, body, turned_body, tmp_path):
+        """A prefix takes a part of a larger model's file; OpenMMLab's lists have further steps."""
+        save_weights({}, tmp_path / "start.pth", body=body.fingerprint)
+        start = {"type": kind, "checkpoint": str(tmp_path / "start.pth"), "prefix": "refiner."}
+        steps = [{"type": "Normal", "layer": "Conv2d"}, start] if several else start
+        network = make_network(turned_body)
+        network.init_cfg = steps
+        with pytest.raises(ValueError, match=rf"start\.pth was trained with the body {BOTH}"):
+            check_initial_weights(nn.Sequential(network))
+
+    def test_what_has_no_body_may_start_from_any_file(self, body, turned_body, tmp_path, no_warnings):
+        save_weights({}, tmp_path / "start.pth", body=body.fingerprint)
+        network = make_network(turned_body)
+        network.init_cfg = {
+            "type": "Pretrained",
+            "checkpoint": "https://example.org/mrt.pth",
+        }  # which the host has read
+        network.backbone.init_cfg = {
+            "type": "Pretrained",
+            "checkpoint": str(tmp_path / "start.pth"),
+            "prefix": "backbone",
+        }
+        check_initial_weights(network)
 
     def test_a_checkpoint_from_before_warns(self, hook, body):
         runner = SimpleNamespace(model=make_mion(body), _load_from=None)

@@ -39,11 +39,6 @@ class PartialSelector(nn.Module):
         self.parts = nn.ModuleList(CandidateSelector(pool=part, **options) for part in dealt)
 
     @property
-    def convention(self) -> str:
-        """Order of the keypoints that come."""
-        return self._first.convention
-
-    @property
     def camera(self) -> CropCamera:
         """The camera of the crops whose keypoints come."""
         return self._first.camera
@@ -51,7 +46,7 @@ class PartialSelector(nn.Module):
     @property
     def keypoints2d_convention(self) -> str:
         """Order of the keypoints that come."""
-        return self._first.convention
+        return self._first.keypoints2d_convention
 
     def check_body(self, body: SMPLBody, owner: str) -> None:
         """See ``CandidateSelector.check_body``."""

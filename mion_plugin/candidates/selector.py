@@ -71,7 +71,8 @@ class CandidateSelector(nn.Module):
             a sum that confidences weigh, so more candidates are compatible where these are low.
         focal_length: Pixels.
         image_size: Side of the square crop in pixels; the principal point is its middle.
-        convention: Order of the keypoints that will come; others than the pool's are computed from the body.
+        convention: Order of the keypoints that will come, ``keypoints2d_convention`` of the selector; others than the
+            pool's are computed from the body.
         distance: ``geodesic`` (root of the summed squared rotation angles between joints) or ``axis_angle`` (L2 of the
             pose vectors, the paper's "pose parameter distance").
         body_model: SMPL file or folder whose mean shape replaces the pool's own keypoints; None keeps them.
@@ -111,7 +112,7 @@ class CandidateSelector(nn.Module):
         self.max_fit_loss = float(max_fit_loss)
         self.focal_length = float(focal_length)
         self.image_size = image_size
-        self.convention = convention
+        self.keypoints2d_convention = convention
         self.body_name = str(pool.metadata.get("body", "unknown"))
         self.body_fingerprint = pool.body_fingerprint
         for name in ("body_pose", "global_orient", "keypoints3d", "root_offset"):
@@ -139,7 +140,7 @@ class CandidateSelector(nn.Module):
         if keypoints2d.ndim != 3 or keypoints2d.shape[1:] != (num_keypoints, 3):
             raise ValueError(
                 f"keypoints2d has shape {tuple(keypoints2d.shape)}, expected (B, {num_keypoints}, 3) for convention "
-                f"{self.convention!r}"
+                f"{self.keypoints2d_convention!r}"
             )
         keypoints2d = keypoints2d.detach().to(self.keypoints3d.device, torch.float64)
         # Automatic mixed precision, and TF32, would round the bounds beyond their margin.
@@ -155,11 +156,6 @@ class CandidateSelector(nn.Module):
     def camera(self) -> CropCamera:
         """The camera of the crops whose keypoints come."""
         return CropCamera(self.focal_length, self.image_size)
-
-    @property
-    def keypoints2d_convention(self) -> str:
-        """Order of the keypoints that come."""
-        return self.convention
 
     @torch.no_grad()
     def check_body(self, body: SMPLBody, owner: str) -> None:
@@ -178,7 +174,7 @@ class CandidateSelector(nn.Module):
         pose = torch.cat([self.body_pose.new_zeros(1, 3), self.body_pose[0]])[None].to(body.v_template)
         own = self.keypoints3d[0].to(body.v_template)
         pelvis = body.pose_keypoints(torch.zeros_like(pose), convention="smpl")[0, 0]
-        apart = (body.pose_keypoints(pose, convention=self.convention)[0] - pelvis - own).norm(dim=-1).max()
+        apart = (body.pose_keypoints(pose, convention=self.keypoints2d_convention)[0] - pelvis - own).norm(dim=-1).max()
         if not apart <= _SAME_BODY:
             raise ValueError(
                 f"the selector's pool has the keypoints of the body {self.body_name}, the {owner}'s body is "

@@ -156,7 +156,7 @@ class CandidatePairDataset(torch.utils.data.Dataset):
     def _select(self, source: dict[str, Any]) -> Candidates:
         """Stage 1, a batch of one."""
         convention = source["keypoints2d_convention"]
-        keypoints2d = convert_keypoints(_input_keypoints(source), convention, self.selector.convention)[0]
+        keypoints2d = convert_keypoints(_input_keypoints(source), convention, self.selector.keypoints2d_convention)[0]
         return self.selector(torch.as_tensor(keypoints2d, dtype=torch.float32)[None])
 
     def _render(

@@ -24,7 +24,6 @@ from mion_plugin.geometry.keypoints import keypoint_names
 
 _ARRAYS = ("imgname", "center", "scale", "pose_cam", "shape", "trans_cam", "cam_int", "cam_ext", "gtkps")
 _SIDE = 200.0  # pixels of a box of scale 1
-_CLOSE_UP = "closeup"  # in the name of scenes that were rendered lying on their side
 _LYING = "people of close-up scenes, whose pictures lie on their side; --turn-images writes them upright"
 _UPRIGHT = "png_upright"
 _WITHOUT_IMAGES = (
@@ -70,7 +69,9 @@ def _add_scene(people: People, path: Path, archive: Path, turn: bool) -> None:
     missing = [key for key in _ARRAYS if key not in arrays]
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}")
-    joints = np.shape(arrays["pose_cam"])[-1] // 3
+    poses = np.asarray(arrays["pose_cam"])
+    arrays["pose_cam"] = poses = poses.reshape(len(poses), -1) if poses.ndim == 3 else poses  # CameraHMR takes both
+    joints = poses.shape[-1] // 3 if poses.ndim else 0
     if joints != 24:
         raise ValueError(
             f"{path} holds poses of {joints} joints, expected SMPL's 24: all_npz_12_training.zip is SMPL-X's, take "
@@ -92,7 +93,8 @@ def _add_scene(people: People, path: Path, archive: Path, turn: bool) -> None:
     names = [safe_relative(str(name), path) for name in np.ravel(arrays["imgname"])]
     if len({len(rows) for rows in (names, centre, scale, pose, betas, transl, intrinsics, extrinsics, keypoints)}) > 1:
         raise ValueError(f"{path}: its arrays have different numbers of people")
-    folder = _pictures(archive / "images" / path.stem, names, turn)
+    labelled = _is_upright(*intrinsics[0, :2, 2]) if len(intrinsics) else False
+    folder = _pictures(archive / "images" / path.stem, names, labelled, turn)
     transl = transl + extrinsics[:, :3, 3]
     for row, name in enumerate(names):
         if folder is None:
@@ -130,26 +132,34 @@ def _smpl_joints(keypoints: np.ndarray, path: Path) -> np.ndarray:
     (pixels,) = fields({"gtkps": np.asarray(keypoints)[..., :2]}, path, gtkps=(-1, shape[1], 2))
     smpl = keypoint_names("smpl")
     order = keypoint_names("openpose_25" if shape[1] == _NUM_OPENPOSE else "smpl")
+    seen = np.asarray(keypoints)[..., 2] > 0 if shape[2] > 2 else np.ones(shape[:2])  # CameraHMR's confidence, else 1
     joints = np.zeros((len(pixels), len(smpl), 3))
     for index, name in enumerate(order):
         joint = name.removesuffix("_openpose")
         if joint in smpl:
             joints[:, smpl.index(joint), :2] = pixels[:, index]
-            joints[:, smpl.index(joint), 2] = 1
+            joints[:, smpl.index(joint), 2] = seen[:, index]
     return joints
 
 
-def _pictures(scene: Path, names: list[str], turn: bool) -> Path | None:
-    """The folder of a scene's upright pictures; None where they lie on their side.
+def _pictures(scene: Path, names: list[str], labelled: bool, turn: bool) -> Path | None:
+    """The folder of a scene's pictures as the labels see them; None where they lie on their side.
 
-    The labels of close-up scenes are those of the pictures turned clockwise by 90 degrees.
+    The labels of close-up scenes are those of the pictures turned clockwise by 90 degrees. They are told by the camera:
+    one scene (``staticzoomed-suburba-frameocc`` in the authors' list) has ``closeup`` in its folder's name alone.
+
+    Args:
+        scene: The folder.
+        names: Of the pictures in it.
+        labelled: Whether the labels are those of upright pictures.
+        turn: See ``convert_bedlam``.
     """
-    if _CLOSE_UP not in scene.name or not names:
+    if not labelled or not names:
         return scene / "png"
     upright = scene / _UPRIGHT
     if upright.is_dir():
         return upright
-    if _is_upright(require_file(scene / "png" / names[0])):
+    if _is_upright(*_size(require_file(scene / "png" / names[0]))):
         return scene / "png"  # the user has turned them
     if not turn:
         return None
@@ -157,10 +167,14 @@ def _pictures(scene: Path, names: list[str], turn: bool) -> Path | None:
     return upright
 
 
-def _is_upright(path: Path) -> bool:
+def _is_upright(width: float, height: float) -> bool:
+    return height >= width
+
+
+def _size(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
-            return image.height >= image.width
+            return image.size
     except OSError as error:
         raise ValueError(f"{path} is not a readable picture: {error}") from None
 

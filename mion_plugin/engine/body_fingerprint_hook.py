@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mmengine.hooks import Hook
-from torch import nn
 
 from mion_plugin.engine.unwrapping import unwrapped_model
-from mion_plugin.files.checkpoints import load_local_checkpoint
 from mion_plugin.registry import HOOKS
-from mion_plugin.weights import BODY, check_body, find_body, trained_body
+from mion_plugin.weights import BODY, check_body, check_initial_weights, find_body, trained_body
 
 if TYPE_CHECKING:  # see EpochSeedHook
     from mmengine.runner import Runner
@@ -31,11 +28,8 @@ class BodyFingerprintHook(Hook):
     priority = "VERY_LOW"  # after hooks that change the checkpoint
 
     def before_train(self, runner: Runner) -> None:
-        """Compare the files that ``init_cfg=dict(type="Pretrained", checkpoint=...)`` of a model or a network loads."""
-        for part in unwrapped_model(runner).modules():
-            source = _initial_checkpoint(part)
-            if source is not None and find_body(part) is not None:
-                check_body(part, trained_body(load_local_checkpoint(source), source), source)
+        """Compare the files that the model or a network of it has started from (``check_initial_weights``)."""
+        check_initial_weights(unwrapped_model(runner))
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Add ``meta.body``."""
@@ -47,11 +41,3 @@ class BodyFingerprintHook(Hook):
         """Compare it with the model's."""
         source = str(runner._load_from or "the checkpoint")  # mmengine has no public name for it
         check_body(unwrapped_model(runner), trained_body(checkpoint, source), source)
-
-
-def _initial_checkpoint(part: nn.Module) -> str | None:
-    """The file whose weights a part starts from."""
-    init = getattr(part, "init_cfg", None)
-    if not isinstance(init, Mapping) or init.get("type") != "Pretrained":
-        return None
-    return str(init["checkpoint"])

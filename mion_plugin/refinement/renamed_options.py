@@ -54,5 +54,6 @@ def nest_network_options(network: Any, renamed: Mapping[str, Any], selector: Any
 
 
 def _convention(renamed: Mapping[str, Any], selector: Any) -> str:
-    own = selector.get("convention") if isinstance(selector, Mapping) else getattr(selector, "convention", None)
+    own = selector.get("convention") if isinstance(selector, Mapping) else None
+    own = own or getattr(selector, "keypoints2d_convention", None)
     return renamed.get("keypoints2d_convention") or own or "coco"

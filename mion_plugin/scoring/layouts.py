@@ -124,8 +124,12 @@ def _hmr2_bodies(found: Mapping[str, np.ndarray], lead: tuple[int, int], path: P
 
 
 def _read_sam3d_body(path: Path) -> Hypotheses:
-    """SAM 3D Body's output of one person, once its MHR mesh is converted to SMPL's."""
-    found = _required(read_npz(path, KIND), ("pred_vertices", "pred_cam_t", "focal_length"), path)
+    """SAM 3D Body's output of one person, once its MHR mesh is converted to SMPL's.
+
+    The body stands at ``pred_vertices + pred_cam_t``. ``convert_sam3d_output_to_smpl`` of facebookresearch/MHR gives
+    vertices to which ``pred_cam_t`` is added already, and those are told by their depth.
+    """
+    found = read_npz(path, KIND)
     vertices = found["pred_vertices"].reshape(1, 1, *found["pred_vertices"].shape[-2:])
     if vertices.shape[2] != NUM_VERTICES:
         raise ValueError(
@@ -133,13 +137,36 @@ def _read_sam3d_body(path: Path) -> Hypotheses:
             f"{NUM_VERTICES}; convert it to SMPL first (facebookresearch/MHR, tools/mhr_smpl_conversion)"
         )
     check_topology(vertices.shape, path)
+    transl = _shaped(found["pred_cam_t"], (1, 1, 3), "pred_cam_t", path)
+    depth = vertices[..., 2].mean()  # near 0 where the body is not placed, and stands about its own origin
+    placed = abs(depth - transl[0, 0, 2]) < abs(depth)
     arrays = {
         **_names(found, ("image_name",)),
+        **_sam3d_camera(found, path),
         "vertices": vertices,
-        "transl": _shaped(found["pred_cam_t"], (1, 1, 3), "pred_cam_t", path),
-        "focal_length": _shaped(found["focal_length"], (1,), "focal_length", path),
+        "transl": np.zeros_like(transl) if placed else transl,
     }
     return check_hypotheses(arrays, path, "SAM 3D Body", licensed=True)
+
+
+def _sam3d_camera(found: Mapping[str, np.ndarray], path: Path) -> dict[str, np.ndarray]:
+    """``focal_length``, with the photograph's middle; or the camera by which its 70 keypoints in 3D are those in 2D.
+
+    Files of facebookresearch/MHR have the keypoints alone. They also know another principal point than the middle.
+    """
+    names = ("pred_keypoints_3d", "pred_keypoints_2d")
+    if any(name not in found for name in names):
+        found = _required(found, ("focal_length",), path)
+        return {"focal_length": _shaped(found["focal_length"], (1,), "focal_length", path)}
+    points = _shaped(found[names[0]], (-1, 3), names[0], path) + _shaped(found["pred_cam_t"], (3,), "pred_cam_t", path)
+    pixels = _shaped(found[names[1]], (len(points), 2), names[1], path)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slopes = points[:, :2] / points[:, 2:]
+    if not (len(points) and np.isfinite(slopes).all() and np.isfinite(pixels).all()):
+        raise ValueError(f"{path}: {' and '.join(names)} tell no camera, expected finite points before it")
+    middle = np.tile(np.eye(2), (len(points), 1))
+    camera = np.linalg.lstsq(np.column_stack([slopes.reshape(-1), middle]), pixels.reshape(-1), rcond=None)[0]
+    return {"focal_length": camera[:1], "principal_point": camera[None, 1:]}
 
 
 def _read_scorehypo(path: Path) -> Hypotheses:

@@ -40,7 +40,7 @@ def test_one_part_is_the_whole_selector(pool, keypoints2d):
     whole = CandidateSelector(pool=pool, num_candidates=3)
     partial = PartialSelector(parts=1, pool=pool, num_candidates=3)
     assert torch.equal(partial(keypoints2d).pose, whole(keypoints2d).pose)
-    assert (partial.camera, partial.convention) == (whole.camera, whole.convention)
+    assert (partial.camera, partial.keypoints2d_convention) == (whole.camera, whole.keypoints2d_convention)
 
 
 def test_it_checks_the_body_as_a_selector_does():

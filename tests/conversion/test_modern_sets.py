@@ -167,6 +167,30 @@ def test_bedlams_labels_with_44_keypoints(convert, bedlam, body_files):
         check_body({**dataset[index], "keypoints2d": joints[index][:24]}, body_files)
 
 
+def test_bedlams_labels_are_turned_by_their_camera_not_by_their_name(convert, bedlam):
+    """staticzoomed-suburba-frameocc: a folder with closeup in its name whose labels are of pictures as they lie."""
+    for kind in ("labels/{}.npz", "images/{}"):
+        (bedlam / kind.format("20221010_3_1000_batch01hand_6fps")).rename(
+            bedlam / kind.format("20221017_1_250_batch01hand_closeup_suburb_a_6fps")
+        )
+    outcome, dataset = convert("bedlam", "train", keypoints2d="smpl")
+    assert outcome.num_people == 2
+    assert sum(outcome.left_out.values()) == 2  # of the scene whose labels are upright
+    assert dataset[0]["img"].shape == (720, 1280, 3)
+
+
+def test_bedlams_poses_by_joint_and_keypoints_without_confidence(convert, bedlam, body_files):
+    """As CameraHMR's reader takes them."""
+    path = bedlam / "labels" / "20221010_3_1000_batch01hand_6fps.npz"
+    labels = dict(np.load(path, allow_pickle=True))
+    labels["pose_cam"] = labels["pose_cam"].reshape(2, 24, 3)
+    labels["gtkps"][0, 5, 2] = 0
+    np.savez(path, **labels)
+    _, dataset = convert("bedlam", "train", keypoints2d="smpl")
+    assert np.flatnonzero(dataset[0]["keypoints2d"][:, 2] == 0).tolist() == [5]
+    check_body(dataset[1], body_files)
+
+
 def test_bedlams_scenes_without_images_are_left_out(convert, bedlam):
     """Few have room for all; and AGORA's labels come in the same archive."""
     path = bedlam / "labels" / "20221010_3_1000_batch01hand_6fps.npz"

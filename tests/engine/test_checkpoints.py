@@ -8,6 +8,7 @@ from support.smpl_files import Malicious
 
 from mion_plugin.engine import PlainCheckpointHook
 from mion_plugin.engine.checkpoints import load_local_checkpoint, prepare_checkpoints, remove_partial_checkpoints
+from mion_plugin.files.checkpoints import load_local_meta
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +53,28 @@ def test_mmengine_reads_through_the_safe_loader(tmp_path):
     torch.save({"state_dict": {"weight": torch.ones(1)}, "evil": Malicious(tmp_path / "ran")}, tmp_path / "evil.pth")
     with pytest.raises(ValueError, match=r"evil\.pth is not a checkpoint that can be read safely"):
         load_checkpoint(torch.nn.Linear(1, 1), str(tmp_path / "evil.pth"))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_what_a_file_tells_is_read_without_its_weights(tmp_path):
+    path, meta = tmp_path / "whole.pth", {"body": {"name": "a"}}
+    content = {"state_dict": {"weight": torch.full((1000,), 1.5)}, "meta": meta}
+    torch.save(content, path)
+    assert load_local_meta(str(path)) == {"meta": meta}
+    weights = content["state_dict"]["weight"].numpy().tobytes()
+    path.write_bytes(path.read_bytes().replace(weights, bytes(len(weights))))
+    with pytest.raises(ValueError, match="is damaged"):
+        load_local_checkpoint(str(path))
+    assert load_local_meta(str(path)) == {"meta": meta}
+    torch.save(content, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    assert load_local_meta(str(tmp_path / "old.pth")) == {"meta": meta}
+    torch.save(content["state_dict"], tmp_path / "plain.pth")
+    assert load_local_meta(str(tmp_path / "plain.pth")) == {}
+    with pytest.raises(FileNotFoundError, match=r"absent\.pth does not exist"):
+        load_local_meta(str(tmp_path / "absent.pth"))
+    torch.save({"meta": Malicious(tmp_path / "ran")}, tmp_path / "evil.pth")
+    with pytest.raises(ValueError, match=r"evil\.pth is not a checkpoint that can be read safely"):
+        load_local_meta(str(tmp_path / "evil.pth"))
     assert not (tmp_path / "ran").exists()
 
 

@@ -290,7 +290,7 @@ class TestKeypointsConvention:
         selector = {"type": "mion.CandidateSelector", "pool": pool, "convention": "lsp", "num_candidates": 2}
         with pytest.warns(FutureWarning):
             model = build(**sizes, keypoints_in_queries=True, selector=selector)
-        assert model.selector.convention == model.network.queries.keypoints == "lsp"
+        assert model.selector.keypoints2d_convention == model.network.queries.keypoints == "lsp"
         assert model(IMAGES, make_samples()).pose.shape == (2, 2, 24, 3, 3)
 
     @pytest.mark.parametrize("convention", ["lsp", "h36m"])  # h36m has as many keypoints as coco

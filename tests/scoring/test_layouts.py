@@ -181,8 +181,42 @@ class TestSAM3DBody:
         )
         assert bodies.principal_point is None
 
-    def test_its_own_mesh_is_refused_by_name(self, tmp_path):
-        content = {"pred_vertices": np.zeros((12000, 3)), "pred_cam_t": np.ones(3), "focal_length": np.array(900.0)}
+    def test_a_mesh_that_the_conversion_has_placed(self, tmp_path):
+        """``convert_sam3d_output_to_smpl`` adds ``pred_cam_t``; to add it again would double the distance."""
+        transl = np.array([-2.5, 1.2, 8.3])
+        vertices = random_vertices() + np.array([0.0, -1.4, 0.0])  # SAM 3D Body's origin is at the feet
+        for name, mesh in (("own.npz", vertices), ("placed.npz", vertices + transl)):
+            write_npz(tmp_path / name, {"pred_vertices": mesh, "pred_cam_t": transl, "focal_length": 900.0})
+        own, placed = read_bodies(tmp_path / "own.npz"), read_bodies(tmp_path / "placed.npz")
+        np.testing.assert_allclose(
+            own.vertices + own.transl[:, :, None], placed.vertices + placed.transl[:, :, None], atol=1e-6
+        )
+
+    def test_the_camera_is_that_of_its_keypoints(self, tmp_path):
+        """The files of facebookresearch/MHR have no ``focal_length``, and others may have a camera of the user's."""
+        points, transl = np.random.default_rng(0).normal(scale=0.4, size=(70, 3)), np.array([0.3, 0.2, 4.0])
+        placed = points + transl
+        content = {
+            "pred_vertices": random_vertices(),
+            "pred_cam_t": transl,
+            "pred_keypoints_3d": points.astype(np.float32),
+            "pred_keypoints_2d": 1500.0 * placed[:, :2] / placed[:, 2:] + [700.0, 300.0],
+        }
+        write_npz(tmp_path / "x.npz", content)
+        bodies = read_bodies(tmp_path / "x.npz")
+        assert bodies.focal_length == pytest.approx([1500.0], rel=1e-5)
+        np.testing.assert_allclose(bodies.principal_point, [[700.0, 300.0]], atol=1e-2)
+        write_npz(tmp_path / "x.npz", {**content, "pred_keypoints_3d": np.full((70, 3), np.nan)})
+        with pytest.raises(ValueError, match=r"x.npz: pred_keypoints_3d and pred_keypoints_2d tell no camera"):
+            read_bodies(tmp_path / "x.npz")
+        del content["pred_keypoints_3d"]
+        write_npz(tmp_path / "x.npz", content)
+        with pytest.raises(ValueError, match=r"x.npz has no focal_length"):
+            read_bodies(tmp_path / "x.npz")
+
+    @pytest.mark.parametrize("more", [{}, {"focal_length": np.array(900.0)}])
+    def test_its_own_mesh_is_refused_by_name(self, more, tmp_path):
+        content = {"pred_vertices": np.zeros((12000, 3)), "pred_cam_t": np.ones(3), **more}
         write_npz(tmp_path / "x.npz", content)
         with pytest.raises(
             ValueError, match=r"x.npz is SAM 3D Body's: a mesh of MHR's 12000 vertices, .*convert it to"

@@ -18,6 +18,7 @@ from mion_plugin.hosts.mmhuman3d.trained_body import check_loaded_body
 from mion_plugin.hosts.mmhuman3d.workarounds import drop_unsaved_buffers, unwrap_containers
 from mion_plugin.mion import MultiInitializationOptimizationNetwork
 from mion_plugin.refinement.model import MeshRefinementTransformer
+from mion_plugin.weights import check_initial_weights
 
 Config = Mapping[str, Any]
 _CAMERA = ("focal_length", "image_size")
@@ -92,6 +93,15 @@ class MIONEstimator(BaseArchitecture):
         self._network = (network,)
         self.register_state_dict_post_hook(drop_unsaved_buffers)
         self.register_load_state_dict_pre_hook(check_loaded_body)
+
+    def init_weights(self) -> None:
+        """See mmcv's ``BaseModule``.
+
+        Raises:
+            ValueError: A file that the model or a part starts from was trained with another body.
+        """
+        check_initial_weights(self)  # with a prefix, or in this package's parts, mmcv does not tell which file it loads
+        super().init_weights()
 
     def forward(self, **batch: Any) -> dict[str, Any]:
         """``forward_train`` or ``forward_test``, by the module's mode."""

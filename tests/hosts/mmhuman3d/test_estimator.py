@@ -88,6 +88,18 @@ class TestTraining:
         with pytest.raises(ValueError, match=r"epoch_2\.pth was trained with the body .* has free stand-in"):
             train(small_config(**{"runner.max_epochs": 3, route: start}, **STAND_IN), tmp_path)
 
+    def test_so_has_a_network_that_starts_from_a_part_of_one(self, trained):
+        """``prefix`` of OpenMMLab's ``init_cfg``, by which neither mmcv nor mmengine tells a model the file."""
+        path = trained[1] / "epoch_2.pth"
+        start = {"type": "Pretrained", "checkpoint": str(path), "prefix": "refiner.network"}
+        own = build_model(small_config(**{"model.head.network.init_cfg": start}), seed=1)
+        own.init_weights()
+        weights = torch.load(path, weights_only=False)["state_dict"]
+        assert all(torch.equal(weights[name], value) for name, value in own.state_dict().items())
+        other = build_model(small_config(**{"model.head.network.init_cfg": start}, **STAND_IN))
+        with pytest.raises(ValueError, match=r"epoch_2\.pth was trained with the body .* has free stand-in"):
+            other.init_weights()
+
     def test_a_checkpoint_to_test_has_the_models_body(self, trained):
         """As mmhuman3d's tools/test.py and its inference API load it; nothing is loaded before the error."""
         path = trained[1] / "epoch_2.pth"

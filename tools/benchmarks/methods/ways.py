@@ -113,7 +113,7 @@ def mean_pose(selector: CandidateSelector, keypoints2d: Tensor) -> Bodies:
     """(B, 1) the mean of the pool's poses in that of its orientations, and at that place, that fit best."""
     mean = roma.special_procrustes(roma.rotvec_to_rotmat(selector.body_pose.double()).mean(dim=0))
     pose = torch.cat([selector.rotations[:, None], mean.expand(len(selector.rotations), *mean.shape)], dim=1).float()
-    points = _default_body().pose_keypoints(pose, convention=selector.convention).double()
+    points = _default_body().pose_keypoints(pose, convention=selector.keypoints2d_convention).double()
     middle = (selector.image_size / 2, selector.image_size / 2)
     found = [fit_translation(points, person.double(), selector.focal_length, middle) for person in keypoints2d]
     best = torch.stack([loss.argmin() for _, loss in found])
