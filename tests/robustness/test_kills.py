@@ -49,6 +49,16 @@ def test_conversion_is_killed_and_ends_as_if_it_were_not(tmp_path, page):
     assert page.read_text() == text
 
 
+def test_rows_of_other_activities_stay(page):
+    other, old = "| training | 8 | 1 | 20 | 0 | 2 | 0 | 8 |", "| detection | 9 | 9 | 9 | 9 | 9 | 9 | 9 |"
+    page.write_text(f"{SECTION.replace('old', f'{old}{chr(10)}{other}')}\n{old.replace('detection', 'video')}\n")
+    kept = kills.kept_rows(page)
+    assert list(kept) == ["detection", "training"]  # what stands outside the section is not a row of it
+    kill = kills.Kill(1.5, True, 3, 1, {}, 0, "")
+    lines = kills.report({"detection": [kill]}, kept).splitlines()
+    assert lines[2:] == [other, "| detection | 1 | 1 | 3 | 0 | 1 | 0 | 1 |"]
+
+
 def test_a_result_that_differs_and_a_damaged_file_are_told(tmp_path, page):
     """The second start meets a finished picture that is cut short, and keeps it."""
     command, folder = COMMANDS["dataset conversion"], tmp_path / "work"
