@@ -5,7 +5,7 @@
 #   docker run --rm -p 7860:7860 mion app --host 0.0.0.0
 ARG PYTHON=3.12
 
-FROM python:${PYTHON}-slim AS wheel
+FROM python:${PYTHON}-slim-bookworm AS wheel
 WORKDIR /source
 COPY pyproject.toml hatch_build.py README.md LICENSE NOTICE ./
 COPY configs configs
@@ -13,8 +13,8 @@ COPY tools tools
 COPY mion_plugin mion_plugin
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 
-FROM python:${PYTHON}-slim AS base
-# what mmengine's OpenCV and MediaPipe load of the system; Debian keeps no older versions to pin
+FROM python:${PYTHON}-slim-bookworm AS base
+# What OpenCV and MediaPipe load of the system, by the names of this Debian; it keeps no older versions to pin.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libegl1 libgl1 libgles2 libglib2.0-0 \
@@ -22,7 +22,7 @@ RUN apt-get update \
     && useradd --create-home --uid 1000 mion
 COPY --from=wheel /wheels /wheels
 ENV PYTHONUNBUFFERED=1 \
-    EXTRAS=app,convert,export,mocap,numba,pretrained,rtmpose,train,video
+    EXTRAS=app,convert,export,mocap,numba,pretrained,rtmpose
 WORKDIR /work
 ENTRYPOINT ["mion"]
 CMD ["--help"]

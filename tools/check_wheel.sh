@@ -6,12 +6,12 @@
 #
 #   --from    wheel sdist (files, outside the clone), folder editable (`.` and `-e .` inside a new clone of HEAD)
 #   --by      uv pip
-#   --extras  core train detect rtmpose video app export convert numba mocap pretrained
+#   --extras  core train detect rtmpose video mesh app export convert numba mocap pretrained
 #             (mmhuman3d and pytorch3d come by requirements.lock, body by requirements-body.lock: see the Makefile)
 set -euo pipefail
 
 sources="wheel sdist folder editable" installers="uv pip"
-extras="core train detect rtmpose video app export convert numba mocap pretrained"
+extras="core train detect rtmpose video mesh app export convert numba mocap pretrained"
 while [[ ${1:-} == --* ]]; do
     case $1 in
         --from) sources=$2 ;;
@@ -72,7 +72,16 @@ probe() {  # EXTRA: what it is for, in the environment whose bin is first on the
             ;;
         rtmpose) python -c "import cv2; from rtmlib import RTMPose, YOLOX" ;;
         video)
-            python -c "import cv2; assert 'FFMPEG:                      YES' in cv2.getBuildInformation()"
+            python -c "import sys; from pathlib import Path; from mion_plugin.shipped import shipped_folder
+sys.path.insert(0, str(shipped_folder('tools')))
+from demos.example_clip import write_example_clip
+write_example_clip(Path())"
+            mion demo pan.mp4 --keypoints pan.json --max-frames 3 --save-motion npz bvh csv --out moving
+            python -c "import av; assert av.open('moving/pan_overlay.mp4').streams.video[0].frames == 3"
+            ;;
+        mesh)
+            mion demo --save-mesh --mesh-format glb --out meshes
+            python -c "from glob import glob; import trimesh; assert len(trimesh.load_mesh(*glob('meshes/*.glb')).vertices) > 6000"
             ;;
         app)
             mion app --port 7861 >served 2>&1 &

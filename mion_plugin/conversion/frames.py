@@ -92,8 +92,8 @@ def _decode(video: Path) -> Iterator[np.ndarray]:
     """The frames (H, W, 3) uint8 RGB."""
     try:
         import cv2
-    except ImportError:
-        raise ImportError("reading videos needs OpenCV: pip install 'mion-plugin[video]'") from None
+    except ImportError as error:
+        raise ImportError(f"taking frames out of videos needs OpenCV ({error}): pip install opencv-python") from error
     capture = cv2.VideoCapture(str(video))
     try:
         count = 0

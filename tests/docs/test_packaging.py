@@ -92,7 +92,7 @@ class TestDockerfile:
         for name, rest in self.instructions():
             if name == "FROM":
                 image, _, stage = rest.partition(" AS ")
-                assert image in stages or image == "python:${PYTHON}-slim"
+                assert image in stages or image == "python:${PYTHON}-slim-bookworm"
                 stages.append(stage)
             elif name == "COPY" and "--from=" in rest:
                 assert re.search(r"--from=(\S+)", rest)[1] in stages
