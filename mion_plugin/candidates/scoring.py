@@ -117,14 +117,14 @@ class PoolScorer(nn.Module):
         if out is None or out.lower.shape != shape:
             out = Bounds(weight.new_empty(shape), weight.new_empty(shape))
         lower, farthest = out.lower, out.farthest
-        blocks = zip(lower.split(_POSES_AT_ONCE, 2), farthest.split(_POSES_AT_ONCE, 2), strict=True)
-        for table, (bound, transl_z) in zip(self.moment_table, blocks, strict=True):
+        blocks = (each.split(_POSES_AT_ONCE, -1) for each in (lower, farthest, self.deepest))
+        for table, bound, depth, deepest in zip(self.moment_table, *blocks, strict=True):
             moments = _moments(table, slopes, weight)[..., : bound.shape[2]]
-            _orientations_first(depth_features, moments[:, 1:, 6:].flatten(1, 2), out=transl_z)
+            _orientations_first(depth_features, moments[:, 1:, 6:].flatten(1, 2), out=depth)
             _orientations_first(residual_features, _residual_coefficients(moments, weight), out=bound)
-            bound.addcmul_(transl_z, transl_z, value=-1.0)
-        farthest.add_(self.deepest[:, None]).clamp_(min=NEAREST)
-        lower.mul_(spread[:, None]).div_(farthest).div_(farthest)
+            bound.addcmul_(depth, depth, value=-1.0)  # depth is that of the body's origin so far
+            depth.add_(deepest[:, None]).clamp_(min=NEAREST)
+            bound.mul_(spread[:, None]).div_(depth).div_(depth)
         return out
 
     def _sheared_rotations(self, mean: Tensor) -> Tensor:
