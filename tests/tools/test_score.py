@@ -51,6 +51,15 @@ def run(project, *arguments):
     return tool.main([*bodies, "--device", "cpu", "--out", str(project / "out"), *map(str, arguments)])
 
 
+def test_the_truth_of_somebody_else_leaves_no_scores(project, capsys):
+    with np.load(project / "truth.npz") as file:
+        truth = {**file, "image_name": np.array(["c.jpg", "d.jpg"])}
+    write_npz(project / "others.npz", truth)
+    assert run(project, project / "photos", "--gt", project / "others.npz", "--draw", "0") == 2
+    assert "is of none of the people that were scored" in capsys.readouterr().err
+    assert not list(project.glob("out/*"))
+
+
 def test_a_folder_with_the_truth(project, found, capsys):
     assert run(project, project / "photos", "--gt", project / "truth.npz", "--resamples", "50", "--draw", "1") == 0
     out = project / "out"

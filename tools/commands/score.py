@@ -45,9 +45,9 @@ def run(args: argparse.Namespace) -> int:
     score = PhotographScorer(scorer, files, source.paths, find_people_by(args, files, source), truth)
     rule = args.rule or (scorer.model.selection if scorer.model.selection in RULES else RULES[-1])
     results = collect(score(source.frames), args, scorer, rule, source.single)
-    written = [write_json({"chosen_by": rule, "people": results.entries}, args.out / "scores.json"), *results.pictures]
-    if truth is not None:
-        written += write_gap(results.people, args)
+    gap = [] if truth is None else write_gap(results.people, args)  # first: a truth of other people is refused there
+    scores = write_json({"chosen_by": rule, "people": results.entries}, args.out / "scores.json")
+    written = [scores, *results.pictures, *gap]
     told = ", ".join(str(path) for path in written[:3])
     more = f" and {len(written) - 3} more" if len(written) > 3 else ""
     print(f"{len(results.people)} people; written: {told}{more}")
