@@ -54,7 +54,8 @@ def find_config(config: str | None = None) -> Path:
         ImportError: No mmpose.
         FileNotFoundError: No such config.
     """
-    name = DEFAULTS[mmpose_generation()][0] if config is None else config
+    default, *_ = DEFAULTS[mmpose_generation()]  # without mmpose this says how to get it
+    name = default if config is None else config
     if Path(name).is_file():
         return Path(name)
     package = Path(str(metadata.distribution("mmpose").locate_file("mmpose")))

@@ -144,10 +144,11 @@ def test_another_kind_of_network():
         build_mmpose_estimator(find_config(wholebody))
 
 
-def test_without_mmpose(monkeypatch):
+@pytest.mark.parametrize("config", [None, "resnet_of_mine"])
+def test_without_mmpose(monkeypatch, config):
     def missing(name):
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(metadata, "version", missing)
     with pytest.raises(ImportError, match=r"mion-plugin\[mmhuman3d\].*mim install mmcv mmpose"):
-        load_mmpose_estimator()
+        load_mmpose_estimator(config)
