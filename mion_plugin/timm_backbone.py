@@ -52,7 +52,7 @@ class TimmBackbone(BaseModule):
             normalisation keeps its statistics. With more than three ``in_channels`` the first layer's weight still
             learns, since further channels' filters start at zero.
         init_cfg: As of OpenMMLab's backbones, what ``init_weights`` does, after ``weights``: ``dict(type="Pretrained",
-            checkpoint=FILE, prefix="backbone")`` takes the backbone of a whole model. What FILE lacks stays.
+            checkpoint=FILE, prefix="backbone")`` takes the backbone of a whole model. What FILE lacks stays; or a list.
         **options: Of the network in timm. A vision transformer needs ``img_size=112``, or ``dynamic_img_size=True``,
             for crops of another size than it is made for (DINOv2: 518).
 
@@ -82,10 +82,11 @@ class TimmBackbone(BaseModule):
         renormalize: bool = True,
         final_norm: bool = False,
         frozen_stages: int = -1,
-        init_cfg: Mapping[str, Any] | None = None,
+        init_cfg: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(_located(init_cfg))
+        steps = [init_cfg] if isinstance(init_cfg, Mapping) else init_cfg or ()
+        super().__init__([_located(step) for step in steps] or None)
         if in_channels < RGB:
             raise ValueError(f"in_channels is {in_channels}, expected at least {RGB}, those of an image")
         network = _create(model_name, in_channels, options)
@@ -143,13 +144,10 @@ class TimmBackbone(BaseModule):
         return self
 
 
-def _located(init_cfg: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """With the path of a file of the package where the file is; see ``packaged_file``."""
-    if init_cfg is None:
-        return None
-    checkpoint = init_cfg.get("checkpoint")
-    inside = packaged_file(Path(checkpoint)) if isinstance(checkpoint, str | os.PathLike) else None
-    return {**init_cfg, "checkpoint": str(inside)} if inside is not None and inside.is_file() else dict(init_cfg)
+def _located(step: Mapping[str, Any]) -> dict[str, Any]:
+    """A step of ``init_cfg``, with the path of a file of the package where the file is; see ``packaged_file``."""
+    inside = packaged_file(Path(step.get("checkpoint", "")))
+    return {**step, "checkpoint": str(inside)} if inside.is_file() else dict(step)
 
 
 def _timm() -> Any:

@@ -65,12 +65,13 @@ class TestInitCfg:
         Sequential(backbone).init_weights()
         assert all(torch.equal(value, before[key]) for key, value in backbone.state_dict().items())
 
-    def test_it_takes_the_backbone_of_a_whole_model(self, tmp_path) -> None:
+    @pytest.mark.parametrize("several", [False, True])
+    def test_it_takes_the_backbone_of_a_whole_model(self, tmp_path, several: bool) -> None:
         other = TimmBackbone(LITE, out_indices=(2,))
         weights = {f"model.backbone.{key}": value for key, value in other.state_dict().items()}
         torch.save({"state_dict": weights | {"head.weight": torch.ones(1)}}, tmp_path / "whole.pth")
         told = {"type": "Pretrained", "checkpoint": str(tmp_path / "whole.pth"), "prefix": "model.backbone"}
-        backbone = MODELS.build({**BACKBONE, "init_cfg": told})
+        backbone = MODELS.build({**BACKBONE, "init_cfg": [told] if several else told})
         before = {key: value.clone() for key, value in backbone.state_dict().items()}
         Sequential(backbone).init_weights()
         known = other.state_dict()
