@@ -11,6 +11,7 @@ import torch
 from benchmarks.fitting_rivals import smplify_config
 from benchmarks.methods import candidate_numbers, clip, command, kept_rows, people, report, rows, ways
 from benchmarks.methods.kept_rows import KEPT, MISSING, STALE, UNTRAINED, Measured
+from benchmarks.real import joints
 
 from mion_plugin.body import SMPLBody
 from mion_plugin.datasets.coco import CocoPerson
@@ -272,7 +273,7 @@ def test_rows_of_the_clip_are_apart(measured, tmp_path):
     assert bench.clip.identities.of(row) != bench.synthetic.identities.of(row)
     assert "Not measured yet: `tools/benchmark.py methods --real` does." in text
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    errors = {error: np.array([100.0, 300.0]) for error in clip.ERRORS}
+    errors = {error: np.array([100.0, 300.0]) for error in joints.ERRORS}
     identity = bench.clip.identities.of(row)
     kept_rows.write_row(tmp_path / "rows" / "clip", row.key, Measured(identity, errors | {"blocks": np.array([0, 1])}))
     benchmark.main(arguments(tmp_path, "--report"))

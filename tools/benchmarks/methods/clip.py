@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from benchmarks.methods.people import Batch, Trial
+from benchmarks.real import BLOCK, EVERY
 from benchmarks.real.clip import SHA256
 from benchmarks.real.joints import joint_errors, scored
 
@@ -20,9 +21,7 @@ from mion_plugin.inference.people import list_photographs
 from mion_plugin.mion import MultiInitializationOptimizationNetwork
 from mion_plugin.samples import input_keypoints, stack_images
 
-ERRORS = ("MPJPE", "PA-MPJPE", "in the plane", "in depth")
 BLOCKS = "blocks"
-EVERY, BLOCK = 2, 10  # frames, as docs/real.md has them
 VIEWS = 199  # about; for the estimate of the cost
 _BATCH = 32
 _CPU = torch.device("cpu")
@@ -41,11 +40,12 @@ def clip_data() -> dict[str, Any]:
 
 
 def clip_trial(model: MultiInitializationOptimizationNetwork, args: argparse.Namespace) -> Trial:
-    """The views of the clip with MediaPipe's keypoints, and the errors of ``ERRORS`` of the twelve joints.
+    """The views of the clip with MediaPipe's keypoints, and the errors of the twelve joints (``joint_errors``).
 
     Raises:
         OSError, ImportError: The clip or MediaPipe is missing; the message is one line.
     """
+    # at first use: they need OpenCV, which the other rows do not
     from benchmarks.real.calibration import read_calibration
     from benchmarks.real.clip import CALIBRATION, find_clip
     from benchmarks.real.detection import detect_all

@@ -52,7 +52,8 @@ class Test:
         """The rows that may be shown, and why the others may not."""
         shown, hidden = {}, {}
         for row in all_rows():
-            measured, found = read_row(self.folder, row.key), self.state_of(row)
+            measured = read_row(self.folder, row.key)
+            found = state(measured, self.identities.of(row))
             if found == KEPT and measured is not None:
                 shown[row] = measured
             else:
@@ -176,13 +177,12 @@ def curves_due(bench: Bench, only: Sequence[str] | None) -> bool:
 
 def plan_text(bench: Bench, wanted: Mapping[str, Sequence[Row]], curve_count: int) -> str:
     """What will be measured, what is kept, and about how long it takes one quiet CPU thread."""
-    lines, total = [], candidate_numbers.SECONDS * curve_count
+    lines, curves = [], candidate_numbers.SECONDS * curve_count
+    total = curves
     for test in (bench.synthetic, bench.clip):
         rows = wanted.get(test.name, [])
-        seconds = sum(row.seconds * test.count for row in rows)
-        total += seconds
+        total += sum(row.seconds * test.count for row in rows)
         lines += [f"{test.name}: {len(rows)} rows of {test.count} to measure", *_plan_lines(test, rows)]
-    curves = candidate_numbers.SECONDS * curve_count
     lines.append(f"{CURVES}: {f'about {curves:.0f} s' if curves else 'not now'}")
     return "\n".join([f"about {total / 60:.0f} minutes of one CPU thread", *lines])
 

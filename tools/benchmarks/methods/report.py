@@ -6,11 +6,10 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 from benchmarks.markdown import table
 from benchmarks.measuring import mean_interval, relative_change
-from benchmarks.methods import clip
 from benchmarks.methods.candidate_numbers import ambiguity_table, numbers_table, verdict
+from benchmarks.methods.clip import BLOCKS
 from benchmarks.methods.kept_rows import STALE, UNTRAINED, Measured
 from benchmarks.methods.people import ERRORS, PIXELS
 from benchmarks.methods.rows import (
@@ -24,7 +23,8 @@ from benchmarks.methods.rows import (
     WITH_KEYPOINTS,
     Row,
 )
-from benchmarks.real.scoring import mean_with_interval
+from benchmarks.real.joints import ERRORS as CLIP_ERRORS
+from benchmarks.real.scoring import interval_text
 
 PAGE = Path("docs/methods.md")
 PICTURE = "candidates.svg"
@@ -159,25 +159,20 @@ def clip_section(shown: Shown) -> str:
 def _clip_tables(rows: Sequence[Row], shown: Shown) -> list[str]:
     """Errors, and who has the lowest MPJPE, apart from plain multi-start optimisation."""
     rival = next((row for row in rows if (row.start, row.then) == MULTI_START), None)
-    cells, heading = [], ["method", *clip.ERRORS, "hash"]
+    cells, heading = [], ["method", *CLIP_ERRORS, "hash"]
     for row in rows:
         arrays = shown[row].arrays
-        blocks = arrays[clip.BLOCKS]
-        means = [_block_interval(arrays[error], blocks) for error in clip.ERRORS]
+        blocks = arrays[BLOCKS]
+        means = [interval_text(arrays[error], blocks) for error in CLIP_ERRORS]
         change = []
         if rival is not None:
             before = shown[rival].arrays["MPJPE"]
-            change = [_block_interval(arrays["MPJPE"] - before, blocks, "+") if row is not rival else "-"]
+            change = [interval_text(arrays["MPJPE"] - before, blocks, "+") if row is not rival else "-"]
         cells.append([row.name, *means, *change, f"`{shown[row].identity}`"])
     if rival is not None:
         heading.insert(-1, f"MPJPE from {rival.name}")
     best = min(rows, key=lambda row: shown[row].arrays["MPJPE"].mean())
     return [f"The lowest MPJPE is that of {best.name}.", table(heading, cells)]
-
-
-def _block_interval(values: np.ndarray, blocks: np.ndarray, sign: str = "") -> str:
-    mean, low, high = mean_with_interval(values, blocks)
-    return f"{mean:{sign}.1f} [{low:{sign}.1f}, {high:{sign}.1f}]"
 
 
 def curves_section(curves: Measured, args: argparse.Namespace) -> str:

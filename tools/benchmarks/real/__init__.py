@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+EVERY, BLOCK = 2, 10  # frames
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of this benchmark."""
@@ -14,8 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/real"), help="clip, results to go on from")
     parser.add_argument("--model", help="model, config or its path, as for MIONInferencer; default: the package's")
     parser.add_argument("--device", default="cpu", help="where the model runs")
-    parser.add_argument("--every", type=int, default=2, help="one frame of this many is measured")
-    parser.add_argument("--block", type=int, default=10, help="consecutive frames of a block of the bootstrap")
+    parser.add_argument("--every", type=int, default=EVERY, help="one frame of this many is measured")
+    parser.add_argument("--block", type=int, default=BLOCK, help="consecutive frames of a block of the bootstrap")
     parser.add_argument("--out", type=Path, default=Path("docs/real.md"), help="Markdown file to write")
 
 
@@ -26,4 +28,4 @@ def run(args: argparse.Namespace) -> None:
     command.run(args)
 
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["BLOCK", "EVERY", "add_arguments", "run"]

@@ -12,6 +12,7 @@ FIRST = 5  # of COCO's 17: shoulders, elbows, wrists, hips, knees and ankles fol
 NAMES = keypoint_names("coco")[FIRST:]
 HIPS = [index for index, name in enumerate(NAMES) if "hip" in name]  # their middle is the root
 MILLIMETRES = 1000.0
+ERRORS = ("MPJPE", "PA-MPJPE", "in the plane", "in depth")  # of ``joint_errors``
 
 
 def scored(points: np.ndarray) -> np.ndarray:

@@ -9,17 +9,17 @@ import numpy as np
 from benchmarks.markdown import table
 from benchmarks.real import joints
 from benchmarks.real.clip import REQUIREMENT
+from benchmarks.real.joints import ERRORS
 from benchmarks.real.methods import CANDIDATE, FIRST, LANDMARKS, ORACLE, RANDOM, RULES
 from benchmarks.real.pictures import GREY, NO_BACKGROUND, PICTURES, REAL
 from benchmarks.real.scene import Scene
-from benchmarks.real.scoring import Errors, gap_closed, mean_with_interval
+from benchmarks.real.scoring import Errors, gap_closed, interval_text
 from benchmarks.real.triangulation import MAX_ERROR
 from benchmarks.real.truth import CUT_OFF, Truth
 from benchmarks.real.views import DETECTED, EXACT
 
 from mion_plugin.detection.mediapipe_detector import DEPTH_ERROR
 
-ERRORS = ("MPJPE", "PA-MPJPE", "in the plane", "in depth")
 SOURCES = (DETECTED, EXACT)
 METHODS = f"""## Errors
 
@@ -153,7 +153,7 @@ def truth_section(scene: Scene) -> str:
 
 def main_table(rows: Errors, blocks: np.ndarray) -> str:
     """All rows with all errors."""
-    body = [[_name(row), *(_interval(errors[name], blocks) for name in ERRORS)] for row, errors in rows.items()]
+    body = [[_name(row), *(interval_text(errors[name], blocks) for name in ERRORS)] for row, errors in rows.items()]
     return table(["method or rule", *ERRORS], body)
 
 
@@ -164,7 +164,7 @@ def margins_table(found: Findings) -> str:
         pairs = [(found.errors[source][REAL], name) for source in SOURCES for name in ERRORS[:2]]
         if row != LANDMARKS:
             differences = [rows[row][name] - rows[LANDMARKS][name] for rows, name in pairs]
-            body.append([_name(row), *(_interval(values, found.blocks, sign="+") for values in differences)])
+            body.append([_name(row), *(interval_text(values, found.blocks, sign="+") for values in differences)])
     return table(["method or rule", *(f"{source}, {name}" for source in SOURCES for name in ERRORS[:2])], body)
 
 
@@ -202,7 +202,7 @@ def depth_margins_table(found: Findings) -> str:
             body.append(
                 [
                     f"{_name(rule)}, with depths - {label}",
-                    *(_interval(values, found.blocks, sign="+") for values in differences),
+                    *(interval_text(values, found.blocks, sign="+") for values in differences),
                 ]
             )
     return table(["difference", *(f"{source}, {name}" for source in SOURCES for name in ERRORS[:2])], body)
@@ -224,7 +224,9 @@ def video_margins_table(found: Findings) -> str:
     body = []
     for rule in _video_rules(found):
         for label, errors in _videos(found).items():
-            differences = [_interval(errors[rule][name] - landmarks[name], found.blocks, "+") for name in ERRORS[:2]]
+            differences = [
+                interval_text(errors[rule][name] - landmarks[name], found.blocks, "+") for name in ERRORS[:2]
+            ]
             body.append([f"{_name(rule)}, {label} - {LANDMARKS}", *differences])
     return table(["difference", *ERRORS[:2]], body)
 
@@ -264,7 +266,7 @@ def worth_table(by_picture: dict[str, Errors], blocks: np.ndarray) -> str:
             continue
         means = [" / ".join(f"{by_picture[kind][row][name].mean():.1f}" for name in ERRORS[:2]) for kind in PICTURES]
         differences = [
-            _interval(by_picture[REAL][row][name] - by_picture[kind][row][name], blocks, sign="+")
+            interval_text(by_picture[REAL][row][name] - by_picture[kind][row][name], blocks, sign="+")
             for kind in (GREY, NO_BACKGROUND)
             for name in ERRORS[:2]
         ]
@@ -275,11 +277,6 @@ def worth_table(by_picture: dict[str, Errors], blocks: np.ndarray) -> str:
 
 def _name(row: str) -> str:
     return f"`{row}`" if row in (FIRST, *RULES, RANDOM, ORACLE) else row
-
-
-def _interval(values: np.ndarray, blocks: np.ndarray, sign: str = "") -> str:
-    mean, low, high = mean_with_interval(values, blocks)
-    return f"{mean:{sign}.1f} [{low:{sign}.1f}, {high:{sign}.1f}]"
 
 
 def _reprojection(truth: Truth) -> float:

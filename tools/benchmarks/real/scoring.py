@@ -51,6 +51,12 @@ def mean_with_interval(values: np.ndarray, blocks: np.ndarray) -> tuple[float, f
     return ratio_with_interval(values, np.ones(len(values)), blocks)
 
 
+def interval_text(values: np.ndarray, blocks: np.ndarray, sign: str = "") -> str:
+    """``mean_with_interval`` as tables have it; ``sign`` ``+`` for differences."""
+    mean, low, high = mean_with_interval(values, blocks)
+    return f"{mean:{sign}.1f} [{low:{sign}.1f}, {high:{sign}.1f}]"
+
+
 def gap_closed(rows: Errors, rule: str, blocks: np.ndarray, error: str = "MPJPE") -> tuple[float, float, float]:
     """Share of the way from a random choice to the best that a rule goes, and its interval."""
     random, best, chosen = (rows[row][error] for row in (RANDOM, ORACLE, rule))
