@@ -263,6 +263,8 @@ def test_curves_are_drawn(tmp_path):
     text = (tmp_path / "curves.svg").read_text()
     for word in ("candidates", "oracle", "hidden joints", "limbs towards the camera"):
         assert f">{word}" in text
+    candidate_numbers.draw(made_up_curves(), tmp_path / "again.svg")
+    assert (tmp_path / "again.svg").read_text() == text
 
 
 def test_rows_of_the_clip_are_apart(measured, tmp_path):

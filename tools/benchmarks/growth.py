@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from benchmarks.curves import pyplot_for_svg, save_svg
 from benchmarks.markdown import table, write_page
 from benchmarks.measuring import load_test_images
 from benchmarks.selection import Measurement, make_queries, measure, resize_pool
@@ -18,7 +19,6 @@ from torch import Tensor
 
 from mion_plugin.candidates import CandidateSelector
 from mion_plugin.candidates.pool import load_default_pool
-from mion_plugin.files import atomic_path
 from mion_plugin.mion import MultiInitializationOptimizationNetwork
 from mion_plugin.registry import MODELS
 from mion_plugin.samples import input_keypoints
@@ -199,15 +199,9 @@ def _cell(one: Measurement) -> str:
 
 def draw(found: Sequence[Growth], path: Path) -> None:
     """Curves of time, above, and memory, below, against each thing that grows; both axes logarithmic."""
-    import matplotlib as mpl  # at first use, as in the host: it takes a second
-
-    mpl.use("svg")
-    mpl.rcParams["svg.fonttype"] = "none"  # text as text, a third of the size
-    from matplotlib import pyplot
-
     colors = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#000000"]  # Okabe and Ito's, for all eyes
     names = list(dict.fromkeys(name for growth in found for name in growth.measured))
-    figure, axes = pyplot.subplots(2, len(found), figsize=(4 * len(found), 6), squeeze=False)
+    figure, axes = pyplot_for_svg().subplots(2, len(found), figsize=(4 * len(found), 6), squeeze=False)
     for column, growth in enumerate(found):
         for name, values in growth.measured.items():
             style = {"color": colors[names.index(name) % len(colors)], "marker": "o", "markersize": 3, "label": name}
@@ -217,7 +211,4 @@ def draw(found: Sequence[Growth], path: Path) -> None:
             axes[row, column].set(xscale="log", yscale="log", xlabel=growth.name, ylabel=label)
             axes[row, column].grid(alpha=0.3)
     axes[0, 0].legend(fontsize="small")
-    figure.tight_layout()
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="svg", metadata={"Date": None})
-    pyplot.close(figure)
+    save_svg(figure, path)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from benchmarks.curves import pyplot_for_svg, save_svg
 from benchmarks.markdown import table
 from benchmarks.measuring import mean_interval, relative_change
 from benchmarks.methods.people import AMBIGUITIES, MESH_ERRORS, ambiguity, load_people, measure_errors
@@ -15,7 +16,6 @@ from mmengine.config import Config
 
 from mion_plugin.evaluation import MeshMetric
 from mion_plugin.evaluation.choice.quality import bootstrap_interval, chosen_errors
-from mion_plugin.files import atomic_path
 from mion_plugin.mion import MultiInitializationOptimizationNetwork
 
 CURVES = "candidate-numbers"
@@ -144,14 +144,8 @@ def verdict(arrays: Arrays) -> str:
 
 def draw(arrays: Arrays, path: Path) -> None:
     """The curves: errors against the number of candidates, and the change by five against each ambiguity."""
-    import matplotlib as mpl  # at first use, as in the host: it takes a second
-
-    mpl.use("svg")
-    mpl.rcParams["svg.fonttype"] = "none"  # text as text, a third of the size
-    from matplotlib import pyplot
-
     colors = {FIRST: "#0072b2", DEFAULT: "#e69f00", ORACLE: "#009e73"}  # Okabe and Ito's, for all eyes
-    figure, axes = pyplot.subplots(1, 1 + len(AMBIGUITIES), figsize=(4 * (1 + len(AMBIGUITIES)), 3.4))
+    figure, axes = pyplot_for_svg().subplots(1, 1 + len(AMBIGUITIES), figsize=(4 * (1 + len(AMBIGUITIES)), 3.4))
     for way, color in colors.items():
         means = [answers(arrays, number)[way].mean() for number in NUMBERS]
         axes[0].plot(NUMBERS, means, color=color, marker="o", markersize=3, label=way)
@@ -171,10 +165,7 @@ def draw(arrays: Arrays, path: Path) -> None:
     for axis in axes:
         axis.grid(alpha=0.3)
     axes[0].legend(fontsize="small")
-    figure.tight_layout()
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="svg", metadata={"Date": None})
-    pyplot.close(figure)
+    save_svg(figure, path)
 
 
 def _change(before: np.ndarray, after: np.ndarray) -> tuple[float, float, float]:
