@@ -65,8 +65,8 @@ def lay_out_panel(detects: bool) -> Panel:
         state = gr.State(time_to_live=KEEP_SECONDS)
         with gr.Row():
             with gr.Column(scale=3, min_width=280):
-                told = gr.Markdown(elem_id="told")
                 picture = gr.HTML("", js_on_load=SCRIPT, elem_id="keypoints")
+                told = gr.Markdown(elem_id="told")  # beneath: the picture must not move when the line gets longer
             with gr.Column(scale=1, min_width=240):
                 drags = gr.Radio([KEYPOINT, BOX], value=KEYPOINT, label="Drag", visible=detects, elem_id="drags")
                 keypoint = gr.Dropdown([], label="Keypoint", filterable=False, elem_id="keypoint")
@@ -84,14 +84,16 @@ class Anew:
 
     Attributes:
         found: A ``Found``.
+        stale: What was found before and is still shown.
         outputs: What changes at once.
-        values: Theirs, from what was found before, what is found now, and the number of the person.
+        values: Theirs, from what was found before, what is found now, the number of the person, and ``stale``.
         redraw: Makes what shows one person follow an event, if bodies were found anew in it.
     """
 
     found: gr.State
+    stale: gr.State
     outputs: list[Any]
-    values: Callable[[Found, Found, int], Shown]
+    values: Callable[[Found, Found, int, tuple[Found, ...]], Shown]
     redraw: Callable[[Any], None]
 
 
@@ -112,7 +114,7 @@ def connect_panel(
         folder: For files.
     """
 
-    def find_anew(before: Found | None, correction: Correction | None) -> Shown:
+    def find_anew(before: Found | None, correction: Correction | None, stale: tuple[Found, ...]) -> Shown:
         if before is None or correction is None:
             return [GONE, *_unchanged(anew.outputs)]
         number = correction.number
@@ -123,9 +125,8 @@ def connect_panel(
         except ValueError as error:
             line = f"**No body was found.** {html.escape(str(error))}. {correction.told()}"
             return [line, *_unchanged(anew.outputs)]
-        before.delete()
         line = f"**Person {number}.** The bodies above are found anew, by these keypoints. {correction.told()}"
-        return [line, *anew.values(before, after, number)]
+        return [line, *anew.values(before, after, number, stale)]
 
     def add(before: Found | None) -> Shown:
         if before is None:
@@ -154,7 +155,7 @@ def connect_panel(
         return listener(functools.partial(show_step, step), [panel.state, *inputs], panel.shown, **options)
 
     def find_after(event: Any) -> None:
-        inputs, outputs = [anew.found, panel.state], [panel.told, *anew.outputs]
+        inputs, outputs = [anew.found, panel.state, anew.stale], [panel.told, *anew.outputs]
         anew.redraw(event.then(find_anew, inputs, outputs, trigger_mode="multiple", **ONE_AT_A_TIME))
 
     quick = {"show_progress": "hidden", "trigger_mode": "multiple"}

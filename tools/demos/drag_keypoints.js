@@ -3,6 +3,7 @@
 // keypoint, `input` puts it down at a point (null: it is absent), `release` ends the drawing of a box.
 
 const SLIP = 4; // screen pixels that a press may slip and still be a tap
+const REACH = { mouse: 12, pen: 12, touch: 26 }; // screen pixels around a handle in which it is taken hold of
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 let drag = null;
 
@@ -19,9 +20,12 @@ function placeOf(handle) {
   return [e, f];
 }
 
-function nearest(point) {
-  const distance = (handle) => Math.hypot(...placeOf(handle).map((value, axis) => value - point[axis]));
-  return [...element.querySelectorAll(".handle:not(.absent)")].sort((a, b) => distance(a) - distance(b))[0];
+function handleAt(event, point) {
+  const screen = svg().getScreenCTM().a;
+  const distance = (handle) => screen * Math.hypot(...placeOf(handle).map((value, axis) => value - point[axis]));
+  const kind = svg().classList.contains("boxing") ? ".corner" : ".keypoint";
+  const [first] = [...element.querySelectorAll(`${kind}:not(.absent)`)].sort((a, b) => distance(a) - distance(b));
+  return first && distance(first) < REACH[event.pointerType] ? first : null;
 }
 
 function show(handle, [x, y]) {
@@ -53,12 +57,17 @@ function follow(point) {
 element.addEventListener("pointerdown", (event) => {
   if (!svg() || !event.isPrimary || event.button !== 0) return;
   const start = pointOf(event);
-  const handle = event.target.closest(".handle") && nearest(start);
+  const handle = handleAt(event, start);
   const corners = [...element.querySelectorAll(".corner")].map(placeOf);
   const fixed = corners.length ? (handle ? corners[(Number(handle.dataset.corner) + 2) % 4] : start) : null;
   drag = { id: event.pointerId, x: event.clientX, y: event.clientY, start, handle, fixed, corners, moved: false };
   if (handle) drag.from = placeOf(handle);
   element.setPointerCapture(event.pointerId);
+});
+
+// Else the browser scrolls the page. The style `touch-action` says so for the whole of an SVG alone.
+element.addEventListener("touchstart", (event) => (drag?.handle || drag?.fixed) && event.preventDefault(), {
+  passive: false,
 });
 
 element.addEventListener("pointermove", (event) => {

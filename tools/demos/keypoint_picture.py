@@ -18,13 +18,13 @@ from mion_plugin.visualization.drawing import bones, side_color
 
 SCRIPT = Path(__file__).with_name("drag_keypoints.js").read_text(encoding="utf-8")
 CSS = """
+#keypoints, #keypoints > * {padding: 0}
 #keypoints svg {display: block; width: 100%; max-height: 80vh; user-select: none; -webkit-user-select: none}
-#keypoints svg.boxing {touch-action: none; cursor: crosshair}
+#keypoints svg.boxing {cursor: crosshair}
 #keypoints svg * {vector-effect: non-scaling-stroke}
 #keypoints image, #keypoints line, #keypoints rect {pointer-events: none}
 #keypoints line {stroke-width: 4px}
-#keypoints .handle {touch-action: none; cursor: grab}
-#keypoints .handle .grip {fill: transparent; stroke: transparent; stroke-width: 20px; pointer-events: all}
+#keypoints .handle {cursor: grab}
 #keypoints .handle .dot {stroke: #141414; stroke-width: 1px}
 #keypoints .boxing .keypoint {pointer-events: none}
 #keypoints .handle:focus {outline: none}
@@ -32,7 +32,6 @@ CSS = """
 #keypoints .absent {display: none}
 #keypoints .box {fill: none; stroke: #ff3cc8; stroke-width: 3px}
 #keypoints .corner .dot {fill: #ff3cc8}
-@media (pointer: coarse) { #keypoints .handle .grip {stroke-width: 40px} }
 """
 _LONGEST = 1000  # pixels of the picture that is sent
 
@@ -97,11 +96,8 @@ def _draw_box(correction: Correction, radius: float) -> str:
 
 
 def _draw_handle(head: str, x: float, y: float, radius: float, color: str, title: str) -> str:
-    """What is seen, and a wider ring around it that a finger or the mouse takes hold of."""
-    return (
-        f'<g {head} transform="translate({x:.3f} {y:.3f})"><title>{title}</title>'
-        f'<circle class="grip" r="{radius:.2f}"/><circle class="dot" r="{radius:.2f}" fill="{color}"/></g>'
-    )
+    dot = f'<title>{title}</title><circle class="dot" r="{radius:.2f}" fill="{color}"/>'
+    return f'<g {head} transform="translate({x:.3f} {y:.3f})">{dot}</g>'
 
 
 def _hex(color: tuple[int, int, int]) -> str:

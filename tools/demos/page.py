@@ -53,11 +53,15 @@ CSS = (
 
 @dataclass(frozen=True)
 class Parts:
-    """The page's components that show results."""
+    """The page's components that show results.
+
+    ``stale`` are the results whose bodies are still shown, and whose files can be downloaded until new ones are drawn.
+    """
 
     found: gr.State
     stale: gr.State
     summary: gr.Markdown
+    views: gr.Row
     overlay: gr.Image
     person: gr.Radio
     reason: gr.Markdown
@@ -82,7 +86,7 @@ class Parts:
     @property
     def all(self) -> list[Any]:
         """All that results change."""
-        return [self.found, self.summary, self.overlay, self.person, self.details, *self.of_person]
+        return [self.found, self.summary, self.views, self.overlay, self.person, self.details, *self.of_person]
 
     @property
     def anew(self) -> list[Any]:
@@ -117,7 +121,7 @@ def build_page(
                     parts = _lay_out_results(detect is not None)
             _connect(photograph, example, parts, look, find)
             redraw = _redraw_after(parts)
-            anew = Anew(parts.found, parts.anew, _found_anew, redraw)
+            anew = Anew(parts.found, parts.stale, parts.anew, _found_anew, redraw)
             connect_panel(parts.panel, anew, in_gender, detect, folder)
             redraw(_connect_gender(parts, in_gender, folder))
         with gr.Tab("Video"):
@@ -140,10 +144,10 @@ def _lay_out_input() -> tuple[gr.Image, gr.Examples]:
 
 def _lay_out_results(detects: bool) -> Parts:
     found = gr.State(time_to_live=KEEP_SECONDS, delete_callback=_delete)
-    stale = gr.State(False)
+    stale = gr.State(())
     summary = gr.Markdown(elem_id="summary")
     person = gr.Radio(label="Person", visible=False, elem_id="person")
-    with gr.Row():
+    with gr.Row() as views:
         overlay = gr.Image(
             label="Chosen bodies", interactive=False, height=420, buttons=["download", "fullscreen"], elem_id="overlay"
         )
@@ -151,6 +155,7 @@ def _lay_out_results(detects: bool) -> Parts:
     with gr.Column(visible=False) as details:
         reason = gr.Markdown(elem_id="reason")
         gender = gr.Radio(list(STAND_IN_GENDERS), label="This person's body", elem_id="gender")
+        panel = lay_out_panel(detects)
         gr.Markdown(
             "**Paths**: the chosen one first, above in the image, below from the side. The others are red where they "
             "lie nearer to the camera than the chosen one, blue where they lie farther, and have its outline around "
@@ -176,8 +181,9 @@ def _lay_out_results(detects: bool) -> Parts:
             interactive=False,
             elem_id="files",
         )
-        panel = lay_out_panel(detects)
-    return Parts(found, stale, summary, overlay, person, reason, gender, pictures, rows, mesh, files, details, panel)
+    return Parts(
+        found, stale, summary, views, overlay, person, reason, gender, pictures, rows, mesh, files, details, panel
+    )
 
 
 def _connect(
@@ -209,17 +215,23 @@ def _connect(
 
 def _said(line: str) -> Shown:
     """Empty values of ``Parts.all`` but for a line."""
-    found, _, *rest = _clear(None)
-    return [found, gr.Markdown(line), *rest]
+    found, _, _, *rest = _clear(None)
+    return [found, gr.Markdown(line), gr.Row(visible=False), *rest]
 
 
-def _results(found: Found, number: int | None = None) -> Shown:
-    """The values of ``Parts.all``; with the person of a number, or the first."""
-    numbers = found.numbers
-    number = numbers[0] if number is None else number
-    summary = gr.Markdown(f"**{html.escape(found.summary())}**")
-    people = gr.Radio(numbers, value=number, visible=len(numbers) > 1)
-    return [found, summary, found.overlay(), people, gr.Column(visible=True), *_show_person(found, number)]
+def _results(found: Found) -> Shown:
+    """The values of ``Parts.all``, with the first person."""
+    number = found.numbers[0]
+    people = gr.Radio(found.numbers, value=number, visible=len(found.numbers) > 1)
+    return [
+        found,
+        _summary(found),
+        gr.Row(visible=True),
+        found.overlay(),
+        people,
+        gr.Column(visible=True),
+        *_show_person(found, number),
+    ]
 
 
 def _show_person(found: Found | None, number: int) -> Shown:
@@ -245,7 +257,7 @@ def _draw_person(found: Found, number: int) -> Shown:
 def _connect_gender(parts: Parts, in_gender: Callable[[str | None], MIONInferencer], folder: Path) -> Any:
     """Let one person get another body; the event of it."""
 
-    def switch(before: Found | None, number: int, gender: str) -> Shown:
+    def switch(before: Found | None, number: int, gender: str, stale: tuple[Found, ...]) -> Shown:
         if before is None:
             raise _gone()
         try:
@@ -253,30 +265,36 @@ def _connect_gender(parts: Parts, in_gender: Callable[[str | None], MIONInferenc
         except (OSError, ValueError) as error:  # no such body beside the neutral one
             line = f"**Person {number} keeps the {before.gender(number)} body.** {html.escape(str(error))}"
             return [line, before.gender(number), *(gr.skip() for _ in parts.anew)]
-        before.delete()
-        return [gr.skip(), gr.skip(), *_found_anew(before, after, number)]
+        return [gr.skip(), gr.skip(), *_found_anew(before, after, number, stale)]
 
-    inputs, outputs = [parts.found, parts.person, parts.gender], [parts.reason, parts.gender, *parts.anew]
+    inputs, outputs = [parts.found, parts.person, parts.gender, parts.stale], [parts.reason, parts.gender, *parts.anew]
     return parts.gender.input(switch, inputs, outputs, trigger_mode="multiple", **ONE_AT_A_TIME)
 
 
-def _found_anew(before: Found, after: Found, number: int) -> Shown:
+def _found_anew(before: Found, after: Found, number: int, stale: tuple[Found, ...]) -> Shown:
     """The values of ``Parts.anew``; who was shown before stays, but for somebody new."""
     numbers = after.numbers
     people = gr.skip() if number in before.numbers else gr.Radio(numbers, value=number, visible=len(numbers) > 1)
-    return [after, True, gr.Markdown(f"**{html.escape(after.summary())}**"), after.overlay(), people]
+    return [after, (*stale, before), _summary(after), after.overlay(), people]
+
+
+def _summary(found: Found) -> gr.Markdown:
+    return gr.Markdown(f"**{html.escape(found.summary())}**")
 
 
 def _redraw_after(parts: Parts) -> Callable[[Any], None]:
     """What lets ``Parts.drawn`` follow an event in which someone's bodies may have been found anew."""
 
-    def redraw(stale: bool, found: Found | None, number: int) -> Shown:
+    def redraw(stale: tuple[Found, ...], found: Found | None, number: int) -> Shown:
         if not stale or found is None:
-            return [False, *(gr.skip() for _ in parts.drawn)]
-        return [False, *_draw_person(found, number)]
+            return [(), *(gr.skip() for _ in parts.drawn)]
+        drawn = _draw_person(found, number)
+        for before in stale:
+            before.delete()
+        return [(), *drawn]
 
     inputs, outputs = [parts.stale, parts.found, parts.person], [parts.stale, *parts.drawn]
-    return lambda event: event.then(redraw, inputs, outputs, trigger_mode="multiple")
+    return lambda event: event.then(redraw, inputs, outputs, trigger_mode="multiple", **ONE_AT_A_TIME)
 
 
 def _show_mesh(found: Found | None, number: int, event: gr.SelectData) -> gr.Model3D:
@@ -294,7 +312,7 @@ def _clear(found: Found | None) -> Shown:
     """Empty values of ``Parts.all``."""
     _delete(found)
     of_person = ["", None, None, None, gr.Model3D(None, label="3D"), None, *show_correction(None)]
-    return [None, "", None, gr.Radio(visible=False), gr.Column(visible=False), *of_person]
+    return [None, "", gr.Row(visible=True), None, gr.Radio(visible=False), gr.Column(visible=False), *of_person]
 
 
 def _delete(found: Found | None) -> None:
