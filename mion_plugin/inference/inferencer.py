@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -284,6 +285,12 @@ class MIONInferencer(BaseInferencer):
     def body(self) -> SMPLBody:
         """Of the bodies that are given."""
         return self.model.body if self._gendered is None else self._gendered.body
+
+    def in_gender(self, gender: str) -> MIONInferencer:
+        """One that shares the networks with this one and gives bodies of another ``gender``; errors as the class's."""
+        other = copy.copy(self)
+        other.gender, other._gendered = gender, None if gender == NEUTRAL else self._put_on(gender)
+        return other
 
     def _put_on(self, gender: str) -> GenderedBodies:
         body, prior = self.model.body, getattr(getattr(self.model, "fit", None), "prior", None)

@@ -58,17 +58,25 @@ def draw_keypoints(image: np.ndarray, keypoints2d: np.ndarray, convention: str =
         if point[2] > 0
     }
     unit = _SUPERSAMPLE * max(height, width) / 224.0
-    for a, b in _BONES:
-        if a in points and b in points:
-            draw.line([points[a], points[b]], fill=_side_color(a, b), width=round(2 * unit))
+    names = keypoint_names(convention)
+    for a, b in bones(convention):
+        if names[a] in points and names[b] in points:
+            draw.line([points[names[a]], points[names[b]]], fill=side_color(names[a], names[b]), width=round(2 * unit))
     for name, (x, y) in points.items():
         radius = 2.6 * unit
-        draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=_side_color(name), outline=(20, 20, 20))
+        draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=side_color(name), outline=(20, 20, 20))
     layer = layer.resize((width, height), Image.Resampling.BOX)
     return np.asarray(Image.alpha_composite(Image.fromarray(image).convert("RGBA"), layer).convert("RGB"))
 
 
-def _side_color(*names: str) -> tuple[int, int, int]:
+def bones(convention: str) -> list[tuple[int, int]]:
+    """The keypoints, as places in a convention, that a skeleton's lines connect."""
+    places = {name: index for index, name in enumerate(keypoint_names(convention))}
+    return [(places[a], places[b]) for a, b in _BONES if a in places and b in places]
+
+
+def side_color(*names: str) -> tuple[int, int, int]:
+    """RGB of a keypoint or of a line between two: of the left side, of the right one, or of neither."""
     if all(name.startswith("left_") for name in names):
         return _LEFT
     if all(name.startswith("right_") for name in names):

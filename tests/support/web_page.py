@@ -107,9 +107,9 @@ class Visitor:
     faults: list[str] = field(default_factory=list)
 
     @classmethod
-    def open(cls, browser, url: str, width: int = 1500, height: int = 1150) -> Visitor:
-        """Open the page in a new window of so many pixels."""
-        visitor = cls(browser.new_page(viewport={"width": width, "height": height}))
+    def open(cls, browser, url: str, width: int = 1500, height: int = 1150, touch: bool = False) -> Visitor:
+        """Open the page in a new window of so many pixels, on a screen that feels fingers or not."""
+        visitor = cls(browser.new_page(viewport={"width": width, "height": height}, has_touch=touch))
         visitor.page.set_default_timeout(1000 * SECONDS)
         visitor.page.on("request", lambda request: visitor.requests.append(request.url))
         visitor.page.on("pageerror", lambda error: visitor.faults.append(str(error)))

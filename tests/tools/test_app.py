@@ -18,14 +18,13 @@ from support.web_page import Visitor, chromium, served
 from mion_plugin.datasets.transforms.loading import read_image
 from mion_plugin.demo_data import PHOTO
 from mion_plugin.detection.mediapipe_detector import MediaPipeDetector
-from mion_plugin.inference import Frame, MIONInferencer, find_in_file
+from mion_plugin.inference import MIONInferencer
 from mion_plugin.models import load_model_config
 
 pytest.importorskip("gradio", reason="gradio is not installed: pip install 'mion-plugin[app]'")
 pytest.importorskip("mediapipe")
 
 NUM_PATHS = 3
-LEFT_WRIST = 9  # of COCO's keypoints
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +178,8 @@ def test_bad_photographs_end_in_a_message(uploaded, bad):
         assert said.startswith("Nobody found." if name == "meadow.png" else "This photograph cannot be used.")
         assert uploaded.error_boxes() == 0  # one message, and no red boxes beside it
         assert uploaded.page.locator("#overlay img").count() == 0  # not that of the photograph before
-        assert not uploaded.page.locator("#rows").is_visible()
+        for part in ("rows", "overlay", "mesh"):
+            assert not uploaded.page.locator(f"#{part}").is_visible(), part
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -205,6 +205,17 @@ def test_the_example_and_several_people(browser, server, tmp_path):
     assert visitor.page.locator("#person label").count() == 2
     assert visitor.summary("found") == "2 people found"
     assert visitor.download("_person1.glb", tmp_path).stat().st_size > 100_000
+    before = visitor.page.locator("#overlay img").get_attribute("src")
+    visitor.page.locator("#gender label").filter(has_text="female").click()
+    visitor.page.wait_for_function("src => document.querySelector('#overlay img').src !== src", arg=before)
+    genders = {1: "female", 0: "neutral"}  # the other one keeps his
+    for number, gender in genders.items():
+        visitor.page.locator("#person label").nth(number).click()
+        visitor.page.locator(f"#files a[download='two_person{number}.glb']").wait_for()
+        visitor.page.wait_for_function(f"document.querySelector('#gender input:checked').value === '{gender}'")
+        described = json.loads(visitor.download(f"_person{number}.json", tmp_path).read_text())
+        assert (described["gender"], described["num_people"]) == (gender, 2)
+    assert visitor.error_boxes() == 0
 
 
 def test_on_a_phone_everything_is_below_each_other(browser, server):
@@ -221,47 +232,6 @@ def test_on_a_phone_everything_is_below_each_other(browser, server):
     tops = [box["y"] for box in boxes.values()]
     assert tops == sorted(tops)
     assert boxes["overlay"]["width"] > 300
-
-
-def test_keypoints_are_corrected_by_taps_on_a_phone(browser, server, tmp_path):
-    visitor = Visitor.open(browser, server.url, width=390, height=844)
-    page = visitor.page
-    page.locator("#example button, #example img").first.click()
-    visitor.wait_for_results()
-    with np.load(visitor.download(".npz", tmp_path)) as arrays:
-        before = arrays["keypoints2d"]
-        near = json.loads(visitor.download("person0.json", tmp_path).read_text())["crop"]
-    page.get_by_text("Wrong keypoints").click()
-    picture = page.locator("#keypoints img")
-    picture.wait_for()
-    box = picture.bounding_box()
-    assert box["x"] >= 0
-    assert box["x"] + box["width"] <= 390
-
-    def tap(point):
-        """In the photograph's pixels; the picture has room of 1.4 crops."""
-        place = (np.array(point) - near["center"]) / (1.4 * near["side"]) + 0.5
-        picture.click(position={"x": place[0] * box["width"], "y": place[1] * box["width"]})
-
-    told = page.locator("#told")
-    tap(before[LEFT_WRIST, :2])
-    told.filter(has_text="Left wrist: click where it is").wait_for()
-    wanted = before[LEFT_WRIST, :2] - [12, 20]
-    tap(wanted)
-    told.filter(has_text="1 change so far").wait_for()
-    page.locator("#absent").click()
-    told.filter(has_text="Take a keypoint first").wait_for()
-    page.locator("#anew").click()
-    told.filter(has_text="found anew").wait_for()
-    file = visitor.download("_keypoints.json", tmp_path)
-    (person,) = find_in_file(file)(Frame(0, PHOTO.name, read_image(PHOTO)))
-    pixel = 1.4 * near["side"] / box["width"]  # of the phone, in the photograph
-    np.testing.assert_allclose(person.keypoints2d[LEFT_WRIST], [*wanted, 1.0], atol=1.5 * pixel)
-    others = np.arange(17) != LEFT_WRIST
-    np.testing.assert_allclose(person.keypoints2d[others], before[others])
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert visitor.error_boxes() == 0
-    assert visitor.faults == []
 
 
 def test_a_video_on_a_phone(browser, server, tmp_path):

@@ -1,36 +1,33 @@
-"""Keypoints of one person that a user corrects by clicks into a picture, without the page.
+"""Keypoints of one person that a user corrects on a picture, without the page.
 
-A first click takes a keypoint, a second one puts it down; a box takes two clicks, its corners. What comes out are
-keypoints, and a COCO file of everyone's, from which the bodies are found as from any file.
+A keypoint is dragged, or taken by one click and put down by another; a box is drawn, and its corners dragged. What
+comes out are keypoints from which the bodies are found as from any file.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import shutil
-import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from demos.keypoint_file import known_keypoints, write_keypoints
-from demos.uploads import Found
-from PIL import Image, ImageDraw
+from demos.uploads import Found, find_again
 
+from mion_plugin.datasets.coco import CocoPerson
 from mion_plugin.datasets.keypoint_layouts import COCO_17
-from mion_plugin.geometry.boxes import LEAST_SCORE
-from mion_plugin.inference import Frame, MIONInferencer, PersonBodies, find_in_file, infer_frames
-from mion_plugin.inference.cropping import CropPlace, visible_box
-from mion_plugin.inference.frames import NobodyError, PeopleFinder
-from mion_plugin.visualization.drawing import draw_keypoints
+from mion_plugin.geometry.boxes import LEAST_SCORE, keypoint_box
+from mion_plugin.inference import Frame, MIONInferencer
+from mion_plugin.inference.cropping import visible_box
+from mion_plugin.inference.frames import PeopleFinder
 
 NAMES = tuple(name.replace("_", " ") for name in COCO_17)
-VIEW = 720  # pixels, side of the picture to click into
-_ROOM = 1.4  # its side over that of the person's crop
-_MARK = (255, 60, 200)  # of what a click has taken
+_ROOM = 1.4  # the side of what is shown around a person over that of the crop
+_MARGIN = 0.15  # of a box around keypoints, over its longer side
 _LEAST_BOX = 8  # pixels of the photograph
 
-Point = tuple[float, float]
+Box = tuple[int, int, int, int]
+"""Left, top, right and bottom in pixels of the photograph."""
 
 
 @dataclass(frozen=True)
@@ -42,27 +39,34 @@ class Correction:
         pixels: (H, W, 3) the photograph.
         near: The part of it around the person.
         history: Keypoints (17, 3) as found, and after every change: pixels of the photograph, and confidence.
+        known: What ``history`` began with, with all that the detector knew; None of someone who was not found.
         chosen: The keypoint that the next click puts down, None for none.
-        boxing: Clicks draw a box, and move no keypoint.
-        corners: Of the box, up to two, in pixels of the photograph.
+        boxing: A box is drawn, and no keypoint moved.
+        box: The box, once there is one.
         whole: Show all of the photograph.
     """
 
     number: int
     pixels: np.ndarray
-    near: CropPlace
+    near: Box
     history: tuple[np.ndarray, ...]
+    known: CocoPerson | None = None
     chosen: int | None = None
     boxing: bool = False
-    corners: tuple[Point, ...] = ()
+    box: Box | None = None
     whole: bool = False
 
     @classmethod
-    def of(cls, pixels: np.ndarray, person: PersonBodies) -> Correction:
+    def of(cls, found: Found, number: int) -> Correction:
         """Of someone who was found. Keypoints of a low score are absent, as they will be in the file."""
-        near = dataclasses.replace(person.crop, side=_ROOM * person.crop.side)
+        person = found.person(number)
+        (x, y), half = person.crop.center, _ROOM * person.crop.side / 2
+        near = _within(found.pixels, (x - half, y - half, x + half, y + half))
+        if near[0] == near[2] or near[1] == near[3]:  # a file may have people beside the photograph
+            near = _all_of(found.pixels)
         seen = person.keypoints2d[:, 2:] >= LEAST_SCORE
-        return cls(person.person, pixels, near, (np.where(seen, person.keypoints2d, 0.0),))
+        history = (np.where(seen, person.keypoints2d, 0.0),)
+        return cls(number, found.pixels, near, history, found.known[number])
 
     @classmethod
     def of_nobody(cls, pixels: np.ndarray, number: int) -> Correction:
@@ -75,35 +79,48 @@ class Correction:
         return self.history[-1]
 
     @property
-    def box(self) -> tuple[int, int, int, int] | None:
-        """Left, top, right and bottom in pixels of the photograph, once there are two corners."""
-        if len(self.corners) < 2:
-            return None
-        (left, top), (right, bottom) = np.sort(np.array(self.corners), axis=0)
-        height, width = self.pixels.shape[:2]
-        return max(int(left), 0), max(int(top), 0), min(int(right) + 1, width), min(int(bottom) + 1, height)
+    def view(self) -> Box:
+        """What is shown of the photograph."""
+        return _all_of(self.pixels) if self.whole else self.near
 
-    def click(self, x: int, y: int) -> Correction:
-        """A click on a pixel of ``picture``."""
-        point = np.linalg.inv(self._place.matrix(VIEW)) @ [x + 0.5, y + 0.5, 1.0]
-        if self.boxing:
-            before = self.corners if len(self.corners) < 2 else ()
-            return dataclasses.replace(self, corners=(*before, (float(point[0]), float(point[1]))))
-        if self.chosen is not None:
-            return self._put(self.chosen, (*point[:2], 1.0))
-        present = np.flatnonzero(self.keypoints2d[:, 2] > 0)
-        if not len(present):
-            return self
-        distances = np.linalg.norm(self.keypoints2d[present, :2] - point[:2], axis=1)
-        return self.choose(int(present[distances.argmin()]))
+    def put(self, keypoint: int, point: Sequence[float] | None) -> Correction:
+        """Put a keypoint down at x, y in pixels of the photograph; None, and a place outside, is absent.
+
+        Raises:
+            ValueError: No such keypoint, or no such point.
+        """
+        if keypoint not in range(len(NAMES)):
+            raise ValueError(f"keypoint is {keypoint!r}, expected 0 to {len(NAMES) - 1}")
+        moved = self.keypoints2d.copy()
+        moved[keypoint] = 0.0
+        if point is not None:
+            x, y = _numbers(point, 2)
+            height, width = self.pixels.shape[:2]
+            if 0 <= x < width and 0 <= y < height:
+                moved[keypoint] = x, y, 1.0
+        return dataclasses.replace(self, history=(*self.history, moved), chosen=None)
 
     def choose(self, keypoint: int | None) -> Correction:
         """Take a keypoint; None to let it go."""
-        return dataclasses.replace(self, chosen=keypoint, boxing=False, corners=())
+        return dataclasses.replace(self, chosen=keypoint, boxing=False, box=None)
 
     def draw_box(self, boxing: bool = True) -> Correction:
-        """Let clicks draw a box, or move keypoints again."""
-        return dataclasses.replace(self, chosen=None, boxing=boxing, corners=())
+        """Begin with the box around the keypoints, if there are some; or end it, and move keypoints again."""
+        around = keypoint_box(self.keypoints2d[self.keypoints2d[:, 2] > 0]) if boxing else None
+        box = None
+        if around is not None:
+            x, y, width, height = around
+            margin = _MARGIN * max(width, height)
+            box = _within(self.pixels, (x - margin, y - margin, x + width + margin, y + height + margin))
+        return dataclasses.replace(self, chosen=None, boxing=boxing, box=box)
+
+    def set_box(self, box: Sequence[float]) -> Correction:
+        """The box that was drawn: left, top, right and bottom; what of it lies outside the photograph is cut off.
+
+        Raises:
+            ValueError: No box.
+        """
+        return dataclasses.replace(self, chosen=None, boxing=True, box=_within(self.pixels, _numbers(box, 4)))
 
     def absent(self) -> Correction:
         """The chosen keypoint is not in the photograph.
@@ -113,12 +130,12 @@ class Correction:
         """
         if self.chosen is None:
             raise ValueError("Take a keypoint first: click it, or choose it from the list")
-        return self._put(self.chosen, (0.0, 0.0, 0.0))
+        return self.put(self.chosen, None)
 
     def undo(self) -> Correction:
-        """As before the last click: what it took is let go, what it changed comes back."""
-        if self.chosen is not None or self.corners:
-            return dataclasses.replace(self, chosen=None, corners=self.corners[:-1])
+        """What is taken is let go; else as before the last change."""
+        if self.chosen is not None:
+            return dataclasses.replace(self, chosen=None)
         return dataclasses.replace(self, history=self.history[: max(len(self.history) - 1, 1)])
 
     def look_in_box(self, find: PeopleFinder) -> Correction:
@@ -129,7 +146,7 @@ class Correction:
             NobodyError: Nobody in it.
         """
         if self.box is None:
-            raise ValueError("There is no box yet; click two of its corners")
+            raise ValueError("There is no box yet; draw one")
         left, top, right, bottom = self.box
         if min(right - left, bottom - top) < _LEAST_BOX:
             raise ValueError(f"The box has {right - left} x {bottom - top} pixels; expected {_LEAST_BOX} a side")
@@ -137,40 +154,16 @@ class Correction:
         largest = max(people, key=lambda person: float(np.prod(person.bbox[2:])))
         seen = largest.keypoints2d[:, 2:] >= LEAST_SCORE
         moved = np.where(seen, largest.keypoints2d + np.array([left, top, 0.0]), 0.0)
-        return dataclasses.replace(self, history=(*self.history, moved), boxing=False, corners=())
-
-    def picture(self) -> np.ndarray:
-        """(VIEW, VIEW, 3) uint8: the keypoints over the photograph, marked what a click has taken."""
-        place = self._place
-        drawn = Image.fromarray(
-            draw_keypoints(place.cut(self.pixels, VIEW), place.to_crop(self.keypoints2d, VIEW), "coco")
-        )
-        draw = ImageDraw.Draw(drawn)
-        if self.chosen is not None and self.keypoints2d[self.chosen, 2] > 0:
-            x, y, _ = place.to_crop(self.keypoints2d, VIEW)[self.chosen]
-            draw.ellipse([x - 16, y - 16, x + 16, y + 16], outline=_MARK, width=4)
-        corners = [place.matrix(VIEW) @ [*corner, 1.0] for corner in self.corners]
-        if len(corners) == 2:
-            low, high = np.sort(np.array(corners)[:, :2], axis=0)
-            draw.rectangle([*low, *high], outline=_MARK, width=3)
-        for x, y, _ in corners:
-            draw.line([x - 9, y, x + 9, y], fill=_MARK, width=3)
-            draw.line([x, y - 9, x, y + 9], fill=_MARK, width=3)
-        return np.asarray(drawn)
+        return dataclasses.replace(self, history=(*self.history, moved))
 
     def told(self) -> str:
-        """What the next click does, in a line."""
+        """What to do next, in a line."""
         changes = len(self.history) - 1
         done = {0: "", 1: " 1 change so far."}.get(changes, f" {changes} changes so far.")
         if self.boxing:
-            told = (
-                "Click a corner of the box.",
-                "Click the opposite corner.",
-                "The box stands: look for a person in it.",
-            )
-            return told[len(self.corners)] + done
+            return ("Draw a box around somebody." if self.box is None else "Drag a corner, or draw another box.") + done
         if self.chosen is None:
-            return f"Click a keypoint, or take one from the list.{done}"
+            return f"Drag a keypoint to where it belongs.{done}"
         return f"{NAMES[self.chosen].capitalize()}: click where it is, or say that it is absent.{done}"
 
     def choices(self) -> list[tuple[str, int]]:
@@ -179,25 +172,24 @@ class Correction:
         return [(name if present[index] else f"{name} (absent)", index) for index, name in enumerate(NAMES)]
 
     @property
-    def _place(self) -> CropPlace:
-        return _all_of(self.pixels) if self.whole else self.near
+    def is_empty(self) -> bool:
+        """Of somebody new, with no keypoint yet."""
+        return len(self.history) == 1 and self.known is None
 
-    def _put(self, keypoint: int, value: tuple[float, float, float]) -> Correction:
-        """Change a keypoint; what lies outside the photograph is absent."""
-        height, width = self.pixels.shape[:2]
-        inside = 0 <= value[0] < width and 0 <= value[1] < height
-        moved = self.keypoints2d.copy()
-        moved[keypoint] = value if inside else 0.0
-        return dataclasses.replace(self, history=(*self.history, moved), chosen=None)
+    @property
+    def person(self) -> CocoPerson:
+        """The keypoints as they are now; unchanged, with all that the detector knew.
 
-
-def _all_of(pixels: np.ndarray) -> CropPlace:
-    height, width = pixels.shape[:2]
-    return CropPlace(np.array([width / 2, height / 2]), float(max(height, width)))
+        Raises:
+            ValueError: Too few keypoints.
+        """
+        if len(self.history) == 1 and self.known is not None:
+            return self.known
+        return CocoPerson(self.keypoints2d, visible_box(self.keypoints2d))
 
 
 def correct_bodies(found: Found, correction: Correction, inferencer: MIONInferencer, root: Path) -> Found:
-    """Find one person's bodies anew, by the file of keypoints that the result holds; the others keep theirs.
+    """Find one person's bodies anew, by the corrected keypoints; the others keep theirs.
 
     Args:
         found: What was found before.
@@ -208,17 +200,32 @@ def correct_bodies(found: Found, correction: Correction, inferencer: MIONInferen
     Raises:
         ValueError: The keypoints fit no body.
     """
-    visible_box(correction.keypoints2d)
-    frame, number = found.result.frame, correction.number
-    folder = Path(tempfile.mkdtemp(dir=root))
-    keypoints = known_keypoints(found.result) | {number: correction.keypoints2d}
-    file = write_keypoints(folder / found.keypoints_name, frame.name, keypoints)
-    (result,) = infer_frames(inferencer, [dataclasses.replace(frame, path=None)], find_in_file(file), only=number)
-    if not result.people:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise NobodyError("; ".join(result.problems))
-    people = {person.person: person for person in (*found.result.people, *result.people)}
-    everyone = [dataclasses.replace(people[key], num_people=len(people)) for key in sorted(people)]
-    others = {key: value for key, value in found.result.others.items() if key != number}
-    whole = dataclasses.replace(found.result, people=everyone, others=others)
-    return dataclasses.replace(found, result=whole, folder=folder)
+    return find_again(found, correction.number, correction.person, inferencer, root)
+
+
+def _all_of(pixels: np.ndarray) -> Box:
+    height, width = pixels.shape[:2]
+    return 0, 0, width, height
+
+
+def _within(pixels: np.ndarray, box: Sequence[float]) -> Box:
+    """The pixels that a box covers, as far as they are in the photograph."""
+    _, _, width, height = _all_of(pixels)
+    left, top, right, bottom = box
+    return (
+        int(np.clip(np.floor(left), 0, width)),
+        int(np.clip(np.floor(top), 0, height)),
+        int(np.clip(np.ceil(right), 0, width)),
+        int(np.clip(np.ceil(bottom), 0, height)),
+    )
+
+
+def _numbers(values: Sequence[float], count: int) -> np.ndarray:
+    """What a browser sent, as so many finite numbers; else ValueError."""
+    try:
+        numbers = np.array(values, dtype=float)
+    except (TypeError, ValueError):
+        numbers = np.zeros(0)
+    if numbers.shape != (count,) or not np.isfinite(numbers).all():
+        raise ValueError(f"the browser sent {values!r}, expected {count} numbers")
+    return numbers

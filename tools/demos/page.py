@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from demos.correction_panel import Panel, connect_panel, correction_of, lay_out_panel, show_correction
+from demos.correction_panel import Anew, Panel, connect_panel, lay_out_panel, show_correction
+from demos.corrections import Correction
+from demos.keypoint_picture import CSS as KEYPOINT_CSS
 from demos.page_parts import KEEP_SECONDS, ONE_AT_A_TIME, SWEEP_SECONDS, Shown, reported
-from demos.uploads import COLUMNS, Found, find_bodies
+from demos.uploads import COLUMNS, Found, find_again, find_bodies
 from demos.video_tab import add_video_tab
 
+from mion_plugin.constants import STAND_IN_GENDERS
 from mion_plugin.demo_data import KEYPOINTS, PHOTO
 from mion_plugin.inference import MIONInferencer, find_in_file
 from mion_plugin.inference.frames import PeopleFinder
@@ -23,11 +26,12 @@ INTRODUCTION = """# MION: several bodies for one photograph
 Drop a photograph of people: each gets several 3D bodies that explain the same 2D keypoints, and the best is chosen.
 Nothing leaves this machine."""
 THEME = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
-CSS = """
+CSS = (
+    KEYPOINT_CSS
+    + """
 .gradio-container {max-width: 1500px !important; margin: 0 auto}
 #pictures .grid-wrap {min-height: 0}
 #video_overlay video {max-height: 75vh}
-#keypoints img {cursor: crosshair}
 #pictures .thumbnail-lg {aspect-ratio: 1 / 2}
 #pictures .caption-label {max-width: 100%}
 #pictures, #pictures .grid-wrap {height: auto !important; max-height: none !important}
@@ -44,17 +48,24 @@ CSS = """
     #rows * {white-space: normal !important; min-width: 0 !important}
 }
 """
+)
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The page's components that show results."""
+    """The page's components that show results.
+
+    ``stale`` are the results whose bodies are still shown, and whose files can be downloaded until new ones are drawn.
+    """
 
     found: gr.State
+    stale: gr.State
     summary: gr.Markdown
+    views: gr.Row
     overlay: gr.Image
     person: gr.Radio
     reason: gr.Markdown
+    gender: gr.Radio
     pictures: gr.Gallery
     rows: gr.Dataframe
     mesh: gr.Model3D
@@ -63,14 +74,24 @@ class Parts:
     panel: Panel
 
     @property
+    def drawn(self) -> list[Any]:
+        """Those that show one person's bodies."""
+        return [self.reason, self.gender, self.pictures, self.rows, self.mesh, self.files]
+
+    @property
     def of_person(self) -> list[Any]:
         """Those that show one person."""
-        return [self.reason, self.pictures, self.rows, self.mesh, self.files, *self.panel.shown]
+        return [*self.drawn, *self.panel.shown]
 
     @property
     def all(self) -> list[Any]:
-        """All of them."""
-        return [self.found, self.summary, self.overlay, self.person, self.details, *self.of_person]
+        """All that results change."""
+        return [self.found, self.summary, self.views, self.overlay, self.person, self.details, *self.of_person]
+
+    @property
+    def anew(self) -> list[Any]:
+        """Those that change at once when someone's bodies are found anew."""
+        return [self.found, self.stale, self.summary, self.overlay, self.person]
 
 
 def build_page(
@@ -84,6 +105,11 @@ def build_page(
         folder: For files; they are removed an hour after they were last used.
         detect: Finds people in a part of a photograph that a user shows; None where keypoints come from a file.
     """
+    others = functools.cache(inferencer.in_gender)
+
+    def in_gender(gender: str | None) -> MIONInferencer:
+        return inferencer if gender in (None, inferencer.gender) else others(gender)
+
     look = functools.partial(find_bodies, inferencer=inferencer, root=folder)
     with gr.Blocks(title="mion_plugin", analytics_enabled=False, delete_cache=(SWEEP_SECONDS, KEEP_SECONDS)) as page:
         gr.Markdown(INTRODUCTION)
@@ -94,7 +120,10 @@ def build_page(
                 with gr.Column(scale=3):
                     parts = _lay_out_results(detect is not None)
             _connect(photograph, example, parts, look, find)
-            connect_panel(parts.panel, parts.found, parts.all, _results, inferencer, detect, folder)
+            redraw = _redraw_after(parts)
+            anew = Anew(parts.found, parts.stale, parts.anew, _found_anew, redraw)
+            connect_panel(parts.panel, anew, in_gender, detect, folder)
+            redraw(_connect_gender(parts, in_gender, folder))
         with gr.Tab("Video"):
             add_video_tab(page, inferencer, find, folder)
     return page
@@ -115,15 +144,18 @@ def _lay_out_input() -> tuple[gr.Image, gr.Examples]:
 
 def _lay_out_results(detects: bool) -> Parts:
     found = gr.State(time_to_live=KEEP_SECONDS, delete_callback=_delete)
+    stale = gr.State(())
     summary = gr.Markdown(elem_id="summary")
     person = gr.Radio(label="Person", visible=False, elem_id="person")
-    with gr.Row():
+    with gr.Row() as views:
         overlay = gr.Image(
             label="Chosen bodies", interactive=False, height=420, buttons=["download", "fullscreen"], elem_id="overlay"
         )
         mesh = gr.Model3D(label="3D", interactive=False, height=420, clear_color=(0.97, 0.97, 0.97, 1), elem_id="mesh")
     with gr.Column(visible=False) as details:
         reason = gr.Markdown(elem_id="reason")
+        gender = gr.Radio(list(STAND_IN_GENDERS), label="This person's body", elem_id="gender")
+        panel = lay_out_panel(detects)
         gr.Markdown(
             "**Paths**: the chosen one first, above in the image, below from the side. The others are red where they "
             "lie nearer to the camera than the chosen one, blue where they lie farther, and have its outline around "
@@ -149,8 +181,9 @@ def _lay_out_results(detects: bool) -> Parts:
             interactive=False,
             elem_id="files",
         )
-        panel = lay_out_panel(detects)
-    return Parts(found, summary, overlay, person, reason, pictures, rows, mesh, files, details, panel)
+    return Parts(
+        found, stale, summary, views, overlay, person, reason, gender, pictures, rows, mesh, files, details, panel
+    )
 
 
 def _connect(
@@ -182,32 +215,86 @@ def _connect(
 
 def _said(line: str) -> Shown:
     """Empty values of ``Parts.all`` but for a line."""
-    found, _, *rest = _clear(None)
-    return [found, gr.Markdown(line), *rest]
+    found, _, _, *rest = _clear(None)
+    return [found, gr.Markdown(line), gr.Row(visible=False), *rest]
 
 
-def _results(found: Found, number: int | None = None) -> Shown:
-    """The values of ``Parts.all``; with the person of a number, or the first."""
-    numbers = found.numbers
-    number = numbers[0] if number is None else number
-    summary = gr.Markdown(f"**{html.escape(found.summary())}**")
-    people = gr.Radio(numbers, value=number, visible=len(numbers) > 1)
-    return [found, summary, found.overlay(), people, gr.Column(visible=True), *_show_person(found, number)]
+def _results(found: Found) -> Shown:
+    """The values of ``Parts.all``, with the first person."""
+    number = found.numbers[0]
+    people = gr.Radio(found.numbers, value=number, visible=len(found.numbers) > 1)
+    return [
+        found,
+        _summary(found),
+        gr.Row(visible=True),
+        found.overlay(),
+        people,
+        gr.Column(visible=True),
+        *_show_person(found, number),
+    ]
 
 
 def _show_person(found: Found | None, number: int) -> Shown:
     """The values of ``Parts.of_person``."""
     if found is None:
         raise _gone()
+    return [*_draw_person(found, number), *show_correction(Correction.of(found, number))]
+
+
+def _draw_person(found: Found, number: int) -> Shown:
+    """The values of ``Parts.drawn``."""
     files = [str(path) for path in found.files(number)]
     return [
         html.escape(found.reason(number)),
+        found.gender(number),
         found.pictures(number),
         found.rows(number),
         _mesh_view(found, number, 0),
         files,
-        *show_correction(correction_of(found, number)),
     ]
+
+
+def _connect_gender(parts: Parts, in_gender: Callable[[str | None], MIONInferencer], folder: Path) -> Any:
+    """Let one person get another body; the event of it."""
+
+    def switch(before: Found | None, number: int, gender: str, stale: tuple[Found, ...]) -> Shown:
+        if before is None:
+            raise _gone()
+        try:
+            after = find_again(before, number, before.known[number], in_gender(gender), folder)
+        except (OSError, ValueError) as error:  # no such body beside the neutral one
+            line = f"**Person {number} keeps the {before.gender(number)} body.** {html.escape(str(error))}"
+            return [line, before.gender(number), *(gr.skip() for _ in parts.anew)]
+        return [gr.skip(), gr.skip(), *_found_anew(before, after, number, stale)]
+
+    inputs, outputs = [parts.found, parts.person, parts.gender, parts.stale], [parts.reason, parts.gender, *parts.anew]
+    return parts.gender.input(switch, inputs, outputs, trigger_mode="multiple", **ONE_AT_A_TIME)
+
+
+def _found_anew(before: Found, after: Found, number: int, stale: tuple[Found, ...]) -> Shown:
+    """The values of ``Parts.anew``; who was shown before stays, but for somebody new."""
+    numbers = after.numbers
+    people = gr.skip() if number in before.numbers else gr.Radio(numbers, value=number, visible=len(numbers) > 1)
+    return [after, (*stale, before), _summary(after), after.overlay(), people]
+
+
+def _summary(found: Found) -> gr.Markdown:
+    return gr.Markdown(f"**{html.escape(found.summary())}**")
+
+
+def _redraw_after(parts: Parts) -> Callable[[Any], None]:
+    """What lets ``Parts.drawn`` follow an event in which someone's bodies may have been found anew."""
+
+    def redraw(stale: tuple[Found, ...], found: Found | None, number: int) -> Shown:
+        if not stale or found is None:
+            return [(), *(gr.skip() for _ in parts.drawn)]
+        drawn = _draw_person(found, number)
+        for before in stale:
+            before.delete()
+        return [(), *drawn]
+
+    inputs, outputs = [parts.stale, parts.found, parts.person], [parts.stale, *parts.drawn]
+    return lambda event: event.then(redraw, inputs, outputs, trigger_mode="multiple", **ONE_AT_A_TIME)
 
 
 def _show_mesh(found: Found | None, number: int, event: gr.SelectData) -> gr.Model3D:
@@ -224,8 +311,8 @@ def _mesh_view(found: Found, number: int, place: int) -> gr.Model3D:
 def _clear(found: Found | None) -> Shown:
     """Empty values of ``Parts.all``."""
     _delete(found)
-    of_person = ["", None, None, gr.Model3D(None, label="3D"), None, *show_correction(None)]
-    return [None, "", None, gr.Radio(visible=False), gr.Column(visible=False), *of_person]
+    of_person = ["", None, None, None, gr.Model3D(None, label="3D"), None, *show_correction(None)]
+    return [None, "", gr.Row(visible=True), None, gr.Radio(visible=False), gr.Column(visible=False), *of_person]
 
 
 def _delete(found: Found | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ from demos.keypoint_file import known_keypoints, write_keypoints
 from demos.results import people_found
 from PIL import Image, UnidentifiedImageError
 
+from mion_plugin.datasets.coco import CocoPerson
 from mion_plugin.datasets.transforms.loading import IMAGE_FORMATS, BrokenImageError, read_image
+from mion_plugin.geometry.boxes import LEAST_SCORE
 from mion_plugin.inference import (
     Frame,
     FramePeople,
@@ -42,12 +45,14 @@ class Found:
         result: The photograph with at least one person.
         faces: (F, 3).
         folder: Where files go.
+        known: Number -> what the detector, a file or a user knows of everyone.
         weights: (V, 24) skinning weights, by which guessed parts are pale.
     """
 
     result: FramePeople
     faces: torch.Tensor
     folder: Path
+    known: dict[int, CocoPerson]
     weights: np.ndarray | None = None
 
     @property
@@ -129,6 +134,17 @@ class Found:
         """One of them."""
         return self.result.people[self.numbers.index(number)]
 
+    def gender(self, number: int) -> str | None:
+        """Of someone's bodies; None of someone who has none."""
+        return self.person(number).gender if number in self.numbers else None
+
+    def is_known(self, number: int, keypoints2d: np.ndarray) -> bool:
+        """Whether someone's bodies were found by these keypoints (17, 3), but for those that were hardly seen."""
+        if number not in self.numbers:
+            return False
+        known = self.known[number].keypoints2d
+        return np.array_equal(np.where(known[:, 2:] >= LEAST_SCORE, known, 0.0), keypoints2d)
+
 
 def find_bodies(path: Path, name: str, inferencer: MIONInferencer, find: PeopleFinder, root: Path) -> Found:
     """Find the people of a photograph and their bodies.
@@ -144,10 +160,37 @@ def find_bodies(path: Path, name: str, inferencer: MIONInferencer, find: PeopleF
         ValueError: No image, or too large a one.
         NobodyError: Nobody in it.
     """
-    (result,) = infer_frames(inferencer, [Frame(0, name, read_upload(path, name))], find)
+    frame = Frame(0, name, read_upload(path, name))
+    known = find(frame)
+    (result,) = infer_frames(inferencer, [frame], lambda _: known)
     if not result.people:
         raise NobodyError("; ".join(result.problems))
-    return Found(result, inferencer.body.faces.cpu(), Path(tempfile.mkdtemp(dir=root)), inferencer.skinning_weights)
+    folder = Path(tempfile.mkdtemp(dir=root))
+    return Found(result, inferencer.body.faces.cpu(), folder, dict(enumerate(known)), inferencer.skinning_weights)
+
+
+def find_again(found: Found, number: int, known: CocoPerson, inferencer: MIONInferencer, root: Path) -> Found:
+    """Find the bodies of one person anew; the others keep theirs.
+
+    Args:
+        found: What was found before.
+        number: Of the person, who may be a new one.
+        known: Keypoints, and what else is known.
+        inferencer: Finds the bodies.
+        root: Folder in which the result gets one of its own.
+
+    Raises:
+        ValueError: The keypoints fit no body.
+    """
+    (result,) = infer_frames(inferencer, [found.result.frame], lambda _: [known], lambda *_: [number])
+    if not result.people:
+        raise NobodyError("; ".join(result.problems))
+    people = {person.person: person for person in (*found.result.people, *result.people)}
+    everyone = [dataclasses.replace(people[key], num_people=len(people)) for key in sorted(people)]
+    others = {key: value for key, value in found.result.others.items() if key != number}
+    whole = dataclasses.replace(found.result, people=everyone, others=others)
+    folder = Path(tempfile.mkdtemp(dir=root))
+    return dataclasses.replace(found, result=whole, folder=folder, known=found.known | {number: known})
 
 
 def read_upload(path: Path, name: str) -> np.ndarray:
