@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mion_plugin.datasets.human_data import save_human_data
+from mion_plugin.datasets.keypoint_layouts import COCO_17
 from mion_plugin.datasets.sample_table import DETECTED_KEY
 from mion_plugin.detection.detection_run import Detections
 from mion_plugin.detection.person_boxes import PersonBoxes, read_coco
@@ -105,7 +106,7 @@ def write_coco(people: PersonBoxes, out: Path, found: Detections, settings: str,
         "info": {"description": "keypoints of a detector", _SETTINGS_KEY: settings},
         "images": list(images.values()),
         "annotations": annotations,
-        "categories": [{"id": 1, "name": "person", "keypoints": list(keypoint_names(CONVENTION))}],
+        "categories": [{"id": 1, "name": "person", "keypoints": list(COCO_17)}],
     }
     with atomic_path(out) as temporary:
         temporary.write_text(json.dumps(content))

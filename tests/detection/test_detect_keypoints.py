@@ -12,6 +12,7 @@ from mion_plugin.datasets import HumanDataset
 from mion_plugin.datasets.coco import load_coco_people_of
 from mion_plugin.datasets.human_data import load_human_data, save_human_data
 from mion_plugin.datasets.transforms.loading import read_image
+from mion_plugin.demo_data import KEYPOINTS
 from mion_plugin.detection import detection_run
 
 pytest.importorskip("mmpose", reason="the networks are mmpose's")
@@ -127,6 +128,7 @@ def test_coco_to_coco(network, images, coco, tmp_path):
         np.testing.assert_array_equal(person.keypoints2d[:, 2], mask)
         np.testing.assert_array_equal(person.bbox, box)
     content = json.loads(out.read_text())
+    assert content["categories"][0]["keypoints"] == json.loads(KEYPOINTS.read_text())["categories"][0]["keypoints"]
     assert [image["id"] for image in content["images"]] == [12, 34]
     assert all((image["width"], image["height"]) == (100, 80) for image in content["images"])
     assert [(one["id"], one["image_id"]) for one in content["annotations"]] == [(7, 12), (8, 34), (9, 34)]
