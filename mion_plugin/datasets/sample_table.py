@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mion_plugin.body import BodyArrays
+from mion_plugin.body.rest_joints import RestJoints
 from mion_plugin.datasets.human_data import HumanData
 from mion_plugin.geometry.keypoints import keypoint_names
 
@@ -77,8 +78,7 @@ def build_table(
     if not any(columns[flag].any() for flag in ("has_keypoints2d", "has_keypoints3d", "has_smpl")):
         raise data.error("keypoints2d", "missing, and so are keypoints3d and smpl: nothing to learn or test from")
     if body is not None:
-        pelvis, directions = body.J_regressor[0] @ body.v_template, np.tensordot(body.J_regressor[0], body.shapedirs, 1)
-        columns["smpl_pelvis"] = pelvis + columns["smpl_betas"] @ directions.T
+        columns["smpl_pelvis"] = RestJoints.of(body).pelvis(columns["smpl_betas"])
     if columns["keypoints2d_input"] is columns["keypoints2d"]:  # stays one array
         columns["keypoints2d"] = columns["keypoints2d_input"] = _compact(columns["keypoints2d"])
     for name, column in columns.items():

@@ -1,14 +1,11 @@
 """Video files and webcams, read and written by PyAV, that is FFmpeg (extra ``[video]``).
 
-Frames are (H, W, 3) uint8 RGB. A file is read by the formats of ``VIDEO_SUFFIXES`` alone, and nothing that it names is
-opened: FFmpeg also knows playlists and scripts.
+Frames are (H, W, 3) uint8 RGB.
 """
 
 from __future__ import annotations
 
-import functools
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
@@ -19,19 +16,14 @@ from typing import Any
 import numpy as np
 
 from mion_plugin.files.npz import one_line
+from mion_plugin.inference.ffmpeg import decoded, open_video, open_webcam, pyav
+from mion_plugin.inference.sound import Sound
 
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
-REMEDY = "pip install 'mion-plugin[video]'"
-_READ = {
-    "format_whitelist": "avi,m4v,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts,mpegvideo,asf",
-    "protocol_whitelist": "file",
-}
 _FALLBACK_RATE = 25.0  # frames per second of a webcam or file that does not tell
 # Nobody sees a difference at 18; a preset that takes less time than drawing does. Without frames that are coded after
 # later ones ("bf"), for with uneven times those make MP4 tell a duration that cuts the end off.
 _ENCODER = {"crf": "18", "preset": "veryfast", "bf": "0"}
-_PLAYED = ("aac", "mp3", "opus", "flac")  # sound that browsers play out of an MP4 file
-_AAC_RATE, _AAC_FRAME = 48000, 1024  # of other sound: samples a second, and at once
 _BT709 = 1  # FFmpeg's number of the colours of HD television, which players take for granted
 _LARGEST_DENOMINATOR = 1001  # of a frame rate: television's are n * 1000 / 1001
 
@@ -56,7 +48,7 @@ class VideoReader:
     """
 
     def __init__(self, source: Path | int) -> None:
-        self._container = _open_webcam(source) if isinstance(source, int) else _open_file(source)
+        self._container = open_webcam(source) if isinstance(source, int) else open_video(source)
         stream = self._stream = self._container.streams.video[0]
         stream.thread_type = "AUTO"
         self.frame_rate = float(stream.average_rate or stream.guessed_rate or _FALLBACK_RATE)
@@ -74,7 +66,7 @@ class VideoReader:
         for packet in self._packets():
             packets += packet.size > 0
             reached = max(reached, packet.dts or 0)
-            for frame in _decoded(packet):
+            for frame in decoded(packet):
                 self.time = self._time(frame, given)
                 given += 1
                 yield None if frame is None else _upright(frame)
@@ -93,7 +85,7 @@ class VideoReader:
         """The coded frames, up to where the file breaks off or the webcam is pulled out."""
         try:
             yield from self._container.demux(self._stream)
-        except _av().FFmpegError:
+        except pyav().FFmpegError:
             return
 
     def _time(self, frame: Any, index: int) -> float:
@@ -148,7 +140,7 @@ class VideoWriter:
         self._clock = clock or 1 / rate
         with self._told():
             Path(path).touch()  # FFmpeg opens it when it writes
-            self._container = _av().open(self._path, "w", format="mp4", options={"movflags": "faststart"})
+            self._container = pyav().open(self._path, "w", format="mp4", options={"movflags": "faststart"})
         self._stream = self._container.add_stream("libx264", rate=rate, options=_ENCODER)
         self._stream.width, self._stream.height = (side + side % 2 for side in size)
         self._stream.pix_fmt = "yuv420p"
@@ -173,7 +165,7 @@ class VideoWriter:
         time = self._count / self._rate if time is None else time
         if height % 2 or width % 2:
             frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        picture = _av().VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+        picture = pyav().VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
         picture = picture.reformat(format="yuv420p", dst_colorspace="ITU709")
         picture.pts = self._last = max(round(time / self._clock), self._last + 1)
         picture.time_base = self._clock
@@ -218,7 +210,7 @@ class VideoWriter:
         """Errors of FFmpeg with the name that the user knows."""
         try:
             yield
-        except (_av().FFmpegError, OSError) as error:
+        except (pyav().FFmpegError, OSError) as error:
             reason = getattr(error, "strerror", None) or one_line(error)
             raise OSError(f"video {self._called} cannot be written: {reason}") from error
 
@@ -231,110 +223,6 @@ class VideoWriter:
             reader.close()
         if count != self._count:
             raise OSError(f"video {self._called} holds {count} of {self._count} frames: No space left on the device?")
-
-
-class Sound:
-    """The sound of a video file on its way into another, moved so that it stays with the pictures.
-
-    Args:
-        source: The opened file.
-        target: The file that is written.
-    """
-
-    def __init__(self, source: Any, target: Any) -> None:
-        self._source, self._target = source, target
-        stream, video = source.streams.audio[0], source.streams.video[0]
-        self._start = float((video.start_time or 0) * video.time_base)
-        self._copied = stream.codec_context.codec.canonical_name in _PLAYED
-        if self._copied:
-            self._stream = target.add_stream_from_template(stream)
-        else:
-            layout = "mono" if stream.layout.nb_channels == 1 else "stereo"
-            self._stream = target.add_stream("aac", rate=_AAC_RATE, layout=layout)
-            self._resampler = _av().AudioResampler("fltp", layout, _AAC_RATE, _AAC_FRAME)
-        self._packets = source.demux(stream)
-        self._next: Any = next(self._packets, None)
-
-    @classmethod
-    def of(cls, path: Path, target: Any) -> Sound | None:
-        """The sound of a file, None where it has none that can be read."""
-        source = _open_file(path)
-        if source.streams.audio and source.streams.audio[0].codec_context is not None:
-            return cls(source, target)
-        source.close()
-        return None
-
-    def write_until(self, time: float, end: bool = False) -> None:
-        """Write what is heard up to a time of the pictures, seconds; ``end``: nothing comes after."""
-        while self._next is not None and self._next.pts is not None:
-            if float(self._next.pts * self._next.time_base) - self._start > time:
-                break
-            self._write(self._next)
-            self._advance()
-        if end and not self._copied:
-            self._encode(None)
-            self._target.mux(self._stream.encode(None))
-
-    def _advance(self) -> None:
-        try:
-            self._next = next(self._packets, None)
-        except _av().FFmpegError:  # the file breaks off
-            self._next = None
-
-    def _write(self, packet: Any) -> None:
-        if not self._copied:
-            for frame in _decoded(packet):
-                if frame is not None:
-                    frame.pts -= round(self._start / frame.time_base)
-                    self._encode(frame)
-            return
-        shift = round(self._start / packet.time_base)
-        packet.pts, packet.dts = packet.pts - shift, (packet.dts or packet.pts) - shift
-        packet.stream = self._stream
-        self._target.mux(packet)
-
-    def _encode(self, frame: Any) -> None:
-        """As AAC; None for what the resampler still holds."""
-        for part in self._resampler.resample(frame):
-            self._target.mux(self._stream.encode(part))
-
-    def close(self) -> None:
-        """Let go of the source."""
-        self._source.close()
-
-
-def _open_file(path: Path) -> Any:
-    if not path.is_file():
-        raise FileNotFoundError(f"video {path} does not exist")
-    av = _av()
-    try:
-        container = av.open(os.fspath(path), options=_READ)
-    except (av.FFmpegError, OSError, ValueError) as error:
-        raise ValueError(f"video {path} cannot be read: {one_line(error)}") from error
-    if not container.streams.video or container.streams.video[0].codec_context is None:
-        container.close()
-        raise ValueError(f"video {path} cannot be read: no pictures in it, or of a codec that FFmpeg does not know")
-    return container
-
-
-def _open_webcam(number: int) -> Any:
-    av = _av()
-    try:
-        if sys.platform != "linux":
-            raise OSError("webcams are read by Video4Linux, on Linux")
-        return av.open(f"/dev/video{number}", format="v4l2")
-    except (av.FFmpegError, OSError, ValueError) as error:
-        raise ValueError(
-            f"webcam {number} cannot be opened; expected the number of one, 0 for the first: {one_line(error)}"
-        ) from error
-
-
-def _decoded(packet: Any) -> list[Any]:
-    """The frames that a packet completes; None in place of those that cannot be decoded."""
-    try:
-        return list(packet.decode())
-    except _av().FFmpegError:
-        return [None]
 
 
 def _upright(frame: Any) -> np.ndarray:
@@ -350,13 +238,3 @@ def _upright(frame: Any) -> np.ndarray:
     else:
         across, down = a, d
     return np.ascontiguousarray(pixels[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1])
-
-
-@functools.cache
-def _av() -> Any:
-    try:
-        import av
-    except ImportError as error:
-        raise ImportError(f"videos need PyAV ({error}): {REMEDY}") from error
-    av.logging.set_level(None)  # what FFmpeg prints about a broken file would stand beside our own lines
-    return av

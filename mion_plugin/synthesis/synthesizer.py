@@ -90,6 +90,7 @@ class Synthesizer:
         rest = self.body(torch.zeros(24, 3))
         rest_keypoints = self.body.keypoints(rest, CONVENTION).numpy()
         arrays = self.body.arrays
+        # not by RestJoints, whose sums round otherwise in the last bit: samples of a seed are the same in every version
         pelvis = arrays.J_regressor[0].astype(np.float64)
         self._pelvis = (pelvis @ arrays.v_template).astype(np.float32)
         self._pelvis_directions = np.tensordot(pelvis, arrays.shapedirs, 1).astype(np.float32)

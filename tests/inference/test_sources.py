@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mion_plugin.inference import open_source, videos
+from mion_plugin.inference import ffmpeg, open_source
 from mion_plugin.inference.videos import VideoReader, VideoWriter
 
 
@@ -122,7 +122,7 @@ class TestVideos:
             VideoWriter(tmp_path / "none" / "b.mp4", 10.0, (64, 48))
 
     def test_without_pyav(self, clip, monkeypatch):
-        videos._av.cache_clear()
+        ffmpeg.pyav.cache_clear()
         monkeypatch.setitem(__import__("sys").modules, "av", None)
         with pytest.raises(ImportError, match=r"videos need PyAV .*: pip install 'mion-plugin\[video\]'"):
             VideoReader(clip)

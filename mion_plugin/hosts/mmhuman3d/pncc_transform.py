@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mion_plugin.body.rest_joints import RestJoints
 from mion_plugin.geometry.keypoints import convert_keypoints
 from mion_plugin.hosts.mmhuman3d.batches import KEYPOINTS2D_CONVENTION
 from mion_plugin.hosts.mmhuman3d.transforms import CROPPED_KEY
@@ -36,6 +37,7 @@ class HumanImagePNCC(PNCCTransform):
     ) -> None:
         super().__init__(**options)
         self.convention, self.fit_convention = convention, fit_convention
+        self._rest = RestJoints.of(self.body.arrays)
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add ``pncc`` to the results.
@@ -70,8 +72,7 @@ class HumanImagePNCC(PNCCTransform):
         moved = {"cam_intrinsics": image_map @ np.asarray(results["cam_intrinsics"], dtype=np.float64) @ body_map.T}
         if not results.get("has_transl", 0):
             return moved
-        arrays, betas = self.body.arrays, np.asarray(results["smpl_betas"], dtype=np.float64)
-        pelvis = arrays.J_regressor[0] @ (arrays.v_template + arrays.shapedirs @ betas)  # about which SMPL turns
+        pelvis = self._rest.pelvis(results["smpl_betas"])
         transl = body_map @ (pelvis + results["smpl_transl"]) - pelvis
         return {**moved, "smpl_transl": transl, "has_transl": 1}
 
