@@ -158,9 +158,7 @@ def portrait(folder):
     ("shape", "size", "touch", "whole"),
     [
         ("landscape", DESKTOP, False, False),
-        ("landscape", PHONE, True, True),
-        ("portrait", DESKTOP, False, True),
-        ("portrait", PHONE, True, False),
+        ("portrait", PHONE, True, True),
     ],
 )
 def test_the_body_follows_the_keypoint_that_was_dragged(browser, server, tmp_path, shape, size, touch, whole):
