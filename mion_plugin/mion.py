@@ -93,7 +93,8 @@ class MultiInitializationOptimizationNetwork(BaseModel):
       there are any;
     - ``cen``: ``cen(image, bodies) -> scores (B, N)``, the lowest is best; for ``correct_keypoints`` also
       ``cen.look(image)``, ``cen.correct_keypoints(seen, keypoints2d)`` and ``cen(image, bodies, seen)``;
-    - ``fit``: ``fit(bodies, keypoints2d) -> FittedBodies``, with ``depths`` as the refiner; not in the paper.
+    - ``fit``: ``fit(bodies, keypoints2d) -> FittedBodies``, with ``depths`` as the refiner; for ``alternatives`` also
+      ``fit.alternatives(bodies, keypoints2d, selected) -> Bodies``; not in the paper.
 
     Args:
         refiner: Stage 2, a ``mion.RefinementNetwork``, or the ``mion.MRT`` around it.
@@ -105,6 +106,9 @@ class MultiInitializationOptimizationNetwork(BaseModel):
             and body are the refiner's. None (the paper) for none.
         correct_keypoints: Have the third stage move the 2D keypoints to where it sees them in the picture, before stage
             1; all stages read those. Not in the paper.
+        alternatives: Also predict, beside the N paths, the chosen one and N - 1 bodies that differ from it as far as
+            the keypoints allow; see ``mion.KeypointFit.alternatives``. Fitted paths end near each other. Not in the
+            paper.
         num_candidates: N, in place of the selector's.
         selection: The rule by which one of the N paths is chosen; see ``evaluation/choice/rules.py``.
         reprojection_weight: Of the reprojection error, the root mean square as a share of the crop's side, in the rule
@@ -128,6 +132,7 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         cen: Part | None = None,
         fit: Part | None = None,
         correct_keypoints: bool = False,
+        alternatives: bool = False,
         num_candidates: int | None = None,
         selection: str = "cen",
         reprojection_weight: float = 1.0,
@@ -138,7 +143,7 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         init_cfg: Any = None,
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
-        _check_options(selection, reprojection_weight, cen, cen_checkpoint, fit)
+        _check_options(selection, reprojection_weight, cen, cen_checkpoint, fit, alternatives)
         self.selection, self.reprojection_weight, self.seed = selection, float(reprojection_weight), seed
         refiner, selector = parts_of_refiner(refiner, selector, default=_SELECTOR)
         self.refiner: RefinementNetwork = build_part(refiner)
@@ -147,7 +152,7 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         self.cen: nn.Module | None = build_at_camera(cen, camera, body=body)
         self.fit: nn.Module | None = build_at_camera(fit, camera, body=body, convention=self.keypoints2d_convention)
         check_parts(selector=self.selector, cen=self.cen, fit=self.fit, refiner=self.refiner)
-        self.correct_keypoints = correct_keypoints
+        self.correct_keypoints, self.gives_alternatives = correct_keypoints, alternatives
         if correct_keypoints:
             _check_corrector(self.cen, self.keypoints2d_convention)
         if num_candidates is not None:
@@ -249,6 +254,19 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         scores, combined = known.get("cen"), known.get("cen+reprojection")
         return MIONOutput(keypoints2d, candidates, bodies, scores, combined, chosen_by, chosen_by.argmin(dim=1))
 
+    @torch.no_grad()
+    def alternatives(self, output: MIONOutput) -> Bodies:
+        """What else the keypoints of an estimate allow, (B, N): the chosen body and others, with their ``fit_loss``.
+
+        Raises:
+            ValueError: There is no fit, or there were no keypoints.
+        """
+        if self.fit is None or output.keypoints2d is None:
+            raise ValueError("alternatives need a fit and keypoints2d")
+        bodies = self.fit.alternatives(output.bodies, output.keypoints2d, output.selected)
+        args = (output.keypoints2d, self.keypoints2d_convention, self.body, self.camera)
+        return bodies.measured(fit_loss_of(bodies, *args))
+
     def forward(
         self,
         inputs: Tensor | Sequence[Tensor],
@@ -265,7 +283,7 @@ class MultiInitializationOptimizationNetwork(BaseModel):
                 ``pred_bodies`` (see ``pack_bodies``), in which the latter also hold ``scores`` (N,),
                 ``combined_scores`` (N,) and ``selection_scores`` (N,), those of them that ``MIONOutput`` has, and
                 ``selected`` (), the chosen path. With keypoints also ``keypoints2d_read`` (K, 3), those that the stages
-                have read, as given or corrected.
+                have read, as given or corrected; and ``alternatives``, if asked for, with the same ``selected``.
 
         Raises:
             ValueError: Images or samples that the stages cannot take, samples that lack what ``selection`` needs, or
@@ -295,17 +313,22 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         found = {name: getattr(output, name) for name in names}
         if isinstance(output.bodies, FittedBodies):
             found["fit_cost"] = output.bodies.cost
-        read = {} if output.keypoints2d is None else {"keypoints2d_read": output.keypoints2d}
+        by_keypoints: dict[str, Sequence[BaseDataElement] | Tensor] = {}
+        if output.keypoints2d is not None:
+            by_keypoints["keypoints2d_read"] = output.keypoints2d
+            if self.gives_alternatives:
+                others = self.alternatives(output)
+                by_keypoints["alternatives"] = pack_bodies(others, self.body, selected=output.selected)
         return add_results(
             samples,
-            **read,
+            **by_keypoints,
             pred_bodies=pack_bodies(output.bodies, self.body, output.bodies.is_posed(self.body), **found),
             candidates=pack_bodies(output.candidates, self.body),
         )
 
 
 def _check_options(
-    selection: str, weight: float, cen: Part | None, cen_checkpoint: Path | None, fit: Part | None
+    selection: str, weight: float, cen: Part | None, cen_checkpoint: Path | None, fit: Part | None, alternatives: bool
 ) -> None:
     if selection not in RULES:
         raise ValueError(f"selection is {selection!r}, expected one of {', '.join(RULES)}")
@@ -316,6 +339,8 @@ def _check_options(
         raise ValueError(f"{named}, but cen is None; give the network's config, or selection='first' and no checkpoint")
     if selection == "fit" and fit is None:
         raise ValueError("selection is 'fit', but fit is None; give dict(type='mion.KeypointFit')")
+    if alternatives and fit is None:
+        raise ValueError("alternatives is set, but fit is None; give dict(type='mion.KeypointFit')")
     if not 0 <= weight < float("inf"):
         raise ValueError(f"reprojection_weight is {weight}, expected a number not below 0")
 

@@ -263,6 +263,18 @@ def pack_bodies(
     ]
 
 
+def bodies_to_give(sample: BaseDataElement) -> BaseDataElement:
+    """``pred_bodies`` with the ``alternatives`` in the places of the paths, where the model gives them.
+
+    What was measured of the paths, such as their scores, stays: a body goes by the path that it was moved from.
+    """
+    found = sample.pred_bodies
+    if "alternatives" not in sample:
+        return found
+    of_paths = {name: value for name, value in found.items() if name not in ("vertices", "keypoints3d")}
+    return found.new(**{**of_paths, **dict(sample.alternatives.items())})
+
+
 def add_results(
     samples: Sequence[BaseDataElement], **elements: Sequence[BaseDataElement] | Tensor
 ) -> list[BaseDataElement]:

@@ -20,6 +20,7 @@ from mion_plugin.evaluation.choice.rules import RULES, Labels
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.mion import MIONOutput
 from mion_plugin.registry import MODELS
+from mion_plugin.samples import bodies_to_give
 from mion_plugin.weights import load_part
 
 IMAGES = make_images()
@@ -309,6 +310,35 @@ class TestFit:
         }
         with pytest.raises(ValueError, match=r"the fit's camera has focal_length 1000\.0 .* the refiner's 5000"):
             make_mion(body, fit=other)
+
+    def test_alternatives_stand_beside_the_paths(self, body) -> None:
+        model, samples = make_mion(body, selection="fit", alternatives=True), make_samples(body)
+        plain = make_mion(body, selection="fit")(IMAGES, samples, mode="predict")
+        output = model(IMAGES, samples)
+        expected = model.fit.alternatives(output.bodies, output.keypoints2d, output.selected)
+        for row, (result, before) in enumerate(zip(model(IMAGES, samples, mode="predict"), plain, strict=True)):
+            assert "alternatives" not in before
+            for name, value in before.pred_bodies.items():
+                assert torch.equal(result.pred_bodies.get(name), value), name
+            others = result.alternatives
+            for name in ("pose", "betas", "transl"):
+                assert torch.equal(others.get(name), getattr(expected, name)[row])
+            assert others.selected == before.pred_bodies.selected
+            given, chosen = bodies_to_give(result), int(others.selected)
+            assert torch.equal(given.pose, others.pose)
+            assert torch.equal(given.scores, before.pred_bodies.scores)
+            assert torch.equal(given.fit_loss, others.fit_loss)
+            torch.testing.assert_close(given.fit_loss[chosen], before.pred_bodies.fit_loss[chosen])
+            assert (given.fit_loss != before.pred_bodies.fit_loss).sum() == len(given.fit_loss) - 1
+            assert "vertices" not in given  # those of the paths
+            assert bodies_to_give(before) is before.pred_bodies
+
+    def test_alternatives_need_a_fit_and_keypoints(self, body) -> None:
+        with pytest.raises(ValueError, match="alternatives is set, but fit is None"):
+            make_mion(body, alternatives=True)
+        model = make_mion(body)
+        with pytest.raises(ValueError, match="alternatives need a fit"):
+            model.alternatives(model(IMAGES, make_samples(body)))
 
     def test_it_has_no_weights(self, body) -> None:
         assert make_mion(body, selection="fit").state_dict().keys() == make_mion(body).state_dict().keys()

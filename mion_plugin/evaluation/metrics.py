@@ -30,12 +30,13 @@ VERTEX_ERRORS = ("PVE", "VERTEX-L2", "PVE-PELVIS")
 ERRORS = (*JOINT_ERRORS, *VERTEX_ERRORS, "SHAPE-L2")
 GROUND_TRUTHS = ("smpl", "keypoints3d")
 CHOOSERS = "choosers"
-PATH_SETS = {"pred_bodies": "", "candidates": "candidates/"}  # field of a data sample -> prefix of its numbers
+# Field of a data sample -> prefix of its numbers; only the first must be there.
+PATH_SETS = {"pred_bodies": "", "alternatives": "alternatives/", "candidates": "candidates/"}
 
 
 @METRICS.register_module()
 class MeshMetric(BaseMetric):
-    """Errors of predicted bodies and of the candidates they started from, millimetres.
+    """Errors of predicted bodies, of the alternatives to them and of the candidates they started from, millimetres.
 
     Data samples (as dicts) hold ``gt_body`` of ``PackBodyInputs``, and:
 
@@ -43,7 +44,8 @@ class MeshMetric(BaseMetric):
       (N, 6890, 3) and ``keypoints3d`` (N, 17, 3) in h36m order, both **without translation**, to spare posing the body
       again; optionally scores (N,) or ``selected`` (), see ``choosers``; optionally ``valid`` (), False for a person
       whose keypoints gave no candidates: counted with the others, and their number reported as ``num_invalid``;
-    - ``candidates``: the same for the bodies that the paths started from (``betas`` may be absent: mean shape). Left
+    - ``alternatives``: the same for what else ``mion.MION`` gives, and
+    - ``candidates``: for the bodies that the paths started from (``betas`` may be absent: mean shape). Either is left
       out where the samples have none.
 
     Errors, for each of the statistics of ``path_statistics``, named ``MPJPE/chosen``, ``candidates/MPJPE/oracle``, ...:
@@ -108,7 +110,7 @@ class MeshMetric(BaseMetric):
         results: list[dict] = [{"draw": self._draw(sample), "invalid": _is_invalid(sample)} for sample in data_samples]
         truth: Truth | None = None
         for field in PATH_SETS:
-            if field == "candidates" and not any(field in sample for sample in data_samples):
+            if PATH_SETS[field] and not any(field in sample for sample in data_samples):
                 continue
             paths = stack_paths(data_samples, field)
             device = next(iter(paths.values())).device
@@ -132,7 +134,7 @@ class MeshMetric(BaseMetric):
             "num_invalid": sum(result["invalid"] for result in results),
         }
         for field, prefix in PATH_SETS.items():
-            if field == "candidates" and not any(field in result for result in results):
+            if prefix and not any(field in result for result in results):
                 continue
             for error in self.errors:
                 rows = [result for result in results if error in result.get(field, {})]

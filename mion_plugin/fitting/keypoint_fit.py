@@ -15,6 +15,7 @@ from mion_plugin.fitting.chain import KeypointChain
 from mion_plugin.fitting.priors import StartPrior
 from mion_plugin.fitting.problem import FitProblem, Observed, ObservedDepths, Start
 from mion_plugin.fitting.solver import minimize, where_rows
+from mion_plugin.fitting.spread import corner_moves, depth_axes
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.precision import full_precision
@@ -53,6 +54,9 @@ class KeypointFit(nn.Module):
     With ``use_depths`` and depths that are given, sum_k rho((d_k(z) - depth_k)^2 precision_k^2) / 2 comes in, d_k the
     keypoint's depth behind the middle of the hips.
 
+    Fits from several starts end near each other, for keypoints and prior are the same. ``alternatives`` moves the
+    bodies of an image apart again, along what the keypoints leave open.
+
     Nothing here is trained. The defaults were chosen on the people of validation (docs/results.md).
 
     Args:
@@ -68,6 +72,7 @@ class KeypointFit(nn.Module):
         use_depths: Fit to known depths of the keypoints, too. Each counts by itself, which makes too much of depths
             whose errors have a common cause: with MediaPipe's, bodies of a stage 2 that had read them became worse on
             synthetic people.
+        spread: Standard deviations by which ``alternatives`` moves bodies.
 
     Raises:
         ValueError: A number out of range, or a convention that the body lacks, or, with depths, one without hips.
@@ -84,16 +89,17 @@ class KeypointFit(nn.Module):
         keypoint_noise: float = 0.016,
         cutoff: float = 6.0,
         use_depths: bool = False,
+        spread: float = 1.0,
     ) -> None:
         super().__init__()
         if iterations < 1:
             raise ValueError(f"iterations is {iterations}, expected at least 1")
-        for name, value in (("keypoint_noise", keypoint_noise), ("cutoff", cutoff)):
+        for name, value in (("keypoint_noise", keypoint_noise), ("cutoff", cutoff), ("spread", spread)):
             if not 0 < value < float("inf"):
                 raise ValueError(f"{name} is {value}, expected a positive finite number")
         self.camera = CropCamera(focal_length, image_size)
         self.convention, self.iterations = convention, iterations
-        self.keypoint_noise, self.cutoff = float(keypoint_noise), float(cutoff)
+        self.keypoint_noise, self.cutoff, self.spread = float(keypoint_noise), float(cutoff), float(spread)
         model: SMPLBody = build_part(body, type="mion.SMPLBody")
         self.chain = KeypointChain(model.arrays, convention)
         self.prior: StartPrior = build_part(prior, type="mion.StartPrior")
@@ -127,23 +133,60 @@ class KeypointFit(nn.Module):
         """
         self._check(bodies, keypoints2d, depths)
         with full_precision(bodies.transl):
-            lead, like = bodies.transl.shape[:2], self.chain.sum_below
-            given = tuple(value.to(like).flatten(0, 1) for value in (bodies.rotations, bodies.betas, bodies.transl))
-            observed = self._observe(keypoints2d.to(like), lead[1], None if depths is None else depths.to(like))
-            fitted = self._fit(given, observed)
-            pose, betas, transl, cost = (value.unflatten(0, lead) for value in fitted)
-            return FittedBodies(pose=pose, betas=betas, transl=transl, valid=bodies.valid, cost=cost)
+            given, problem, fits = self._problem(bodies, keypoints2d, depths)
+            root = problem.root
+            point, cost = minimize(problem, root.new_zeros(len(fits), len(root)), self.iterations)
+            fitted = fits & cost.isfinite()
+            moved = self._moved(bodies, given, problem, point, fitted)
+            cost = torch.where(fitted, cost, torch.inf).unflatten(0, bodies.transl.shape[:2])
+            return FittedBodies(**moved, cost=cost)
 
-    def _fit(self, given: tuple[Tensor, ...], observed: Observed) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Rotations, betas, transl and cost of M bodies (M, ...)."""
+    @torch.no_grad()
+    def alternatives(self, bodies: Bodies, keypoints2d: Tensor, selected: Tensor) -> Bodies:
+        """What else the keypoints allow: the selected body of each image, and the others moved apart (``spread.py``).
+
+        Args:
+            bodies: (B, N) fitted.
+            keypoints2d: (B, K, 3), those that they were fitted to.
+            selected: (B,) which of the N stays exactly as it is, as do all that ``forward`` would leave so.
+
+        Returns:
+            (B, N).
+
+        Raises:
+            ValueError: A shape is not one of these.
+        """
+        self._check(bodies, keypoints2d, None)
+        lead = bodies.transl.shape[:2]
+        if selected.shape != lead[:1]:
+            raise ValueError(f"selected has shape {tuple(selected.shape)}, expected {tuple(lead[:1])}")
+        with full_precision(bodies.transl):
+            given, problem, fits = self._problem(bodies, keypoints2d, None)
+            along = corner_moves(selected, lead[1], self.spread).to(problem.root).flatten(0, 1)
+            point = along.new_zeros(len(fits), len(problem.root))
+            point = point + (along[:, None] @ depth_axes(problem, point, along.shape[1]))[:, 0]
+            possible = fits & along.any(-1) & problem.cost(point).isfinite()
+            return Bodies(**self._moved(bodies, given, problem, point, possible))
+
+    def _problem(
+        self, bodies: Bodies, keypoints2d: Tensor, depths: Tensor | None
+    ) -> tuple[tuple[Tensor, ...], FitProblem, Tensor]:
+        """Of M = B N bodies: rotations, betas and transl as given, the fits, and which (M,) can be fitted."""
+        like = self.chain.sum_below
+        given = tuple(value.to(like).flatten(0, 1) for value in (bodies.rotations, bodies.betas, bodies.transl))
+        known = None if depths is None else depths.to(like)
+        observed = self._observe(keypoints2d.to(like), bodies.transl.shape[1], known)
         start, sound = self._start(*given)
-        root = self.prior()
-        problem = FitProblem(self.chain, self.camera, start, observed, root, self.cutoff)
-        point, cost = minimize(problem, root.new_zeros(len(sound), len(root)), self.iterations)
-        fitted = sound & (observed.precision > 0).any(-1) & cost.isfinite()
-        kept = zip(problem.body(point), given, strict=True)
-        pose, betas, transl = (where_rows(fitted, new, old) for new, old in kept)
-        return pose, betas, transl, torch.where(fitted, cost, torch.inf)
+        problem = FitProblem(self.chain, self.camera, start, observed, self.prior(), self.cutoff)
+        return given, problem, sound & (observed.precision > 0).any(-1)
+
+    def _moved(
+        self, bodies: Bodies, given: tuple[Tensor, ...], problem: FitProblem, point: Tensor, which: Tensor
+    ) -> dict[str, Tensor]:
+        """The fields of bodies, at ``point`` (M, 85) where ``which`` (M,) says so, elsewhere as given."""
+        pairs = zip(problem.body(point), given, strict=True)
+        moved = (where_rows(which, new, old).unflatten(0, bodies.transl.shape[:2]) for new, old in pairs)
+        return {**dict(zip(("pose", "betas", "transl"), moved, strict=True)), "valid": bodies.valid}
 
     def _start(self, rotations: Tensor, betas: Tensor, transl: Tensor) -> tuple[Start, Tensor]:
         """M bodies, and which of them (M,) are sound; ordinary ones stand in for the others."""

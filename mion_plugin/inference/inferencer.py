@@ -34,6 +34,7 @@ from mion_plugin.inference.preparation import PersonCropper
 from mion_plugin.inference.results import PersonBodies, save_person
 from mion_plugin.models import DEFAULT_MODEL, load_model_config, model_names, shipped_stage
 from mion_plugin.registry import INFERENCERS, MODELS
+from mion_plugin.samples import bodies_to_give
 from mion_plugin.visualization import draw_body_sheet
 from mion_plugin.visualization.image_overlay import body_color
 from mion_plugin.visualization.pictures import save_picture
@@ -299,8 +300,8 @@ class MIONInferencer(BaseInferencer):
         return gendered.to(body.v_template.device)
 
     def _gendered_bodies(self, sample: BaseDataElement) -> BaseDataElement:
-        """What the model found; of another gender than neutral, on that body."""
-        found = sample.pred_bodies
+        """What the model gives; of another gender than neutral, on that body."""
+        found = bodies_to_give(sample)
         if self._gendered is None:
             return found
         keypoints2d = sample.get("keypoints2d_read")

@@ -10,6 +10,7 @@ import torch
 from mmengine.structures import BaseDataElement
 
 from mion_plugin.inference import MIONInferencer
+from mion_plugin.samples import bodies_to_give
 
 PER_PATH = ("fit_loss", "fit_cost", "scores", "selection_scores")  # of a data sample, where the model gives them
 Records = dict[str, np.ndarray]
@@ -25,7 +26,7 @@ def collect_records(inferencer: MIONInferencer, samples: Sequence[BaseDataElemen
     Returns:
         The arrays that ``Predictions`` tells of, P rows each; and (P,) bool, False where the keypoints fit no body.
     """
-    found = [sample.pred_bodies for sample in samples]
+    found = [bodies_to_give(sample) for sample in samples]
     rotations = torch.stack([one.pose for one in found]).float()  # one transfer from the device for all people
     records = {
         "image_name": np.array([sample.image_name for sample in samples], dtype=np.str_),
