@@ -106,9 +106,9 @@ class MultiInitializationOptimizationNetwork(BaseModel):
             and body are the refiner's. None (the paper) for none.
         correct_keypoints: Have the third stage move the 2D keypoints to where it sees them in the picture, before stage
             1; all stages read those. Not in the paper.
-        alternatives: Also predict, beside the N paths, the chosen one and N - 1 bodies that differ from it as far as
-            the keypoints allow; see ``mion.KeypointFit.alternatives``. Fitted paths end near each other. Not in the
-            paper.
+        alternatives: With a fit, also predict, beside the N paths, the chosen one and N - 1 bodies that differ from it
+            as far as the keypoints allow; see ``mion.KeypointFit.alternatives``. Fitted paths end near each other. Not
+            in the paper.
         num_candidates: N, in place of the selector's.
         selection: The rule by which one of the N paths is chosen; see ``evaluation/choice/rules.py``.
         reprojection_weight: Of the reprojection error, the root mean square as a share of the crop's side, in the rule
@@ -143,7 +143,7 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         init_cfg: Any = None,
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
-        _check_options(selection, reprojection_weight, cen, cen_checkpoint, fit, alternatives)
+        _check_options(selection, reprojection_weight, cen, cen_checkpoint, fit)
         self.selection, self.reprojection_weight, self.seed = selection, float(reprojection_weight), seed
         refiner, selector = parts_of_refiner(refiner, selector, default=_SELECTOR)
         self.refiner: RefinementNetwork = build_part(refiner)
@@ -152,7 +152,8 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         self.cen: nn.Module | None = build_at_camera(cen, camera, body=body)
         self.fit: nn.Module | None = build_at_camera(fit, camera, body=body, convention=self.keypoints2d_convention)
         check_parts(selector=self.selector, cen=self.cen, fit=self.fit, refiner=self.refiner)
-        self.correct_keypoints, self.gives_alternatives = correct_keypoints, alternatives
+        self.correct_keypoints = correct_keypoints
+        self.gives_alternatives = alternatives and self.fit is not None
         if correct_keypoints:
             _check_corrector(self.cen, self.keypoints2d_convention)
         if num_candidates is not None:
@@ -328,7 +329,7 @@ class MultiInitializationOptimizationNetwork(BaseModel):
 
 
 def _check_options(
-    selection: str, weight: float, cen: Part | None, cen_checkpoint: Path | None, fit: Part | None, alternatives: bool
+    selection: str, weight: float, cen: Part | None, cen_checkpoint: Path | None, fit: Part | None
 ) -> None:
     if selection not in RULES:
         raise ValueError(f"selection is {selection!r}, expected one of {', '.join(RULES)}")
@@ -339,8 +340,6 @@ def _check_options(
         raise ValueError(f"{named}, but cen is None; give the network's config, or selection='first' and no checkpoint")
     if selection == "fit" and fit is None:
         raise ValueError("selection is 'fit', but fit is None; give dict(type='mion.KeypointFit')")
-    if alternatives and fit is None:
-        raise ValueError("alternatives is set, but fit is None; give dict(type='mion.KeypointFit')")
     if not 0 <= weight < float("inf"):
         raise ValueError(f"reprojection_weight is {weight}, expected a number not below 0")
 

@@ -67,6 +67,17 @@ def report(samples) -> dict:
 
 
 class TestNumbers:
+    def test_alternatives_are_measured_as_paths_are(self, samples, report):
+        with_others = [sample.new() for sample in samples]
+        for sample in with_others:
+            sample.alternatives = sample.pred_bodies.clone()
+        measured = evaluate(with_others)
+        paths = {name: value for name, value in report.items() if name.startswith("body/") and name.count("/") == 2}
+        assert len(paths) > 50
+        for name, value in paths.items():
+            assert measured[name.replace("body/", "body/alternatives/")] == pytest.approx(value, rel=1e-6), name
+        assert {name: measured[name] for name in report} == pytest.approx(report)
+
     def test_every_error_for_paths_and_candidates(self, report):
         for error in ERRORS:
             for prefix in ("body/", "body/candidates/"):

@@ -116,7 +116,7 @@ def test_wrong_shapes_and_options(make_fit, fit, fitted):
         fit.alternatives(bodies, keypoints2d, torch.zeros(3, dtype=torch.long))
     with pytest.raises(ValueError, match=r"keypoints2d has shape \(4, 16, 3\)"):
         fit.alternatives(bodies, keypoints2d[:, :16], torch.zeros(4, dtype=torch.long))
-    with pytest.raises(ValueError, match="spread is 0.0, expected a positive"):
+    with pytest.raises(ValueError, match=r"spread is 0\.0, expected a positive"):
         make_fit(spread=0.0)
 
 

@@ -312,6 +312,16 @@ class TestConstruction:
             with pytest.raises(FileNotFoundError, match=r"the package holds no mrt\.pth for mion_tiny"):
                 MIONInferencer()
             return
-        ((found,),) = MIONInferencer(device="cpu")(PHOTO, keypoints2d=KEYPOINTS)["predictions"]
+        inferencer = MIONInferencer(device="cpu")
+        ((sample,),) = inferencer(PHOTO, keypoints2d=KEYPOINTS, return_datasamples=True)["predictions"]
+        found = sample.found
         assert found.valid
         assert found.reprojection_rms[found.selected] < 0.1 * found.image_size
+        np.testing.assert_array_equal(found.betas, sample.alternatives.betas.numpy())
+        # each differs from the chosen one, and none in the picture
+        apart = found.vertices - found.vertices[found.selected]
+        depth, in_image = np.abs(apart[..., 2]).mean(1), np.abs(apart[..., :2]).mean((1, 2))
+        others = np.arange(len(apart)) != found.selected
+        assert (depth[others] > 0.015).all()
+        assert (depth[others] > 2 * in_image[others]).all()
+        assert (found.reprojection_rms < found.reprojection_rms[found.selected] + 0.5).all()  # pixels of the crop

@@ -167,6 +167,9 @@ def test_rows_and_gap_by_hand():
     np.testing.assert_allclose(rows["cen"]["MPJPE"], [20, 10])
     np.testing.assert_allclose(rows[methods.RANDOM]["MPJPE"], [30, 20])
     np.testing.assert_allclose(rows[methods.ORACLE]["MPJPE"], [10, 10])
+    best = scoring.row_errors([methods.Answers(paths[:, 1:], {}, best="best of two")], truth)
+    assert list(best) == ["best of two"]
+    np.testing.assert_allclose(best["best of two"]["MPJPE"], [20, 10])
     share, low, high = scoring.gap_closed(rows, "cen", np.arange(2))
     assert share == pytest.approx((10 + 10) / (20 + 10))
     assert (low, high) == pytest.approx((0.5, 1.0))  # either sample twice
@@ -187,7 +190,8 @@ class Counting:
     def answer(self, views, pictures):
         self.asked += 1
         scores = {"first": np.zeros((1, 2)), "cen+reprojection": np.ones((1, 2))}
-        return [methods.Answers(np.ones((1, 1, 12, 3)), {}), methods.Answers(np.ones((1, 2, 12, 3)), scores, True)]
+        joints3d = np.ones((1, 2, 12, 3))
+        return [methods.Answers(joints3d[:, :1], {}, best="best"), methods.Answers(joints3d, scores, True)]
 
 
 def test_answers_are_kept_until_something_changes(tmp_path):
@@ -199,7 +203,7 @@ def test_answers_are_kept_until_something_changes(tmp_path):
     for ours, kept in zip(first, again, strict=True):
         np.testing.assert_array_equal(ours.joints, kept.joints)
         assert set(ours.rules) == set(kept.rules)
-        assert ours.compared == kept.compared
+        assert (ours.compared, ours.best) == (kept.compared, kept.best)
     kept_answers(method, views, "grey image", list, tmp_path)
     views.people[0].keypoints2d[0, 0] += 1
     kept_answers(method, views, "image", list, tmp_path)

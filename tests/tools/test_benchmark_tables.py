@@ -46,6 +46,18 @@ def test_table_3():
     assert cells(text, "first")[3].startswith("20 % [")
 
 
+def test_the_best_of_the_alternatives_is_compared_with_the_chosen():
+    chosen = {"MPJPE": np.array([50.0, 70.0]), "PA-MPJPE": np.array([40.0, 40.0])}
+    paths = {name: np.stack([values - 6, values], axis=1) for name, values in chosen.items()}
+    moved = {name: np.stack([values, values - 12, values + 12], axis=1) for name, values in chosen.items()}
+    text = tables.alternatives_table(tables.Alternatives(chosen, paths, moved))
+    assert cells(text, "chosen")[1].startswith("60.0 [")
+    assert cells(text, "best of the paths")[3].startswith("-10.0 % [")
+    assert cells(text, "best of the chosen and its alternatives")[1].startswith("48.0 [")
+    assert cells(text, "best of the chosen and its alternatives")[4].startswith("-30.0 % [")
+    assert cells(text, "mean of these")[3].startswith("+0.0 % [")
+
+
 def test_table_6_compares_the_first_path_with_the_choice():
     assert [cell.split(" ")[0] for cell in cells(tables.table_6(made_up().first(5)), "VERTEX-L2")[1:]] == [
         "50.00",
@@ -92,6 +104,7 @@ def test_a_run_writes_every_table(tmp_path):
         "## Table 1: number of paths",
         "## Table 2: PNCC-PE against sinusoidal encoding",
         "## Table 3: choosing among 5 paths",
+        "## Alternatives",
         "## Table 6: surface (mm) and shape",
         "## Harsh pictures",
         "## What the picture is worth",

@@ -28,7 +28,8 @@ from mion_plugin.files.hashing import hash_file
 from mion_plugin.mion import MultiInitializationOptimizationNetwork
 
 _DIGITS = 8
-_PATHS = ("refiner_checkpoint", "cen_checkpoint")  # the weights themselves count
+# The weights themselves count, and alternatives are no part of any row.
+_NOT_TOLD = ("refiner_checkpoint", "cen_checkpoint", "alternatives")
 
 
 class Identities:
@@ -44,7 +45,7 @@ class Identities:
     def __init__(
         self, model: MultiInitializationOptimizationNetwork, cfg: Config, weights: Path, data: Mapping[str, Any]
     ) -> None:
-        self._cfg = {key: value for key, value in cfg.model.to_dict().items() if key not in _PATHS}
+        self._cfg = {key: value for key, value in cfg.model.to_dict().items() if key not in _NOT_TOLD}
         self._weights = weights
         self._data = data
         self._digests = {

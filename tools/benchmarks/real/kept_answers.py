@@ -36,6 +36,7 @@ def _pack(answers: Iterable[Answers]) -> dict[str, np.ndarray]:
     arrays: dict[str, np.ndarray] = {}
     for index, one in enumerate(answers):
         arrays |= {f"{index} joints": one.joints, f"{index} compared": np.array(one.compared)}
+        arrays[f"{index} best"] = np.array(one.best)
         arrays |= {f"{index} {_RULE}{name}": scores for name, scores in one.rules.items()}
     return arrays
 
@@ -49,7 +50,8 @@ def _unpack(arrays: dict[str, np.ndarray]) -> list[Answers]:
             for name, scores in arrays.items()
             if name.startswith(begin + _RULE)
         }
-        answers.append(Answers(arrays[f"{begin}joints"], rules, bool(arrays[f"{begin}compared"])))
+        flags = bool(arrays[f"{begin}compared"]), str(arrays[f"{begin}best"])
+        answers.append(Answers(arrays[f"{begin}joints"], rules, *flags))
     return answers
 
 

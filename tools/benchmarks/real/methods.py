@@ -27,6 +27,7 @@ from mion_plugin.inference.cropping import place_crop
 CANDIDATE = "stage 1, first candidate"
 LANDMARKS = "MediaPipe's world landmarks"
 FIRST, RANDOM, ORACLE = "first", "random", "oracle"
+ALTERNATIVES = "best of the chosen and its alternatives"
 # Rule of choice -> field of the predictions that it goes by; the lowest wins. See mion.MION.
 RULES = {rule: field for rule, field in RULE_FIELDS.items() if rule != FIRST}
 _BATCH = 8  # frames in memory at once
@@ -40,11 +41,13 @@ class Answers:
         joints: (S, N, 12, 3) root-aligned, metres, the crop's camera frame.
         rules: Row of the table -> (S, N) scores, of which the lowest wins.
         compared: Also give what a random choice is expected to do and what the best would: ``random``, ``oracle``.
+        best: A row for the best of them, by its name; empty for none.
     """
 
     joints: np.ndarray
     rules: dict[str, np.ndarray]
     compared: bool = False
+    best: str = ""
 
 
 class Method(Protocol):
@@ -106,10 +109,13 @@ class Mion:
             samples += [sample for (sample,) in found["predictions"]]
         candidates = self._joints([sample.candidates for sample in samples])
         paths = self._joints([sample.pred_bodies for sample in samples])
-        return [
+        answers = [
             Answers(candidates, {CANDIDATE: _in_order(candidates)}),
             Answers(paths, {FIRST: _in_order(paths), **_scores(samples)}, compared=True),
         ]
+        if all("alternatives" in sample for sample in samples):
+            answers.append(Answers(self._joints([sample.alternatives for sample in samples]), {}, best=ALTERNATIVES))
+        return answers
 
     @torch.no_grad()
     def _joints(self, bodies: Sequence[BaseDataElement]) -> np.ndarray:

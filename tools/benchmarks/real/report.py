@@ -10,7 +10,7 @@ from benchmarks.markdown import table
 from benchmarks.real import joints
 from benchmarks.real.clip import REQUIREMENT
 from benchmarks.real.joints import ERRORS
-from benchmarks.real.methods import CANDIDATE, FIRST, LANDMARKS, ORACLE, RANDOM, RULES
+from benchmarks.real.methods import ALTERNATIVES, CANDIDATE, FIRST, LANDMARKS, ORACLE, RANDOM, RULES
 from benchmarks.real.pictures import GREY, NO_BACKGROUND, PICTURES, REAL
 from benchmarks.real.scene import Scene
 from benchmarks.real.scoring import Errors, gap_closed, interval_text
@@ -25,7 +25,7 @@ METHODS = f"""## Errors
 
 - {", ".join(f"`{rule}`" for rule in (FIRST, *RULES))} choose among the refined paths of `mion.MIONInferencer`;
   `{RANDOM}` is the paths' mean error, which a random choice is expected to have; `{ORACLE}` the best path's, for each
-  of the first two errors by itself.
+  of the first two errors by itself; *{ALTERNATIVES}* likewise (`mion.KeypointFit.alternatives`).
 - MediaPipe's world landmarks are those of its public interface, called on a crop around the man.
 - The mean body has the mean pose and shape of stage 1's pool. Of the pool's orientations it takes the one that the
   closed form of stage 1 fits best to the keypoints.

@@ -18,8 +18,8 @@ Errors = dict[str, dict[str, np.ndarray]]
 def row_errors(answers: Iterable[Answers], truth: np.ndarray) -> Errors:
     """Errors of every rule's choice; ``truth`` (S, 12, 3) as ``Views``.
 
-    ``oracle`` takes the lowest of each of the two main errors, whichever path has it; its other errors are those of
-    the path of lowest MPJPE.
+    ``oracle``, and the row of the best, take the lowest of each of the two main errors, whichever path has it; their other errors are
+    those of the path of lowest MPJPE.
     """
     rows: Errors = {}
     for one in answers:
@@ -28,8 +28,9 @@ def row_errors(answers: Iterable[Answers], truth: np.ndarray) -> Errors:
             rows[rule] = {name: chosen_errors(values, scores) for name, values in errors.items()}
         if one.compared:
             rows[RANDOM] = {name: values.mean(axis=1) for name, values in errors.items()}
-            best = {name: chosen_errors(values, errors["MPJPE"]) for name, values in errors.items()}
-            rows[ORACLE] = {**best, "PA-MPJPE": errors["PA-MPJPE"].min(axis=1)}
+        for name in ([ORACLE] if one.compared else []) + ([one.best] if one.best else []):
+            best = {error: chosen_errors(values, errors["MPJPE"]) for error, values in errors.items()}
+            rows[name] = {**best, "PA-MPJPE": errors["PA-MPJPE"].min(axis=1)}
     return rows
 
 
