@@ -57,6 +57,8 @@ class PoseKeypoints(nn.Module):
     pair_bone: Tensor
     pair_weight: Tensor
     sum_pairs: Tensor
+    identity: Tensor
+    surface_bone: Tensor
     surface_point: Tensor
     surface_shapedirs: Tensor
     surface_posedirs: Tensor
@@ -93,7 +95,7 @@ class PoseKeypoints(nn.Module):
         above, world = world[:, self.parents], world[:, :NUM_JOINTS]
         offset = self.offset + betas @ self.offset_shapedirs
         joints = self.is_above @ (above @ offset.unflatten(1, (-1, 3, 1)))[..., 0]
-        bones = world[:, self.pair_bone[: len(self.surface_point)]]
+        bones = world[:, self.surface_bone]
         on_bones = (bones @ self._surface(rotations, betas)[..., None])[..., 0]
         moved = add_first(self.pair_weight[:, None] * joints[:, self.pair_bone], on_bones)
         return PlacedPairs(world, above, joints, moved)
@@ -103,15 +105,14 @@ class PoseKeypoints(nn.Module):
 
         Each round doubles how many joints a product spans: four rounds for a chain of up to sixteen.
         """
-        identity = torch.eye(3, dtype=rotations.dtype, device=rotations.device).expand(len(rotations), 1, 3, 3)
-        world = torch.cat([rotations, identity], dim=1)
+        world = torch.cat([rotations, self.identity.expand(len(rotations), 1, 3, 3)], dim=1)
         for spanned in self.doubling:
             world = world[:, spanned] @ world
         return world
 
     def _surface(self, rotations: Tensor, betas: Tensor) -> Tensor:
         """(M, S, 3) points on the surface in their bones' frames, weighted."""
-        features = (rotations[:, 1:] - torch.eye(3, dtype=rotations.dtype, device=rotations.device)).flatten(1)
+        features = (rotations[:, 1:] - self.identity).flatten(1)
         by_pose = features @ self.surface_posedirs.flatten(0, 1)
         by_shape = betas @ self.surface_shapedirs.flatten(0, 1).T
         return self.surface_point + (by_shape + by_pose).unflatten(1, (-1, 3))
@@ -128,6 +129,7 @@ def _skeleton_arrays(parents: np.ndarray, joints: RestJoints) -> dict[str, np.nd
     rest = np.concatenate([joints.mean, np.zeros((1, 3))])
     rest_shapedirs = np.concatenate([joints.by_betas, np.zeros((1, 3, NUM_BETAS))])
     return {
+        "identity": np.eye(3),
         "parents": parents.astype(np.int64),
         "doubling": _doubling(parents),
         "is_above": _is_above(parents).astype(np.float64),
@@ -147,6 +149,7 @@ def _pair_arrays(body: BodyArrays, rows: KeypointRows, rest: RestJoints) -> dict
     posedirs = np.tensordot(pair_rows, body.posedirs, axes=1)  # (S, 3, 207)
     return {
         "pair_bone": np.concatenate([bone, rows.joint_index[at_joint]]).astype(np.int64),
+        "surface_bone": bone.astype(np.int64),
         "pair_weight": np.concatenate([weight, np.ones(len(at_joint))]),
         "sum_pairs": (of_pair == np.arange(len(rows.joint_index))[:, None]).astype(np.float64),
         "surface_point": pair_rows @ body.v_template - weight[:, None] * rest.mean[bone],

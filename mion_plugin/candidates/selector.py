@@ -143,8 +143,9 @@ class CandidateSelector(nn.Module):
                 f"{self.keypoints2d_convention!r}"
             )
         keypoints2d = keypoints2d.detach().to(self.keypoints3d.device, torch.float64)
-        # Automatic mixed precision, and TF32, would round the bounds beyond their margin.
-        with full_precision(keypoints2d):
+        # Automatic mixed precision, and TF32, would round the bounds beyond their margin. The inference mode is a tenth
+        # faster than without gradients alone; what is joined outside of it may take part in a training.
+        with torch.inference_mode(), full_precision(keypoints2d):
             chunks, bounds = [], None
             for chunk in keypoints2d.split(self._images_at_once()):
                 target = self._target(chunk)

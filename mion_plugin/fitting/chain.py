@@ -77,7 +77,7 @@ class KeypointChain(nn.Module):
             tangents: (M, 24, 3, 3) matrices T: a step dx of a joint's parameters turns R into R exp([T dx]x).
         """
         keypoints = self.keypoints
-        bones = placed.world[:, keypoints.pair_bone[: len(keypoints.surface_point)]]
+        bones = placed.world[:, keypoints.surface_bone]
         by_betas = add_first(
             keypoints.pair_weight[:, None, None] * self._joints_by_betas(placed.above)[:, keypoints.pair_bone],
             bones @ keypoints.surface_shapedirs,

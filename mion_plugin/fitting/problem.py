@@ -193,14 +193,11 @@ class FitProblem:
 
     def _transl_by_shift(self, parameters: Tensor) -> Tensor:
         """(M, 3, 3) derivatives of ``moved_translation``."""
-        shift, pelvis = parameters[:, -3:], self.start.pelvis
-        zoom = shift[:, 2].exp()
-        depth = pelvis[:, 2] * zoom
-        scale = depth / self.camera.normalized_focal_length
-        by_depth = torch.stack(
-            [pelvis[:, 0] * zoom + shift[:, 0] * scale, pelvis[:, 1] * zoom + shift[:, 1] * scale, depth], dim=-1
-        )
-        in_image = torch.eye(3, 2, dtype=scale.dtype, device=scale.device) * scale[:, None, None]
+        shift = parameters[:, -3:]
+        pelvis = self.start.pelvis * shift[:, 2:].exp()
+        scale = pelvis[:, 2:] / self.camera.normalized_focal_length
+        by_depth = torch.cat([pelvis[:, :2] + shift[:, :2] * scale, pelvis[:, 2:]], dim=-1)
+        in_image = torch.eye(3, 2, dtype=scale.dtype, device=scale.device) * scale[..., None]
         return torch.cat([in_image, by_depth[..., None]], dim=-1)
 
 

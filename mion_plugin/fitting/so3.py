@@ -16,7 +16,7 @@ _LEAST = 1e-36  # radians^2; at zero the square root has no derivative
 def cross_matrix(vector: Tensor) -> Tensor:
     """Matrices [v]x (..., 3, 3) with [v]x u = v x u, of vectors (..., 3)."""
     axes = torch.eye(3, dtype=vector.dtype, device=vector.device)
-    return torch.linalg.cross(vector[..., None].expand(*vector.shape, 3), axes.expand(*vector.shape, 3), dim=-2)
+    return torch.linalg.cross(vector[..., None], axes.expand(*vector.shape, 3), dim=-2)
 
 
 def exponential(rotvec: Tensor) -> tuple[Tensor, Tensor]:
@@ -52,5 +52,5 @@ def _quotients(square: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     square = square.clamp(min=_LEAST)
     angle = square.sqrt()
     sine, half = torch.sinc(angle / math.pi), torch.sinc(angle / (2.0 * math.pi))
-    series = 1 / 6 - square / 120 * (1 - square / 42 * (1 - square / 72))
+    series = 1 / 6 - square * (1 / 120 - square / 5040)
     return sine, half.square() / 2.0, torch.where(square < _SMALL**2, series, (1.0 - sine) / square)

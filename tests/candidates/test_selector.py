@@ -191,6 +191,14 @@ def test_a_selection_is_bodies_of_the_mean_shape(stick_pool):
     assert selected.pncc is None
 
 
+def test_a_selection_may_take_part_in_a_training(stick_pool):
+    selected = CandidateSelector(stick_pool, num_candidates=3)(make_keypoints(stick_pool, 2))
+    weight = torch.ones((), requires_grad=True)
+    (weight * selected.pose).square().sum().backward()
+    assert weight.grad > 0
+    assert not any(value.is_inference() or value.requires_grad for value in fields_of(selected).values())
+
+
 def test_some_of_a_selection_keep_their_place_in_the_pool(stick_pool):
     selected = CandidateSelector(stick_pool)(make_keypoints(stick_pool, 3))
     order = torch.tensor([[4, 0], [1, 1], [2, 3]])

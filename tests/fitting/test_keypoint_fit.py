@@ -53,6 +53,14 @@ def test_keypoints_are_met_and_the_body_comes_nearer(body, make_fit, make_people
     assert error(fitted.pose, fitted.betas) < 0.8 * error(people.pose, people.betas)
 
 
+def test_fitted_bodies_may_take_part_in_a_training(make_people, fit):
+    fitted = fit(*make_people().inputs)
+    weight = torch.ones((), requires_grad=True)
+    sum((weight * getattr(fitted, name)).square().sum() for name in NAMES).backward()
+    assert weight.grad > 0
+    assert not any(getattr(fitted, name).requires_grad for name in NAMES)
+
+
 class TestDepths:
     def test_known_ones_bring_the_body_nearer(self, body, make_fit, make_people):
         people = make_people(images=8, paths=3, wrong_by=0.15)

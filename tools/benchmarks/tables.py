@@ -171,8 +171,9 @@ def alternatives_table(measured: Alternatives) -> str:
         rows.append([name, *(mean_interval(value) for value in values.values()), *changes])
     heading = ["body", "MPJPE", "PA-MPJPE", "MPJPE, from the chosen", "PA-MPJPE, from the chosen"]
     return (
-        f"## Alternatives\n\n{MAIN_PATHS} paths. A fit brings them near each other; the alternatives are moved along what "
-        f"the keypoints leave open (`mion.KeypointFit.alternatives`), the chosen one stays.\n\n{table(heading, rows)}"
+        f"## Alternatives\n\n{MAIN_PATHS} paths. A fit brings them near each other; the alternatives are moved along "
+        "what the keypoints leave open (`mion.KeypointFit.alternatives`), the chosen one stays.\n\n"
+        f"{table(heading, rows)}"
     )
 
 

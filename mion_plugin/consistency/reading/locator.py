@@ -48,6 +48,11 @@ class LocatorEvidence:
     heat: Tensor
     features: Tensor
 
+    @classmethod
+    def join(cls, parts: Sequence[LocatorEvidence]) -> LocatorEvidence:
+        """That of several batches as of one."""
+        return cls(torch.cat([part.heat for part in parts]), torch.cat([part.features for part in parts]))
+
 
 class SpatialBlock(nn.Module):
     """A residual block in the manner of ConvNeXt (Liu et al. 2022): by channel in space, then by pixel in channels.

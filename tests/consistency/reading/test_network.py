@@ -62,6 +62,19 @@ class TestReading:
         reader(images, keypoints2d)
         assert calls == [2]
 
+    def test_of_a_large_batch_goes_in_blocks_but_for_training(self, make_reader) -> None:
+        reader, calls = make_reader(locator={"width": 8, "hidden": 16}), []
+        nn.init.normal_(reader.locator.heat.weight)
+        reader.backbone.register_forward_hook(lambda _, inputs, __: calls.append(len(inputs[0])))
+        images = torch.randn(450, 3, 32, 32, generator=torch.Generator().manual_seed(4))
+        with torch.no_grad():
+            found, whole = reader.eval().look(images), reader.train().look(images)
+        assert calls == [196, 196, 58, 450]  # 16 images of 112 px have the pixels of 196 of 32
+        torch.testing.assert_close(found.context, whole.context, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(found.fine, whole.fine, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(found.located.heat, whole.located.heat, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(found.located.features, whole.located.features, atol=1e-5, rtol=1e-4)
+
     def test_depends_on_picture_and_keypoints(self, make_reader, images, keypoints2d) -> None:
         reader = make_reader()
         reading = reader(images, keypoints2d).depths

@@ -18,8 +18,8 @@ Errors = dict[str, dict[str, np.ndarray]]
 def row_errors(answers: Iterable[Answers], truth: np.ndarray) -> Errors:
     """Errors of every rule's choice; ``truth`` (S, 12, 3) as ``Views``.
 
-    ``oracle``, and the row of the best, take the lowest of each of the two main errors, whichever path has it; their other errors are
-    those of the path of lowest MPJPE.
+    ``oracle``, and the row of the best, take the lowest of each of the two main errors, whichever path has it; their
+    other errors are those of the path of lowest MPJPE.
     """
     rows: Errors = {}
     for one in answers:
