@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from mion_plugin.detection.detection_run import Detections, check_pace, check_same, detect_people
+from mion_plugin.detection.detection_run import Detections, check_pace, detect_people
 from mion_plugin.detection.keypoint_estimator import KeypointEstimator
 from mion_plugin.detection.keypoint_files import (
     SUFFIXES,
@@ -32,6 +32,7 @@ from mion_plugin.detection.pose_checkpoint import fetch_checkpoint, load_pose_we
 from mion_plugin.detection.rtmpose import RTMPoseEstimator, fetch_pose_network, is_rtmpose
 from mion_plugin.files import remove_leftovers
 from mion_plugin.files.hashing import hash_file
+from mion_plugin.files.pieces import check_settings
 from mion_plugin.progress import ProgressLine
 
 
@@ -115,7 +116,7 @@ def detect(people: PersonBoxes, image_root: Path, args: argparse.Namespace) -> b
     settings = describe_run(people, network, args)
     pieces = args.out.with_name(f".{args.out.name}_pieces")
     if args.out.exists():
-        check_same(stored_settings(args.out), settings, args.out)
+        check_settings(settings, stored_settings(args.out), f"{args.out} is of a run")
         shutil.rmtree(pieces, ignore_errors=True)  # of a run that was killed before it could
         return False
     remove_leftovers(args.out)
