@@ -9,6 +9,7 @@ import io
 import itertools
 import logging
 import math
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -200,8 +201,19 @@ def _is_bad_input(error: Exception) -> bool:
     return isinstance(error, UnsafePickleError)
 
 
+# what the system says of these does not tell what was expected
+_IN_THE_WAY: dict[type[OSError], str] = {
+    FileExistsError: " is a file, expected a folder",
+    NotADirectoryError: " is below a file, expected a folder there",
+    IsADirectoryError: " is a folder, expected a file",
+}
+
+
 def _one_line(error: Exception) -> str:
     """The message of an error; of one from a data-loader worker, what the worker said without its traceback."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        told = next((told for kind, told in _IN_THE_WAY.items() if isinstance(error, kind)), f": {error.strerror}")
+        return " ".join(f"{os.fsdecode(error.filename)}{told}".split())
     text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if any("Original Traceback" in line for line in lines):

@@ -20,6 +20,7 @@ from mion_plugin.body.fingerprint import BodyFingerprint
 from mion_plugin.constants import STAND_IN_GENDERS, STAND_IN_PATH
 from mion_plugin.files.atomic import atomic_path
 from mion_plugin.files.npz import read_npz
+from mion_plugin.files.presence import require_file
 
 FORMAT_VERSION = 1
 
@@ -134,8 +135,7 @@ def _digest(stored: Mapping[str, np.ndarray]) -> str:
 
 def _read_checked(path: Path) -> dict[str, np.ndarray]:
     """All arrays of a stand-in file whose version and digest are right."""
-    if not path.is_file():
-        raise FileNotFoundError(f"stand-in body {path} does not exist; build it with tools/build_body_model.py")
+    require_file(path, "stand-in body", "; build it with tools/build_body_model.py")
     remedy = "reinstall the package or rebuild it with tools/build_body_model.py"
     try:
         stored = read_npz(path, "stand-in body")

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from mion_plugin.files.npz import one_line
+from mion_plugin.files.presence import require_file
 
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
 REMEDY = "pip install 'mion-plugin[video]'"
@@ -304,8 +305,7 @@ class Sound:
 
 
 def _open_file(path: Path) -> Any:
-    if not path.is_file():
-        raise FileNotFoundError(f"video {path} does not exist")
+    require_file(path, "video")
     av = _av()
     try:
         container = av.open(os.fspath(path), options=_READ)

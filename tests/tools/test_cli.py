@@ -162,6 +162,23 @@ def test_the_name_of_a_file_need_be_no_text(capfdbinary):
     assert main() == 0
 
 
+@pytest.mark.parametrize(
+    ("work", "message"),
+    [
+        (lambda: Path("file").mkdir(), "file is a file, expected a folder"),
+        (lambda: Path("file/below").mkdir(), "file/below is below a file, expected a folder there"),
+        (lambda: Path("folder").write_text(""), "folder is a folder, expected a file"),
+        (lambda: Path("none").read_text(), "none: No such file or directory"),
+    ],
+)
+def test_what_is_in_the_way_is_told(tmp_path, monkeypatch, capsys, work, message):
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    Path("folder").mkdir()
+    assert report_errors("tool")(lambda arguments=None: work())() == 2
+    assert capsys.readouterr().err == f"tool: error: {message}\n"
+
+
 def test_a_log_that_cannot_be_written_names_the_extra(tmp_path, monkeypatch):
     text = (
         CONFIG + "visualizer = dict(vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')])\n"
