@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mion_plugin.registry import MODELS
+from mion_plugin.weights import load_weights
 
 RGB = 3  # channels of an image
 CHECKPOINT_SUFFIXES = (".pth", ".pt", ".bin")
@@ -51,7 +52,7 @@ class TorchvisionResNet(nn.Module):
 
     Raises:
         ImportError: torchvision is not installed.
-        ValueError: An unknown option, or weights of another network.
+        ValueError: An unknown option, no readable checkpoint, or weights of another network.
         FileNotFoundError: No such checkpoint.
     """
 
@@ -227,7 +228,4 @@ def _read_weights(weights: str | os.PathLike[str], depth: int) -> dict[str, Tens
                 f"torchvision's: {', '.join(known.__members__)}"
             )
         return known[str(weights)].get_state_dict(progress=False, check_hash=True)
-    if not path.is_file():
-        raise FileNotFoundError(f"backbone weights {path} do not exist")
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    return state.get("state_dict", state)
+    return load_weights(path)

@@ -11,13 +11,13 @@ once.
 from __future__ import annotations
 
 import ast
-import difflib
 import importlib
 import os
 import sys
 from pathlib import Path
 
 import mion_plugin
+from mion_plugin.near_names import did_you_mean
 from mion_plugin.shipped import shipped_folder
 
 # Command -> module in tools/, by which it is offered if it is there.
@@ -59,10 +59,10 @@ def main(arguments: list[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains as it ends
             return 0
     if command not in offered():
-        similar = difflib.get_close_matches(command, [*offered(), _CONFIGS], n=1)
-        hint = f"did you mean {similar[0]}?" if similar else f"expected one of {', '.join([*offered(), _CONFIGS])}"
+        known = [*offered(), _CONFIGS]
+        hint = did_you_mean(command, known, f"; expected one of {', '.join(known)}")
         told = " ".join(command.split())  # on one line, whatever was typed or pasted
-        print(f"mion: error: no such command: {told}; {hint} (see --help)", file=sys.stderr)
+        print(f"mion: error: no such command: {told}{hint} (see --help)", file=sys.stderr)
         return _BAD_INPUT
     return run_tool(command, rest)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from mion_plugin import efficientnet_lite
 from mion_plugin.backbones import CHECKPOINT_SUFFIXES, RGB, channels_last, widened_first_layer
+from mion_plugin.near_names import nearest
 from mion_plugin.registry import MODELS
 from mion_plugin.shipped import packaged_file
 from mion_plugin.weights import load_weights
@@ -164,9 +164,8 @@ def _create(model_name: str, in_channels: int, options: Mapping[str, Any]) -> An
     name, _, tag = str(model_name).partition(".")
     known = timm.list_pretrained(f"{name}.*") if tag else timm.list_models()
     if not timm.is_model(name) or (tag and model_name not in known):
-        close = difflib.get_close_matches(str(model_name), known or timm.list_models(), n=5)
-        hint = f"; it has {', '.join(close)}" if close else ""
-        raise ValueError(f"model_name is {model_name!r}, which timm {timm.__version__} does not have{hint}")
+        has = nearest(model_name, known or timm.list_models())
+        raise ValueError(f"model_name is {model_name!r}, which timm {timm.__version__} does not have; it has {has}")
     network = timm.create_model(model_name, in_chans=in_channels, **options)
     if not hasattr(network, "prune_intermediate_layers"):
         raise ValueError(f"timm {timm.__version__} gives no feature maps of model_name {model_name!r}")

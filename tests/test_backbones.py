@@ -73,7 +73,7 @@ class TestTorchvisionResNet:
         assert not any("bn" in name for name, _ in backbone.named_parameters())
 
     def test_bad_weights(self, tmp_path) -> None:
-        with pytest.raises(FileNotFoundError, match=r"backbone weights .*nowhere\.pth do not exist"):
+        with pytest.raises(FileNotFoundError, match=r"checkpoint .*nowhere\.pth does not exist"):
             TorchvisionResNet(18, weights=tmp_path / "nowhere.pth")
         with pytest.raises(ValueError, match=r"weights 'IMAGENET', expected .*IMAGENET1K_V1"):
             TorchvisionResNet(18, weights="IMAGENET")
@@ -82,6 +82,9 @@ class TestTorchvisionResNet:
             ValueError, match=r"other\.pth does not fit this ResNet: \d+ entries differ, e\.g\. layer1\.2"
         ):
             TorchvisionResNet(18, weights=tmp_path / "other.pth")
+        (tmp_path / "cut.pth").write_bytes((tmp_path / "other.pth").read_bytes()[:1000])
+        with pytest.raises(ValueError, match=r"cut\.pth is not a checkpoint that can be read safely"):
+            TorchvisionResNet(18, weights=tmp_path / "cut.pth")
 
     @pytest.mark.parametrize(
         ("option", "value", "expected"),

@@ -75,6 +75,8 @@ def test_help_describes_every_command(capsys):
         (["trian"], "mion: error: no such command: trian; did you mean train? (see --help)"),
         (["train", "mrt_tiny_sythetic"], "mion train: error: config mrt_tiny_sythetic does not exist; did you mean "),
         (["train", "nothing"], "`mion configs` lists those that come with the package"),
+        (["train", "."], "mion train: error: config . is a folder, expected a file"),
+        (["train", "/"], "mion train: error: config / is a folder, expected a file"),
         (["configs", "nothing"], "mion configs: error: config nothing does not exist"),
     ],
 )

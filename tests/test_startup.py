@@ -114,7 +114,7 @@ def test_help_loads_nothing(tool):
 @pytest.mark.parametrize("tool", TOOLS.keys() - {"benchmark"})
 def test_a_mistyped_option_loads_nothing(tool):
     _, lines, foreign = run_tool(tool, *TOOLS[tool], "--hepl", then="assert code == 2")
-    assert lines == [f"{tool}.py: error: unrecognized arguments: --hepl (see --help)"]
+    assert lines == [f"{tool}.py: error: unrecognized arguments: --hepl; did you mean --help? (see --help)"]
     assert foreign == []
 
 

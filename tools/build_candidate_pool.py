@@ -29,7 +29,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="seed of the clusterings")
     parser.add_argument("--no-mirror", action="store_true", help="leave out left-right mirror images")
     parser.add_argument("--fps", type=float, default=10.0, help="thin recordings to about this many frames a second")
-    parser.add_argument("--note", default="", help="text to keep in the pool, such as an acknowledgement of the data")
+    parser.add_argument("--note", help="text to keep in the pool, such as an acknowledgement of the data")
     return parser.parse_args(arguments)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import difflib
 import functools
 import gc
 import importlib.util
@@ -19,6 +18,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mion_plugin.files.configs import read_config
+from mion_plugin.near_names import did_you_mean
 
 # What the runner reads of a config's top level besides its arguments (mmengine 0.10).
 _MORE_KEYS = """custom_imports model_wrapper_cfg sync_bn find_unused_parameters activation_checkpointing
@@ -77,16 +77,14 @@ def _check_options(cfg: Config, options: dict[str, Any]) -> None:
     for option in options:
         key = option.split(".")[0]
         if key not in known:
-            similar = difflib.get_close_matches(key, known, n=1)
-            hint = f"; did you mean {similar[0]}?" if similar else ""
-            raise ValueError(f"--cfg-options {option}: the config has no {key}{hint}")
+            raise ValueError(f"--cfg-options {option}: the config has no {key}{did_you_mean(key, known)}")
 
 
 def _check_keys(cfg: Config, path: Path) -> None:
     for key in set(cfg) - _runner_keys():
-        similar = difflib.get_close_matches(key, _runner_keys(), n=1, cutoff=_SIMILAR)
-        if similar:
-            raise ValueError(f"config {path}: {key} is nothing that the runner reads; did you mean {similar[0]}?")
+        hint = did_you_mean(key, _runner_keys(), cutoff=_SIMILAR)
+        if hint:
+            raise ValueError(f"config {path}: {key} is nothing that the runner reads{hint}")
 
 
 def _check_values(cfg: Config, path: Path) -> None:

@@ -12,6 +12,7 @@ from mmhuman3d.models.utils.fits_dict import SMPL_POSE_FLIP_PERM, FitsDict
 from torch import Tensor, nn
 
 from mion_plugin.baselines.body_files import UPRIGHT
+from mion_plugin.files.npz import read_npy
 
 _FIT_SIZE = 82  # pose (72) and betas (10)
 _MIN_JOINTS = 3  # that determine a camera translation
@@ -52,9 +53,10 @@ class _FitTables(dict):
         path = None if self._folder is None else Path(self._folder) / f"{dataset_name}_fits.npy"
         static = None
         if path is not None and path.is_file():
-            static = torch.from_numpy(np.load(path, allow_pickle=False)).float()
-            if static.dim() != 2 or static.shape[1] != _FIT_SIZE:
-                raise ValueError(f"{path} has shape {tuple(static.shape)}, expected (N, {_FIT_SIZE})")
+            found = read_npy(path, "file of fits")
+            if found.dtype.kind not in "fiu" or found.ndim != 2 or found.shape[1] != _FIT_SIZE:
+                raise ValueError(f"{path} holds {found.dtype} {found.shape}, expected numbers (N, {_FIT_SIZE})")
+            static = torch.from_numpy(found.astype(np.float32))
         self[dataset_name] = _Fits(dataset_name, static, self._remember)
         return self[dataset_name]
 

@@ -14,6 +14,7 @@ from mion_plugin.body.export import REGRESSOR_FILES
 from mion_plugin.body.stand_in import load_stand_in
 from mion_plugin.body.unpickling import load_smpl_pickle
 from mion_plugin.files.npz import read_npy, read_npz
+from mion_plugin.files.presence import require_file
 
 GENDERS = ("neutral", "male", "female")
 WHERE_TO_GET_SMPL = (
@@ -54,8 +55,7 @@ def _find_model_file(path: Path, gender: str) -> Path:
             if (path / name).is_file():
                 return path / name
         raise FileNotFoundError(f"folder {path} holds neither {names[0]} nor {names[1]}. {WHERE_TO_GET_SMPL}")
-    if not path.is_file():
-        raise FileNotFoundError(f"body model {path} does not exist. {WHERE_TO_GET_SMPL}")
+    require_file(path, "body model", f". {WHERE_TO_GET_SMPL}")
     if path.suffix not in (".pkl", ".npz"):
         raise ValueError(f"body model {path} has suffix {path.suffix!r}, expected .pkl or .npz")
     return path

@@ -19,6 +19,8 @@ from mion_plugin.body.arrays import NUM_FACES, NUM_VERTICES, BodyArrays
 from mion_plugin.body.fingerprint import BodyFingerprint
 from mion_plugin.constants import STAND_IN_GENDERS, STAND_IN_PATH
 from mion_plugin.files.atomic import atomic_path
+from mion_plugin.files.npz import read_npz
+from mion_plugin.files.presence import require_file
 
 FORMAT_VERSION = 1
 
@@ -133,14 +135,12 @@ def _digest(stored: Mapping[str, np.ndarray]) -> str:
 
 def _read_checked(path: Path) -> dict[str, np.ndarray]:
     """All arrays of a stand-in file whose version and digest are right."""
-    if not path.is_file():
-        raise FileNotFoundError(f"stand-in body {path} does not exist; build it with tools/build_body_model.py")
+    require_file(path, "stand-in body", "; build it with tools/build_body_model.py")
     remedy = "reinstall the package or rebuild it with tools/build_body_model.py"
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            stored = {key: archive[key] for key in archive.files}
-    except Exception as error:  # numpy and zipfile fail on damaged files in many ways
-        raise ValueError(f"stand-in body {path} is damaged ({error}); {remedy}") from error
+        stored = read_npz(path, "stand-in body")
+    except ValueError as error:
+        raise ValueError(f"{error}; {remedy}") from error
     version = stored.get("format_version")
     if version is None or version.ndim != 0 or int(version) != FORMAT_VERSION:
         raise ValueError(f"stand-in body {path} has format version {version}, expected {FORMAT_VERSION}; {remedy}")

@@ -11,18 +11,8 @@ import numpy as np
 from mion_plugin.files import RestrictedUnpickler, UnsafePickleError
 from mion_plugin.files.json_files import read_json
 from mion_plugin.files.npz import one_line
+from mion_plugin.files.presence import require_file
 from mion_plugin.files.relative_paths import leads_out, with_slashes
-
-
-def require_file(path: Path) -> Path:
-    """``path`` if it is a file.
-
-    Raises:
-        FileNotFoundError: It is not.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist")
-    return path
 
 
 def require_files(folder: Path, pattern: str) -> list[Path]:

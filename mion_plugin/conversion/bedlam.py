@@ -15,11 +15,12 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image
 
-from mion_plugin.conversion.archives import fields, require_file, require_files, safe_relative
+from mion_plugin.conversion.archives import fields, require_files, safe_relative
 from mion_plugin.conversion.frames import turn_images
 from mion_plugin.conversion.people import People
 from mion_plugin.files import RestrictedUnpickler
 from mion_plugin.files.npz import read_npz
+from mion_plugin.files.presence import require_file
 from mion_plugin.geometry.keypoints import keypoint_names
 
 _ARRAYS = ("imgname", "center", "scale", "pose_cam", "shape", "trans_cam", "cam_int", "cam_ext", "gtkps")

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mion_plugin.conversion.archives import require_file
 from mion_plugin.files.images import write_image
+from mion_plugin.files.presence import require_file
 
 JPEG_QUALITY = 95
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mion_plugin.conversion.archives import fields, load_mat, require_file
+from mion_plugin.conversion.archives import fields, load_mat
 from mion_plugin.conversion.people import People, person_box
+from mion_plugin.files.presence import require_file
 
 _NUM_IMAGES, _NUM_TRAIN = 2000, 1000  # of LSP: the first half is the training set
 

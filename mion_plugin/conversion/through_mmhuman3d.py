@@ -20,9 +20,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mion_plugin.conversion.archives import load_mat, load_pickle, require_file, require_files
+from mion_plugin.conversion.archives import load_mat, load_pickle, require_files
 from mion_plugin.conversion.frames import extract_frames
 from mion_plugin.datasets.human_data import load_human_data
+from mion_plugin.files.presence import require_file
 
 _H36M_STEP = 5  # of the frames, 50 a second: SPIN's and mmhuman3d's
 _H36M_SUBJECTS = {"train": (1, 5, 6, 7, 8), "valid": (9, 11)}

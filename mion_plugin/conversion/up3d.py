@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mion_plugin.conversion.archives import fields, load_pickle, require_file
+from mion_plugin.conversion.archives import fields, load_pickle
 from mion_plugin.conversion.people import People, person_box
 from mion_plugin.files.npz import read_npy
+from mion_plugin.files.presence import require_file
 from mion_plugin.files.text_files import read_text
 
 _LINE = re.compile(r"/?(\d{5})_image\.png")  # of train.txt and so on

@@ -19,6 +19,7 @@ from mion_plugin.files import RestrictedUnpickler
 from mion_plugin.files.npz import read_npz, write_npz
 from mion_plugin.files.relative_paths import leads_out, with_slashes
 from mion_plugin.geometry.keypoints import keypoint_mapping, keypoint_names
+from mion_plugin.near_names import nearest
 
 _LIST_KEYS = ("image_path", "image_id")  # what mmhuman3d hands out as lists
 _ATTRIBUTES = ("__key_strict__", "__data_len__", "__keypoints_compressed__")
@@ -54,7 +55,7 @@ class HumanData:
             ValueError: The file has no such key.
         """
         if key not in self.content:
-            raise self.error(key, f"missing; the file holds {', '.join(sorted(self.content)) or 'nothing'}")
+            raise self.error(key, f"missing; the file holds {nearest(key, sorted(self.content))}")
         return self.content[key]
 
     def rows(self, key: str, value: Any, row_shape: tuple[int, ...]) -> np.ndarray:

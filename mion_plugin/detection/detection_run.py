@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,8 +13,9 @@ from mion_plugin.datasets.transforms.loading import read_image
 from mion_plugin.detection.keypoint_estimator import KeypointEstimator
 from mion_plugin.detection.person_boxes import PersonBoxes
 from mion_plugin.files import atomic_path, remove_leftovers
-from mion_plugin.files.json_files import json_object, read_note
+from mion_plugin.files.json_files import read_note
 from mion_plugin.files.npz import read_npz, write_npz
+from mion_plugin.files.pieces import check_settings
 
 PIECE = 128  # people that a killed run loses at most
 
@@ -89,25 +89,11 @@ def detect_people(
     return Detections(**{key: np.concatenate([part[key] for part in parts]) for key in parts[0]})
 
 
-def check_same(found: str, wanted: str, where: Path) -> None:
-    """Raise ValueError if the settings (JSON texts) differ; the message names what does."""
-    if found == wanted:
-        return
-    stored = json_object(found)
-    differing = [
-        f"{key} {stored.get(key)!r} (not {value!r})"
-        for key, value in json.loads(wanted).items()
-        if stored.get(key) != value
-    ]
-    told = ", ".join(differing) or "other settings"
-    raise ValueError(f"{where} is of a run with {told}; remove it, or choose another place")
-
-
 def _claim(pieces: Path, settings: str) -> None:
     """Note the settings beside the pieces, or check that those of an earlier run are the same."""
     note = pieces / "settings.json"
     if note.is_file():
-        check_same(read_note(note), settings, pieces)
+        check_settings(settings, read_note(note), f"{pieces} is of a run")
         remove_leftovers(pieces / "*.npz")
         return
     with atomic_path(note) as temporary:

@@ -16,6 +16,7 @@ from mion_plugin.datasets.sample_table import DETECTED_KEY
 from mion_plugin.detection.detection_run import Detections
 from mion_plugin.detection.person_boxes import PersonBoxes, read_coco
 from mion_plugin.files import atomic_path
+from mion_plugin.files.npz import read_npz
 from mion_plugin.geometry.keypoints import convert_keypoints, keypoint_names
 
 CONVENTION = "coco"
@@ -121,11 +122,7 @@ def stored_settings(path: Path) -> str:
     if path.suffix == ".json":
         info = read_coco(path).get("info")
         return str(info.get(_SETTINGS_KEY, "")) if isinstance(info, dict) else ""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return str(archive[_SETTINGS_KEY]) if _SETTINGS_KEY in archive.files else ""
-    except Exception as error:  # numpy and zipfile fail on damaged files in many ways
-        raise ValueError(f"{path} is not a HumanData file: {error}") from error
+    return str(read_npz(path, "HumanData file", only=(_SETTINGS_KEY,)).get(_SETTINGS_KEY, ""))
 
 
 def _detected_arrays(found: Detections, settings: str) -> dict[str, np.ndarray]:

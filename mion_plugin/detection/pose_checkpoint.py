@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mion_plugin.files.array_constructors import torch_safe_globals
+from mion_plugin.files.presence import require_file
 from mion_plugin.weights import load_weights
 
 _HASH = re.compile(r"-([0-9a-f]{8})_\d{8}\.pth$")  # OpenMMLab's names: NAME-{start of the SHA-256}_{date}.pth
@@ -23,10 +24,7 @@ def fetch_checkpoint(checkpoint: str) -> Path:
         ValueError: What was downloaded is not what the hash in its name promises.
     """
     if not re.match(r"https?://", checkpoint):
-        path = Path(checkpoint).expanduser()
-        if not path.is_file():
-            raise FileNotFoundError(f"checkpoint {path} does not exist")
-        return path
+        return require_file(Path(checkpoint).expanduser(), "checkpoint")
     path = Path(torch.hub.get_dir()) / "checkpoints" / checkpoint.rpartition("/")[2]
     if path.is_file():
         return path

@@ -18,6 +18,7 @@ from mion_plugin.datasets.coco import NUM_KEYPOINTS, CocoPerson
 from mion_plugin.datasets.keypoint_layouts import COCO_17, LAYOUTS
 from mion_plugin.detection.keypoint_estimator import KeypointEstimator, from_peaks
 from mion_plugin.detection.people import PersonDetector, check_image
+from mion_plugin.files.presence import require_file
 from mion_plugin.geometry.boxes import inside_image
 
 # Name -> rtmlib's name for the pair of YOLOX and RTMPose; their sizes, and so their speeds, grow together.
@@ -154,10 +155,7 @@ def _fetch(config: str | None, checkpoint: str | None, kind: str) -> Path:
     """The local file of the network that rtmlib calls ``kind``."""
     where = checkpoint or _import_rtmlib().Body.MODE[NETWORKS[config or "rtmpose"]][kind]
     if not re.match(r"https?://", where):
-        path = Path(where).expanduser()
-        if not path.is_file():
-            raise FileNotFoundError(f"checkpoint {path} does not exist")
-        return path
+        return require_file(Path(where).expanduser(), "checkpoint")
     _import_rtmlib()
     from rtmlib.tools.file import download_checkpoint
 
@@ -179,8 +177,7 @@ def _load(kind: Any, path: Path, device: str) -> Any:
     """rtmlib's tool for a network; errors as ``RTMPoseEstimator``."""
     import onnxruntime
 
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"checkpoint {path} does not exist")
+    require_file(Path(path), "checkpoint")
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         device = "cpu"
     try:

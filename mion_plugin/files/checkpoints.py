@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from mion_plugin.files.presence import require_file
 from mion_plugin.shipped import packaged_file
 
 SAFETENSORS = ".safetensors"
@@ -24,9 +25,7 @@ def load_local_checkpoint(filename: str, map_location: Any = None) -> dict[str, 
         ValueError: Not a readable checkpoint, one that holds more than tensors and plain containers, or one whose bytes
             are not those that were written.
     """
-    path = packaged_file(Path(os.path.expanduser(filename)))
-    if not path.is_file():
-        raise FileNotFoundError(f"checkpoint {path} does not exist")
+    path = require_file(packaged_file(Path(os.path.expanduser(filename))), "checkpoint")
     if path.suffix == SAFETENSORS:
         return _load_safetensors(path, map_location)
     _refuse_packed(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import os
 import re
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from mion_plugin.near_names import did_you_mean
 from mion_plugin.shipped import shipped_folder
 
 _BASES = "_base_"  # the folder of what configs inherit from
@@ -46,12 +46,15 @@ def find_config(path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     if path.is_file():
         return path
-    name = path.with_suffix("").as_posix().removeprefix("configs/")
+    name = path.as_posix().removesuffix(".py").removeprefix("configs/")
     known = shipped_configs()
     found = known.get(name) or next((file for full, file in full_names(known).items() if full == name), None)
+    if found is None and path.is_dir():
+        raise FileNotFoundError(
+            f"config {path} is a folder, expected a file; `mion configs` lists those of the package"
+        )
     if found is None:
-        similar = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {similar[0]}?" if similar else "; `mion configs` lists those that come with the package"
+        hint = did_you_mean(name, known, "; `mion configs` lists those that come with the package")
         raise FileNotFoundError(f"config {path} does not exist{hint}")
     return found
 

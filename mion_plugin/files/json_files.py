@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mion_plugin.files.presence import require_file
 from mion_plugin.files.text_files import read_text
 
 
@@ -39,10 +40,9 @@ def read_json(path: Path, kind: str = "file") -> Any:
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Not JSON.
+        ValueError: It is empty, or not JSON.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{kind} {path} does not exist")
+    require_file(path, kind)
     try:
         return json.loads(read_text(path))
     except (ValueError, RecursionError) as error:

@@ -19,6 +19,7 @@ import numpy as np
 
 from mion_plugin.files.array_constructors import UnsafePickleError
 from mion_plugin.files.atomic import atomic_path
+from mion_plugin.files.presence import require_file
 
 MAX_UNPACKED = 1 << 28  # bytes; below, an archive may be packed as tightly as can be
 MAX_RATIO = 100  # of unpacked to packed bytes above that; poses, keypoints and their masks reach 10
@@ -86,8 +87,7 @@ def one_line(error: Exception) -> str:
 @contextmanager
 def _told(path: Path, kind: str) -> Iterator[None]:
     """What goes wrong with a file within, as ``read_npz`` raises it."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{kind} {path} does not exist")
+    require_file(path, kind)
     try:
         yield
     except UnsafePickleError as error:

@@ -17,6 +17,7 @@ import numpy as np
 
 from mion_plugin.files.array_constructors import SealedType, UnsafePickleError, plain
 from mion_plugin.files.npz import one_line
+from mion_plugin.files.presence import require_file
 from mion_plugin.files.restricted_pickle import RestrictedUnpickler
 
 
@@ -159,8 +160,7 @@ def load_tensors(path: Path) -> dict[str, Any]:
 
 
 def _load(path: Path, stand_ins: Mapping[tuple[str, str], Callable[..., Any]]) -> Any:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist")
+    require_file(path)
     with path.open("rb") as file:
         try:
             return RestrictedUnpickler(file, stand_ins).load()

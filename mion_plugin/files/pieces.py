@@ -123,15 +123,13 @@ def check_settings(wanted: str, found: str, what: str) -> None:
     Args:
         wanted: JSON object.
         found: The text that is there.
-        what: See ``Pieces``.
+        what: See ``Pieces``; or ``PATH is of a run``.
     """
     if found == wanted:
         return
     stored, own = json_object(found), json.loads(wanted)
     differing = [f"{key} {stored.get(key)!r} (not {own[key]!r})" for key in own if stored.get(key) != own[key]]
-    raise ValueError(
-        f"{what} with {', '.join(differing) or 'other settings'}; choose another folder or remove that set"
-    )
+    raise ValueError(f"{what} with {', '.join(differing) or 'other settings'}; remove it, or choose another place")
 
 
 _work: Work | None = None  # of a worker process

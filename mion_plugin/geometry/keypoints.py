@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from mion_plugin.geometry.conventions import CONVENTIONS
+from mion_plugin.near_names import nearest
 
 Array = TypeVar("Array", np.ndarray, torch.Tensor)
 
@@ -17,12 +18,12 @@ def keypoint_names(convention: str) -> tuple[str, ...]:
     """The joint names of ``convention``, in order.
 
     Raises:
-        ValueError: Unknown convention; the message lists the known ones.
+        ValueError: Unknown convention; the message names the nearest.
     """
     try:
         return CONVENTIONS[convention]
     except KeyError:
-        known = ", ".join(sorted(CONVENTIONS))
+        known = nearest(convention, sorted(CONVENTIONS))
         raise ValueError(f"unknown keypoint convention {convention!r}, expected one of: {known}") from None
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mion_plugin.files.npz import one_line
+from mion_plugin.files.presence import require_file
 
 REMEDY = "pip install 'mion-plugin[video]'"
 _READ = {
@@ -43,8 +44,7 @@ def open_video(path: Path) -> Any:
         FileNotFoundError: No such file.
         ValueError: Not a video.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"video {path} does not exist")
+    require_file(path, "video")
     av = pyav()
     try:
         container = av.open(os.fspath(path), options=_READ)

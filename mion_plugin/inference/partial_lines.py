@@ -9,9 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from mion_plugin.detection.detection_run import check_same
 from mion_plugin.files import atomic_path, remove_leftovers
 from mion_plugin.files.json_files import read_note
+from mion_plugin.files.pieces import check_settings
 
 
 class PartialLines:
@@ -50,7 +50,7 @@ class PartialLines:
     def _read(self, multiple: int) -> list[dict[str, Any]]:
         """The whole lines of an earlier run."""
         if self._note.is_file():
-            check_same(read_note(self._note), self._settings, self.partial)
+            check_settings(self._settings, read_note(self._note), f"{self.partial} is of a run")
         lines: list[dict[str, Any]] = []
         for text in self.partial.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
             try:

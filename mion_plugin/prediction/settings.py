@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from mion_plugin.detection.detection_run import check_same
 from mion_plugin.files import atomic_path, remove_leftovers
 from mion_plugin.files.json_files import read_note
+from mion_plugin.files.pieces import check_settings
 
 _NAME = "settings.json"
 
@@ -33,7 +33,7 @@ def claim_folder(folder: Path, settings: dict[str, str | int | float | bool | No
     if alone:
         remove_leftovers(note)
     if note.is_file():
-        check_same(read_note(note), text, folder)
+        check_settings(text, read_note(note), f"{folder} is of a run")
         return
     with atomic_path(note) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -21,7 +21,6 @@ Frames have x right, y down, z into the scene. Without a camera the place of a b
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +31,7 @@ import torch
 from mion_plugin.body.arrays import NUM_BETAS, NUM_JOINTS, NUM_VERTICES
 from mion_plugin.constants import IMAGE_SIZE
 from mion_plugin.geometry.camera import FOCAL_LENGTH, weak_perspective_to_translation
+from mion_plugin.near_names import did_you_mean
 
 KIND = "file of bodies"
 OWN_LAYOUT = "mion_plugin's own layout"
@@ -134,9 +134,9 @@ def check_hypotheses(
 def _check_spelling(arrays: Mapping[str, np.ndarray], source: Path) -> None:
     """Raise ValueError for a key that nearly is one that may be left out; it would not be missed."""
     for name in arrays:
-        similar = difflib.get_close_matches(name, _KNOWN, n=1, cutoff=_SIMILAR)
-        if similar and name not in _KNOWN:
-            raise ValueError(f"{source}: {name} is none of the keys that are read; did you mean {similar[0]}?")
+        hint = did_you_mean(name, _KNOWN, cutoff=_SIMILAR)
+        if hint and name not in _KNOWN:
+            raise ValueError(f"{source}: {name} is none of the keys that are read{hint}")
 
 
 def _real(value: np.ndarray, name: str, source: Path) -> np.ndarray:

@@ -15,6 +15,7 @@ import numpy as np
 
 from mion_plugin.body.arrays import NUM_JOINTS, NUM_VERTICES
 from mion_plugin.files.npz import npz_names, one_line, read_npz
+from mion_plugin.files.presence import require_file
 from mion_plugin.files.restricted_pickle import RestrictedUnpickler, UnsafePickleError
 from mion_plugin.prediction.shards import read_shard
 from mion_plugin.scoring.hypotheses import KIND, Hypotheses, check_hypotheses, check_topology
@@ -195,8 +196,7 @@ def _read_scorehypo(path: Path) -> Hypotheses:
 
 
 def _read_pickle(path: Path) -> Any:
-    if not path.is_file():
-        raise FileNotFoundError(f"{KIND} {path} does not exist")
+    require_file(path, KIND)
     try:
         with path.open("rb") as file:
             return RestrictedUnpickler(file).load()

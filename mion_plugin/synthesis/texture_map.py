@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mion_plugin.body.stand_in import StandInSurface, load_stand_in, load_stand_in_surface
+from mion_plugin.files.presence import require_file
 
 _CORNERS = 3
 
@@ -41,9 +42,7 @@ class TextureMap:
             FileNotFoundError: No such file.
             ValueError: It has no such lines, or they name what is not there.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(f"skin_uv {path} does not exist; SMPL's site offers it as UV map in OBJ format")
+        path = require_file(Path(path), "skin_uv", "; SMPL's site offers it as UV map in OBJ format")
         uv, corners = [], []
         try:
             for line in path.read_text(encoding="utf-8", errors="replace").splitlines():

@@ -15,7 +15,7 @@ from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.candidates.splits import TEST_FRACTION
 from mion_plugin.files import remove_leftovers
 from mion_plugin.files.images import write_image
-from mion_plugin.files.npz import write_npz
+from mion_plugin.files.npz import read_npz, write_npz
 from mion_plugin.files.pieces import Columns, Pieces, check_settings
 from mion_plugin.geometry.camera import IMAGE_SIZE
 from mion_plugin.geometry.keypoints import keypoint_mapping, keypoint_names
@@ -129,11 +129,10 @@ def image_name(split: str, index: int) -> str:
 
 
 def _finished_settings(annotation_file: Path) -> str:
-    try:
-        with np.load(annotation_file, allow_pickle=False) as archive:
-            return str(archive["config"])
-    except Exception as error:  # numpy and zipfile fail on damaged files in many ways
-        raise ValueError(f"{annotation_file} is not a set that this tool wrote: {error}") from error
+    found = read_npz(annotation_file, "set that this tool wrote", only=("config",))
+    if "config" not in found:
+        raise ValueError(f"{annotation_file} is not a set that this tool wrote: it holds no config")
+    return str(found["config"])
 
 
 @dataclass(frozen=True)

@@ -195,7 +195,7 @@ def test_missing_files_tell_where_to_get_them(tmp_path):
         load_body(tmp_path / "nowhere.pkl")
     with pytest.raises(FileNotFoundError, match=r"holds neither SMPL_MALE.pkl nor SMPL_MALE.npz"):
         load_body(tmp_path, gender="male")
-    (tmp_path / "body.obj").touch()
+    (tmp_path / "body.obj").write_text("v 0 0 0")
     with pytest.raises(ValueError, match=r"suffix '.obj', expected .pkl or .npz"):
         load_body(tmp_path / "body.obj")
     with pytest.raises(ValueError, match="gender 'other', expected one of neutral, male, female"):

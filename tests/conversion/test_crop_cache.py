@@ -236,9 +236,7 @@ class TestRuns:
     def test_other_options_or_annotations_are_not_mixed_in(self, source, tmp_path):
         cache_crops(layout(source), layout(tmp_path), options())
         before = files(tmp_path)
-        with pytest.raises(
-            ValueError, match=r"train\.npz is a cache of crops with quality 95 \(not 90\); choose anoth"
-        ):
+        with pytest.raises(ValueError, match=r"train\.npz is a cache of crops with quality 95 \(not 90\); remove it"):
             cache_crops(layout(source), layout(tmp_path), options(quality=90))
         cache_crops(layout(source), layout(tmp_path), options())  # finished: nothing to do
         assert files(tmp_path) == before

@@ -73,7 +73,7 @@ def test_bad_files_name_themselves_and_the_fault(tmp_path, change, message):
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe", b"[" * 100_000])
 def test_not_json(tmp_path, data):
     (tmp_path / "k.json").write_bytes(data)
-    with pytest.raises(ValueError, match=r"k\.json is not a JSON file"):
+    with pytest.raises(ValueError, match=r"k\.json is not a (JSON file|readable keypoint file: it is empty)"):
         load_coco_people(tmp_path / "k.json", "a.jpg")
 
 

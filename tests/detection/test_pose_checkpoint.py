@@ -40,7 +40,7 @@ def test_a_file(tmp_path):
     path = tmp_path / "w.pth"
     with pytest.raises(FileNotFoundError, match=r"w\.pth does not exist"):
         fetch_checkpoint(str(path))
-    path.touch()
+    path.write_bytes(b"weights")
     assert fetch_checkpoint(str(path)) == path
 
 

@@ -36,7 +36,7 @@ def test_a_note_of_something_else(pieces, content):
     assert not pieces.claim()
     note = pieces.folder / "settings.json"
     note.write_bytes(content)
-    with pytest.raises(ValueError, match=r"there is a set with size .* choose another folder") as caught:
+    with pytest.raises(ValueError, match=r"there is a set with size .* choose another place") as caught:
         pieces.claim()
     assert "\n" not in str(caught.value)
     assert note.read_bytes() == content

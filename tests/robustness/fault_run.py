@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this benchmark."""
     parser.add_argument("--doors", nargs="+", choices=sorted(DOORS), default=list(DOORS), help="default: all")
     parser.add_argument("--cheap", action="store_true", help=f"the doors {', '.join(CHEAP)}")
-    parser.add_argument("--only", default="", metavar="TEXT", help="the cases whose name holds this")
+    parser.add_argument("--only", metavar="TEXT", help="the cases whose name holds this")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="one case of N")
     parser.add_argument("--seed", type=int, default=0, help="where files are damaged")
     parser.add_argument("--jobs", type=int, default=2, help="processes at once")
@@ -80,9 +80,9 @@ def _seeds(folder: Path, seed: int) -> Seeds:
     return Seeds(folder, seed)
 
 
-def _cases(seeds: Seeds, doors: list[str], only: str) -> Iterator[Case]:
+def _cases(seeds: Seeds, doors: list[str], only: str | None) -> Iterator[Case]:
     for door in doors:
-        yield from (case for case in DOORS[door](seeds) if only in case.label)
+        yield from (case for case in DOORS[door](seeds) if (only or "") in case.label)
 
 
 def report(results: Results, seconds: float) -> str:

@@ -53,7 +53,14 @@ def test_faces_turned_inside_out_are_another_bodys(square):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "vt 0 0\n", "vt 0 0\nf 1/1 2/1\n", "vt 0 0\nf 1/1 2/1 3/2\n", "vt 0 0\nf 1 2 3\n", "vt 0 x\nf 1/1 2/1 3/1\n"],
+    [
+        "\n",
+        "vt 0 0\n",
+        "vt 0 0\nf 1/1 2/1\n",
+        "vt 0 0\nf 1/1 2/1 3/2\n",
+        "vt 0 0\nf 1 2 3\n",
+        "vt 0 x\nf 1/1 2/1 3/1\n",
+    ],
 )
 def test_files_that_are_no_such_map(tmp_path, text):
     (tmp_path / "a.obj").write_text(text)

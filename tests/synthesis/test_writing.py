@@ -127,7 +127,9 @@ def test_other_settings_are_not_mixed_in(settings, tmp_path, pool_file):
     other = SetSettings(NUM_IMAGES, image_size=48, pool=str(pool_file), test_clips=("sit",), seed=1, detected_noise=2.0)
     write_set(settings, tmp_path / "done")
     before = files(tmp_path / "done")
-    with pytest.raises(ValueError, match=r"holds a train set with seed 0 \(not 1\); choose another folder"):
+    with pytest.raises(
+        ValueError, match=r"holds a train set with seed 0 \(not 1\); remove it, or choose another place"
+    ):
         write_set(other, tmp_path / "done")
     assert files(tmp_path / "done") == before
     write_set(settings, tmp_path / "done")  # finished: nothing to do

@@ -1,10 +1,16 @@
 """What the command line tools share: numbers, configs and errors of any kind end in one line."""
 
 import argparse
+import importlib.util
+from pathlib import Path
 
+import cli
 import pytest
 from cli import OneLineParser, report_errors
 from launching import check_logs, load_config
+
+from mion_plugin import console
+from mion_plugin.constants import SMOOTH_MIN_CUTOFF
 
 CONFIG = "model = dict(type='mion.MION')\n"
 
@@ -42,6 +48,74 @@ class TestNumbers:
             parser.parse_args([option, text])
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith(f"tool: error: argument {option}: ")
+
+
+TOOLS = Path(cli.__file__).parent
+USERS = [*console.COMMANDS.values()]
+
+
+def parser_of(tool, monkeypatch):
+    """The parser that a tool builds."""
+    found = []
+    specification = importlib.util.spec_from_file_location(f"{tool}_tool", TOOLS / f"{tool}.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    with monkeypatch.context() as patch:
+        patch.setattr(OneLineParser, "parse_args", lambda self, *_: found.append(self) or self.exit())
+        with pytest.raises(SystemExit):
+            module.parse_args([])
+    return found[0]
+
+
+def refusal(parser, arguments, capsys):
+    """The line in which a command line is refused."""
+    with pytest.raises(SystemExit, match="2"):
+        parser.parse_args(arguments)
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+class TestEveryOptionOfEveryTool:
+    """What a user gives in place of a value is told with the option's name and what it should be."""
+
+    @pytest.mark.parametrize("tool", USERS)
+    def test_values_that_are_none(self, tool, monkeypatch, capsys):
+        parser = parser_of(tool, monkeypatch)
+        needed = [action for action in parser._actions if not action.option_strings and action.nargs is None]
+        positional = ["x" if action.choices is None else next(iter(action.choices)) for action in needed]
+        for action in parser._actions:
+            if not action.option_strings or action.nargs == 0:
+                continue
+            option = action.option_strings[0]
+            for given in ([option], [option, "--"], [option, "---"], [f"{option}=--"], [option, ""], [option, " "]):
+                if action.nargs == "?" and len(given) == 1 and "=" not in given[0]:
+                    continue  # its value may be left out
+                line = refusal(parser, [*positional, *given], capsys)
+                assert line.startswith(f"{parser.prog}: error: argument {option}"), (given, line)
+                assert "expected" in line or "invalid choice" in line, (given, line)
+
+    def test_a_positional_one(self, monkeypatch, capsys):
+        line = refusal(parser_of("train", monkeypatch), [""], capsys)
+        assert "error: argument config: expected a text, not ''" in line
+
+    @pytest.mark.parametrize(
+        ("given", "message"),
+        [
+            (["--max-frames"], "argument --max-frames: expected one argument, a whole number (see"),
+            (["--max-frames", "2.5"], "argument --max-frames: expected a whole number, not '2.5' (see"),
+            (["--pool", ""], "argument --pool: expected a path, not '' (see"),
+            (["x", "--smooth", "--"], "argument --smooth: expected a value, a number after it, not -- (see"),
+            (["x", "--turntable", "---"], "argument --turntable: expected nothing after it, not --- (see"),
+            (["--overlay-camera"], "expected one argument, one of crop, image (see"),
+            (["--smoth", "3"], "unrecognized arguments: --smoth; did you mean --smooth? (see"),
+        ],
+    )
+    def test_the_words(self, given, message, monkeypatch, capsys):
+        assert message in refusal(parser_of("demo", monkeypatch), given, capsys)
+
+    def test_dashes_that_end_the_options_stay_legal(self, monkeypatch):
+        args = parser_of("demo", monkeypatch).parse_args(["--smooth", "--", "photo.jpg"])
+        assert (args.smooth, args.input) == (SMOOTH_MIN_CUTOFF, "photo.jpg")
 
 
 class TestConfigs:
@@ -86,6 +160,23 @@ def test_the_name_of_a_file_need_be_no_text(capfdbinary):
         return 0
 
     assert main() == 0
+
+
+@pytest.mark.parametrize(
+    ("work", "message"),
+    [
+        (lambda: Path("file").mkdir(), "file is a file, expected a folder"),
+        (lambda: Path("file/below").mkdir(), "file/below is below a file, expected a folder there"),
+        (lambda: Path("folder").write_text(""), "folder is a folder, expected a file"),
+        (lambda: Path("none").read_text(), "none: No such file or directory"),
+    ],
+)
+def test_what_is_in_the_way_is_told(tmp_path, monkeypatch, capsys, work, message):
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    Path("folder").mkdir()
+    assert report_errors("tool")(lambda arguments=None: work())() == 2
+    assert capsys.readouterr().err == f"tool: error: {message}\n"
 
 
 def test_a_log_that_cannot_be_written_names_the_extra(tmp_path, monkeypatch):

@@ -130,6 +130,23 @@ def test_bad_input_ends_with_one_line_and_nothing_written(project, capsys, chang
     assert not (project / "out").exists()
 
 
+def test_it_is_said_when_a_detector_looks_for_the_keypoints(project, capsys):
+    pytest.importorskip("mediapipe", reason="it is the light detector")
+    photo, scores = project / "photos" / "a.jpg", project / "out" / "scores.json"
+    assert run(project, photo, "--draw", "0") == 0
+    assert capsys.readouterr().err == ""
+    own = json.loads(scores.read_text())["people"][0]["bodies"][0]["reprojection_rms_px"]
+    content = dict(np.load(project / "bodies.npz"))
+    del content["keypoints2d"]
+    write_npz(project / "bodies.npz", content)
+    assert run(project, photo, "--draw", "0") == 0
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("score.py")]
+    told = "bodies.npz without keypoints2d, and no --keypoints: the light detector looks for them"
+    assert line == f"score.py: {project}/{told}"
+    found = json.loads(scores.read_text())["people"][0]["bodies"][0]["reprojection_rms_px"]
+    assert abs(found - own) > 0.1  # by other keypoints
+
+
 def test_vertices_of_the_licensed_body_need_it(project, capsys):
     content = {
         "img_path": np.array(["a.jpg"]),

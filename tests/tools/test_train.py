@@ -99,7 +99,7 @@ def test_the_checkpoint_is_evaluated(uninterrupted, tmp_path):
     [
         (train_tool, ["none.py"], "config none.py does not exist"),
         (train_tool, ["pyproject.toml"], "config pyproject.toml: Only py/yml/yaml/json type are supported"),
-        (train_tool, [CONFIG, "--resume", "none.pth"], "--resume: checkpoint none.pth does not exist"),
+        (train_tool, [CONFIG, "--resume", "none.pth"], "checkpoint of --resume none.pth does not exist"),
         (train_tool, [CONFIG, "--cfg-options", "model.type=mion.MTR"], "MTR is not in the"),
         (train_tool, [CONFIG, "--cfg-options", "model.depth=3"], "depth"),
         (train_tool, [CONFIG, "--amp"], "--amp needs a GPU"),

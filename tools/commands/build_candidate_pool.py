@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
         mirror=not args.no_mirror,
         fps=args.fps,
     )
-    pool, collection = build_pool(recipe, SMPLBody(args.body_model), note=args.note)
+    pool, collection = build_pool(recipe, SMPLBody(args.body_model), note=args.note or "")
     save_pool(pool, args.out)
     report_skipped(collection)
     report_pool(pool, collection, args)

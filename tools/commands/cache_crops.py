@@ -6,11 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine.utils import ProgressBar
-
 from mion_plugin.conversion.crop_cache import CacheOptions, Layout, cache_crops
 from mion_plugin.conversion.crop_regions import Augmentation
 from mion_plugin.files.relative_paths import leads_out
+from mion_plugin.progress import ProgressLine
 
 
 def run(args: argparse.Namespace) -> int:
@@ -23,17 +22,8 @@ def run(args: argparse.Namespace) -> int:
         allow_lost=args.allow_lost,
     )
     source, out = (layout(root, args.ann_file, args.dataset, args.img_prefix) for root in (args.data_root, args.out))
-    bar = ProgressBar(0, start=False, file=sys.stderr)
-
-    def progress(done: int, total: int) -> None:
-        if not bar.task_num:
-            bar.task_num = total
-            bar.start()
-        if done > bar.completed:
-            bar.update(done - bar.completed)
-
-    cached = cache_crops(source, out, options, args.workers, progress)
-    sys.stderr.write("\n")
+    with ProgressLine() as progress:
+        cached = cache_crops(source, out, options, args.workers, progress)
     if cached.num_lost:
         print(f"no picture of {cached.num_lost} people, whose images are missing or broken", file=sys.stderr)
     print(f"wrote {cached.path}: {cached.num_people} people")

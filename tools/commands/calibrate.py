@@ -16,6 +16,7 @@ import mion_plugin.components  # noqa: F401  registers them
 from mion_plugin.consistency.reading.consistency import MEASURES, DepthConsistency
 from mion_plugin.evaluation.choice.quality import selection_statistics
 from mion_plugin.evaluation.choice.rules import true_errors
+from mion_plugin.files.presence import require_file
 from mion_plugin.mion import MultiInitializationOptimizationNetwork
 from mion_plugin.registry import MODELS
 from mion_plugin.weights import save_weights
@@ -27,8 +28,7 @@ def run(args: argparse.Namespace) -> int:
     """Calibrate, write the weights, print a row for each measure; returns the exit code."""
     if args.out.suffix != _SUFFIX:
         raise ValueError(f"{args.out}: expected a name that ends in {_SUFFIX}")
-    if not args.checkpoint.is_file():
-        raise FileNotFoundError(f"checkpoint {args.checkpoint} does not exist")
+    require_file(args.checkpoint, "checkpoint")
     args.work_dir = None
     cfg = load_config(args)
     model = build_model(cfg, str(args.checkpoint))

@@ -7,10 +7,9 @@ import os
 import sys
 from typing import Any
 
-from mmengine.utils import ProgressBar
-
 from mion_plugin.conversion import OFFICIAL_SETS
 from mion_plugin.conversion.official_sets import convert_official_set
+from mion_plugin.progress import ProgressLine
 
 
 def run(args: argparse.Namespace) -> int:
@@ -24,17 +23,8 @@ def run(args: argparse.Namespace) -> int:
     if existing.exists() and not args.overwrite:
         print(f"{existing} is there already; --overwrite converts again")
         return 0
-    bar = ProgressBar(0, start=False, file=sys.stderr)
-
-    def progress(done: int, total: int) -> None:
-        if bar.task_num != total:
-            bar.task_num = total
-            bar.start()
-        if done - bar.completed >= max(1, total // 200) or done == total > bar.completed:  # printing takes time
-            bar.update(done - bar.completed)
-
-    outcome = convert_official_set(args.dataset, args.split, archive, out, progress, **_options(args))
-    sys.stderr.write("\n")
+    with ProgressLine() as progress:
+        outcome = convert_official_set(args.dataset, args.split, archive, out, progress, **_options(args))
     for reason, count in outcome.left_out.items():
         print(f"left out {count} {reason}", file=sys.stderr)
     print(f"wrote {outcome.path}: {outcome.num_people} people")

@@ -6,16 +6,14 @@ import argparse
 import functools
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 import torch
-from mmengine.utils import ProgressBar
 
-from mion_plugin.detection.detection_run import Detections, check_pace, check_same, detect_people
+from mion_plugin.detection.detection_run import Detections, check_pace, detect_people
 from mion_plugin.detection.keypoint_estimator import KeypointEstimator
 from mion_plugin.detection.keypoint_files import (
     SUFFIXES,
@@ -34,6 +32,8 @@ from mion_plugin.detection.pose_checkpoint import fetch_checkpoint, load_pose_we
 from mion_plugin.detection.rtmpose import RTMPoseEstimator, fetch_pose_network, is_rtmpose
 from mion_plugin.files import remove_leftovers
 from mion_plugin.files.hashing import hash_file
+from mion_plugin.files.pieces import check_settings
+from mion_plugin.progress import ProgressLine
 
 
 def run(args: argparse.Namespace) -> int:
@@ -116,24 +116,23 @@ def detect(people: PersonBoxes, image_root: Path, args: argparse.Namespace) -> b
     settings = describe_run(people, network, args)
     pieces = args.out.with_name(f".{args.out.name}_pieces")
     if args.out.exists():
-        check_same(stored_settings(args.out), settings, args.out)
+        check_settings(settings, stored_settings(args.out), f"{args.out} is of a run")
         shutil.rmtree(pieces, ignore_errors=True)  # of a run that was killed before it could
         return False
     remove_leftovers(args.out)
     device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
     estimator = network.build(device)
-    bar = ProgressBar(len(people), file=sys.stderr)
-    found = detect_people(
-        people,
-        image_root,
-        estimator,
-        pieces,
-        settings,
-        args.batch_size,
-        args.workers,
-        progress=lambda done: bar.update(done - bar.completed),
-    )
-    sys.stderr.write("\n")
+    with ProgressLine() as progress:
+        found = detect_people(
+            people,
+            image_root,
+            estimator,
+            pieces,
+            settings,
+            args.batch_size,
+            args.workers,
+            progress=lambda done: progress(done, len(people)),
+        )
     write_result(people, found, settings, args)
     shutil.rmtree(pieces)
     return True

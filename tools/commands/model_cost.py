@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 import mion_plugin  # noqa: F401  registers the components
 from mion_plugin.bodies import Bodies
+from mion_plugin.files.configs import read_config
 from mion_plugin.refinement.network import RefinementNetwork
 from mion_plugin.registry import MODELS
 
@@ -60,11 +60,9 @@ def build_networks(path: Path) -> dict[str, nn.Module]:
 
     Raises:
         FileNotFoundError: No such config.
-        ValueError: Its model holds none of ``KINDS``.
+        ValueError: It cannot be read, or its model holds none of ``KINDS``.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"config {path} does not exist")
-    found = _find_parts(Config.fromfile(path).get("model", {}))
+    found = _find_parts(read_config(path).get("model", {}))
     if not found:
         raise ValueError(f"config {path}: its model holds none of {', '.join(KINDS)}")
     networks = {kind: MODELS.build(part) for kind, part in found.items()}

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import torch
+from cli import program
 from demos.chosen import last_stage, make_config
 
 import mion_plugin
@@ -121,7 +122,7 @@ class Report:
     """
 
     def __init__(self, part: Part) -> None:
-        self._name = "predict.py" if part.count == 1 else f"predict.py {part.index}/{part.count}"
+        self._name = program("predict.py") + ("" if part.count == 1 else f" {part.index}/{part.count}")
         self._start = time.perf_counter()
         self._photographs = self._people = 0
 

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from cli import program
+
 from mion_plugin.body import BodyFingerprint, load_body
 from mion_plugin.constants import STAND_IN
 from mion_plugin.files.checkpoints import load_local_checkpoint
@@ -52,8 +54,8 @@ def _body(content: dict[str, Any], args: argparse.Namespace) -> BodyFingerprint 
     if args.body_model is None:
         if trained is None:
             print(
-                f"publish_model.py: {args.checkpoint} does not tell with which body it was trained, so {args.out} will "
-                "not either; --body-model writes it down",
+                f"{program('publish_model.py')}: {args.checkpoint} does not tell with which body it was trained, so "
+                f"{args.out} will not either; --body-model writes it down",
                 file=sys.stderr,
             )
         return trained

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from cli import program
 from demos.chosen import choose_finder, last_stage
 
 from mion_plugin.body import SMPLBody
@@ -74,7 +75,7 @@ def of_body(bodies: Hypotheses, body: SMPLBody) -> Hypotheses:
     if bodies.pose is None:
         raise ValueError(f"{whose} holds vertices of the licensed SMPL: name its file or folder by --body-model")
     told = "without --body-model its poses are put on the free stand-in, and its betas left out"
-    print(f"score.py: {whose} is of the licensed SMPL: {told}", file=sys.stderr)
+    print(f"{program('score.py')}: {whose} is of the licensed SMPL: {told}", file=sys.stderr)
     return bodies.without_betas()
 
 
@@ -96,10 +97,16 @@ def build_inferencer(args: argparse.Namespace) -> MIONInferencer:
 
 
 def find_people_by(args: argparse.Namespace, files: Sequence[Hypotheses], source: FrameSource) -> PeopleFinder | None:
-    """Where the 2D keypoints come from: what is named, else the files of bodies (None), else the light detector."""
+    """Where the 2D keypoints come from: what is named, else the files of bodies (None), else the light detector.
+
+    That is said, since the scores of 2D keypoints are of other ones then.
+    """
     named = args.keypoints is not None or args.pose_config or args.pose_checkpoint or args.person_checkpoint
     if not named and any(one.keypoints2d is not None for one in files):
         return None
+    if not named:
+        told = f"{', '.join(str(one.source) for one in files)} without keypoints2d, and no --keypoints"
+        print(f"{program('score.py')}: {told}: the light detector looks for them", file=sys.stderr)
     return choose_finder(args, source.paths)
 
 
@@ -124,7 +131,7 @@ def collect(
     for found in photographs:
         first = first or "".join(found.problems[:1])
         for problem in found.problems if found.people or not single else ():
-            print(f"score.py: {problem}", file=sys.stderr)
+            print(f"{program('score.py')}: {problem}", file=sys.stderr)
         stem = Path(found.frame.name).stem
         stem = f"{found.frame.index}_{stem}" if stem in taken else stem
         taken.add(stem)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
-
-from mmengine.utils import ProgressBar
 
 from mion_plugin.datasets.human_data import load_human_data
 from mion_plugin.datasets.transforms.loading import read_image
+from mion_plugin.progress import ProgressLine
 from mion_plugin.synthesis.writing import SetSettings, write_set
 from mion_plugin.visualization.contact_sheet import contact_sheet
 from mion_plugin.visualization.pictures import save_picture
@@ -37,14 +35,8 @@ def run(args: argparse.Namespace) -> int:
         looks=args.looks or ("training" if args.split == "train" else "plain"),
         bodies=tuple((name, getattr(args, name)) for name in BODY_OPTIONS if getattr(args, name) is not None),
     )
-    bar = ProgressBar(settings.num_images, file=sys.stderr)
-
-    def progress(done: int) -> None:
-        if done > bar.completed:
-            bar.update(done - bar.completed)
-
-    path = write_set(settings, args.out, args.workers, progress)
-    sys.stderr.write("\n")
+    with ProgressLine() as progress:
+        path = write_set(settings, args.out, args.workers, lambda done: progress(done, settings.num_images))
     print(f"wrote {path}")
     if args.contact_sheet is not None:
         write_contact_sheet(path, args.contact_sheet)

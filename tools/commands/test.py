@@ -16,6 +16,7 @@ from speed import compile_networks, evaluate_in_bfloat16, set_products
 from mion_plugin.engine.checkpoints import prepare_checkpoints
 from mion_plugin.engine.unwrapping import unwrapped_model
 from mion_plugin.files import atomic_path
+from mion_plugin.files.presence import require_file
 
 
 def run(args: argparse.Namespace) -> int:
@@ -47,8 +48,8 @@ def make_config(args: argparse.Namespace) -> Config:
         raise ValueError(
             f"CHECKPOINT is missing, and the model of {args.config} does not name the weights of its parts"
         )
-    if args.checkpoint is not None and not Path(args.checkpoint).is_file():
-        raise FileNotFoundError(f"checkpoint {args.checkpoint} does not exist")
+    if args.checkpoint is not None:
+        require_file(Path(args.checkpoint), "checkpoint")
     if args.out is not None and args.out.suffix != ".json":
         raise ValueError(f"--out {args.out}: expected a name that ends in .json")
     if args.checkpoint is not None:

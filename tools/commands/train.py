@@ -18,6 +18,7 @@ from speed import compile_networks, set_products, train_in_bfloat16
 
 from mion_plugin.engine.checkpoints import prepare_checkpoints, remove_partial_checkpoints
 from mion_plugin.engine.unwrapping import unwrapped_model
+from mion_plugin.files.presence import require_file
 
 # Without them a training cannot be resumed (``--resume`` reads tensors and plain values alone), is not the same after
 # it, or goes on with weights that are NaN.
@@ -64,8 +65,8 @@ def make_config(args: argparse.Namespace) -> Config:
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == "auto" else args.resume
-        if cfg.load_from is not None and not Path(cfg.load_from).is_file():
-            raise FileNotFoundError(f"--resume: checkpoint {cfg.load_from} does not exist")
+        if cfg.load_from is not None:
+            require_file(Path(cfg.load_from), "checkpoint of --resume")
     if cfg.get("resume"):
         add_hook(cfg, "mion.FittingCheckpointHook", source=cfg.load_from or f"the latest checkpoint in {cfg.work_dir}")
     return cfg

@@ -17,6 +17,7 @@ from mion_plugin.asset_building.pool.features import leans_to_one_side
 from mion_plugin.asset_building.pool.rotations import rotmat_to_rotvec, rotvec_to_rotmat
 from mion_plugin.body.mirroring import mirror_orientations
 from mion_plugin.files.npz import npz_names, read_npy, read_npz
+from mion_plugin.files.presence import require_file
 
 DEFAULT_NUM_ORIENTATIONS = 30
 _TILT = np.radians(30)
@@ -156,8 +157,7 @@ def _matrices(global_orient: np.ndarray) -> np.ndarray:
 
 
 def _read_array(path: Path) -> np.ndarray:
-    if not path.is_file():
-        raise FileNotFoundError(f"{_KIND} {path} does not exist")
+    require_file(path, _KIND)
     if not zipfile.is_zipfile(path):
         return read_npy(path, _KIND)
     names = npz_names(path, _KIND)

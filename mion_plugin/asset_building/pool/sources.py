@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,6 @@ from itertools import count
 from pathlib import Path
 
 import numpy as np
-from mmengine.utils import ProgressBar
 
 from mion_plugin.asset_building.pool.asf_amc import read_asf_amc
 from mion_plugin.asset_building.pool.bvh import read_bvh
@@ -25,6 +23,7 @@ from mion_plugin.asset_building.pool.skeleton_npz import read_skeleton_npz
 from mion_plugin.asset_building.pool.skeletons import map_body
 from mion_plugin.asset_building.pool.smpl_arrays import read_smpl_array
 from mion_plugin.files.npz import npz_names
+from mion_plugin.progress import ProgressLine
 
 Reader = Callable[[Path, str], "Motion | PoseSequence"]
 _SKELETON_SUFFIX = ".asf"  # read together with the .amc files beside it
@@ -65,7 +64,7 @@ def read_sources(
         sources: Folders, searched with all below them, and files.
         smpl_joints: (24, 3) rest joints of the body model.
         fps: Faster recordings are thinned to about this many frames a second.
-        progress: Show a progress bar on stderr.
+        progress: Say on stderr how far it is.
 
     Raises:
         FileNotFoundError: A source does not exist.
@@ -101,14 +100,12 @@ def read_sources(
 
 
 def _with_progress(files: list[tuple[Path, str]], progress: bool) -> Iterator[tuple[Path, str]]:
-    """The files, with a progress bar on stderr when wanted."""
-    bar = ProgressBar(len(files), file=sys.stderr) if progress and files else None
-    for file in files:
-        yield file
-        if bar is not None:
-            bar.update()
-    if bar is not None:
-        sys.stderr.write("\n")
+    """The files, which say on stderr how far it is when wanted."""
+    with ProgressLine() as tell:
+        for done, file in enumerate(files, start=1):
+            yield file
+            if progress:
+                tell(done, len(files))
 
 
 def _only_plausible(sequences: Iterable[PoseSequence], skipped: dict[str, str], ignored: dict[str, int]) -> Collection:

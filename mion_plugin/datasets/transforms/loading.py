@@ -88,7 +88,8 @@ def _opened(path: Path) -> BinaryIO:
             return path.open("rb")
     except OSError as error:  # no permission, a name that is too long
         raise BrokenImageError(f"image {path} cannot be read: {error.strerror}") from error
-    raise FileNotFoundError(f"image {path} does not exist; check data_root, data_prefix and image_path")
+    wrong = "is a folder" if path.is_dir() else "does not exist"
+    raise FileNotFoundError(f"image {path} {wrong}; check data_root, data_prefix and image_path")
 
 
 def decode_image(stream: BinaryIO, name: str) -> np.ndarray:
@@ -121,7 +122,9 @@ def _decode(stream: BinaryIO, name: str, most: float) -> tuple[np.ndarray, tuple
                     reduction = round(width / file.size[0])
             return np.asarray(as_rgb(upright, file)), (height, width), reduction
     except (OSError, ValueError, SyntaxError, EOFError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise BrokenImageError(f"{name} cannot be read: {error}; fetch it again or remove its row") from error
+        # Pillow's words name the open file by its address
+        told = "it is no picture" if isinstance(error, UnidentifiedImageError) else error
+        raise BrokenImageError(f"{name} cannot be read: {told}; fetch it again or remove its row") from error
 
 
 def list_images(path: Path) -> list[Path]:

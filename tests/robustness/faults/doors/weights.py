@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 import mion_plugin
+from mion_plugin.constants import STAND_IN
 from mion_plugin.detection.pose_checkpoint import load_pose_weights
 from mion_plugin.weights import load_part
 from robustness.faults import pickles
@@ -133,7 +134,8 @@ def _load_pose(path: Path, out: Path) -> None:
 
 
 def _publish(path: Path, out: Path) -> int:
-    code = tool("publish_model").main([str(path), str(out / "published.pth")])
+    # the body is named, since the sound file does not tell it, of which the tool warns
+    code = tool("publish_model").main([str(path), str(out / "published.pth"), "--body-model", STAND_IN])
     if code == 0:
         require_finite(torch.load(out / "published.pth", weights_only=True)["state_dict"].values())
     return code
