@@ -84,10 +84,10 @@ class TestScores:
 
     def test_body_outside_the_picture(self, make_consistency, images, bodies) -> None:
         consistency = make_consistency()
-        for shift in ([50.0, 0.0, 0.0], [0.0, 0.0, -100.0]):
-            away = replace(bodies, transl=bodies.transl + torch.tensor(shift))
-            assert consistency(images, away).isfinite().all()
+        at_the_camera = replace(bodies, transl=torch.tensor([0.0, 0.0, 0.1]).expand_as(bodies.transl))
         away = replace(bodies, transl=bodies.transl + torch.tensor([50.0, 0.0, 0.0]))
+        for each in (at_the_camera, away):
+            assert consistency(images, each).isfinite().all()
         assert (consistency.project(away)[..., 2] == 0).all()
         assert (consistency.project(bodies)[..., 2] == 1).any()
 
@@ -232,8 +232,22 @@ class TestInMION:
             pose, betas, transl = (
                 torch.empty(value.shape, device="cuda") for value in (bodies.pose, bodies.betas, bodies.transl)
             )
-            scores = consistency(torch.empty(images.shape, device="cuda"), Bodies(pose, betas, transl))
+            points = consistency._points(Bodies(pose, betas, transl))  # behind the check, which asks for values
+            measures = consistency._measures_of(torch.empty(images.shape, device="cuda"), points, transl, None)
+            scores = consistency._calibrated(measures)
             assert scores.device.type == "cuda"
+
+
+@pytest.mark.parametrize("depth", [0.0, -3.0, float("nan")])
+def test_bodies_that_are_not_before_the_camera(make_consistency, images, bodies, depth) -> None:
+    """As HMR and SPIN give them, around the camera: they have no place in the crop."""
+    consistency, transl = make_consistency(), bodies.transl.clone()
+    transl[1, 2, 2] = depth
+    message = rf"body 2 of image 1 is not before the camera \(depth {depth:.2f} m\): add its translation"
+    with pytest.raises(ValueError, match=message):
+        consistency(images, replace(bodies, transl=transl))
+    with pytest.raises(ValueError, match=message):
+        consistency.point_scores(images, bodies.keypoints(consistency.body, "coco"), transl)
 
 
 def test_wrong_input(make_consistency, images, vertices) -> None:
