@@ -106,14 +106,14 @@ def real_layout(tmp_path_factory):
 
 
 def built(name: str, section: str, changes: dict) -> list:
-    """Settings of what a section of the changed config tells: the model, the optimiser, or the test's data set."""
+    """Settings of what a section of the changed config tells: model, part of it, optimiser, or the test's data set."""
     cfg = Config.fromfile(ROOT / "configs" / "mion" / f"{name}.py")
     cfg.merge_from_dict({**SMALL[name], **changes})
     if section == "optim_wrapper":
         return settings(build_optim_wrapper(nn.Linear(1, 1), cfg.optim_wrapper))
     if section == "test_dataloader":
         return settings(DATASETS.build(cfg.test_dataloader.dataset))
-    return settings(MODELS.build(cfg.model))
+    return settings(MODELS.build(cfg.model if section == "model" else cfg.model[section.removeprefix("model.")]))
 
 
 @functools.cache
@@ -136,7 +136,8 @@ def test_a_switch_changes_what_is_built(name, key, value, real_layout, monkeypat
     """One that names what the config does already is tried with twice its number."""
     monkeypatch.chdir(real_layout)
     (wanted,) = train_tool.parse_args([name, "--cfg-options", f"{key}={value}"]).cfg_options.values()
-    section = key.split(".")[0]
+    names = key.split(".")
+    section = ".".join(names[:2]) if names[0] == "model" and len(names) > 2 else names[0]
     plain = as_it_is(name, section)
     if built(name, section, {key: wanted}) != plain:
         assert wanted != present(name, key)

@@ -9,7 +9,7 @@ _MODULES = ("mion", "torch.nn", "torch.optim", "mmengine.optim")
 
 
 def settings(part: Any, without: Collection[str] = (), seen: set[int] | None = None) -> list:
-    """Everything plain that an object and what it holds have: numbers, names, classes, sums of tensors, shapes of weights.
+    """Numbers, names, classes, sums of tensors and shapes of weights of an object and of what it holds.
 
     Args:
         part: A model, an optimiser's wrapper, a data set, ...
