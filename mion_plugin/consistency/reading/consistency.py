@@ -133,9 +133,9 @@ class DepthConsistency(BaseModule):
             Scores (B, N).
 
         Raises:
-            ValueError: A body is not before the camera.
+            ValueError: A point is not before the camera.
         """
-        check_before_camera(transl[..., 2])
+        check_before_camera((points[..., 2] + transl[..., 2:]).amin(dim=-1))
         expected = self._calibrated(self._measures_of(image, points.float(), transl, seen))
         return expected / (MILLIMETRES * self.body_height)
 

@@ -243,11 +243,17 @@ def test_bodies_that_are_not_before_the_camera(make_consistency, images, bodies,
     """As HMR and SPIN give them, around the camera: they have no place in the crop."""
     consistency, transl = make_consistency(), bodies.transl.clone()
     transl[1, 2, 2] = depth
-    message = rf"body 2 of image 1 is not before the camera \(depth {depth:.2f} m\): add its translation"
-    with pytest.raises(ValueError, match=message):
+    message = "body 2 of image 1 is not before the camera"
+    with pytest.raises(ValueError, match=rf"{message} \(depth {depth:.2f} m\): add its translation"):
         consistency(images, replace(bodies, transl=transl))
-    with pytest.raises(ValueError, match=message):
-        consistency.point_scores(images, bodies.keypoints(consistency.body, "coco"), transl)
+    points = bodies.keypoints(consistency.body, "coco")
+    for place in ((points, transl), (points + transl[..., None, :], torch.zeros_like(transl))):
+        with pytest.raises(ValueError, match=message):
+            consistency.point_scores(images, *place)
+    placed = points + bodies.transl[..., None, :], torch.zeros_like(transl)
+    torch.testing.assert_close(
+        consistency.point_scores(images, *placed), consistency(images, bodies), atol=1e-3, rtol=0
+    )
 
 
 def test_wrong_input(make_consistency, images, vertices) -> None:
