@@ -82,9 +82,6 @@ up3d = dict(
 train_dataloader = dict(
     batch_size=16,  # of each of 4 GPUs: 64
     num_workers=4,
-    persistent_workers=True,
-    collate_fn=dict(type="mion.joined_collate"),
-    sampler=dict(type="mion.EpochSampler", shuffle=True),
     # the paper gives no proportion either
     dataset=dict(_delete_=True, type="mion.MixedDataset", datasets=[pairs, up3d], ratios=[0.5, 0.5]),
 )

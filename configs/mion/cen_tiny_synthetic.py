@@ -29,13 +29,7 @@ optim_wrapper = dict(
     optimizer=dict(type="AdamW", lr=1e-3, weight_decay=1e-4),
     clip_grad=dict(max_norm=1.0),
 )
-train_dataloader = dict(dataset=dict(num_samples=6400))  # 200 steps an epoch
-max_epochs = 8
-param_scheduler = [
-    dict(type="LinearLR", start_factor=0.02, by_epoch=False, begin=0, end=50),
-    dict(type="CosineAnnealingLR", T_max=max_epochs, eta_min=1e-5, by_epoch=True, convert_to_iter_based=True),
-]
-train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=2)
+train_dataloader = dict(dataset=dict(num_samples=6400))  # 200 steps in each of stage 2's 8 epochs
 
 val_evaluator = [_base_.val_evaluator, dict(type="mion.SelectionMetric")]
 test_evaluator = val_evaluator

@@ -1,4 +1,4 @@
-# Stage 3, small, after cen_tiny_synthetic.py: 1,000 more steps on other people, of which the mean of the weights ships.
+# Stage 3, small, after cen_tiny_synthetic.py: 1,000 more steps on other people; the mean of the weights is what counts.
 #   python tools/train.py configs/mion/cen_tiny_synthetic_averaged.py
 #   python tools/test.py configs/mion/cen_tiny_synthetic_averaged.py work_dirs/cen_tiny_synthetic_averaged/epoch_5.pth
 _base_ = "cen_tiny_synthetic.py"

@@ -20,7 +20,7 @@ model = dict(
     selector={**tiny["selector"], "type": "CandidateSelector", "pool_split": "train"},
     cen={**tiny["cen"], "type": "DepthConsistency"},
     cen_checkpoint=tiny["cen_checkpoint"],
-    fit={**tiny["fit"], "prior": dict(type="mion.StartPrior", pool_split="train")},
+    fit={**tiny["fit"], "prior": {**tiny["fit"]["prior"], "pool_split": "train"}},
     correct_keypoints=tiny["correct_keypoints"],
     selection=tiny["selection"],
     reprojection_weight=tiny["reprojection_weight"],

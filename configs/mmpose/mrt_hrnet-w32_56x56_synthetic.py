@@ -29,7 +29,7 @@ model = dict(
         ),
         neck=dict(type="mion.DeconvNeck", in_channels=32, channels=384, num_layers=0),  # a 1 x 1 convolution
         position_encoding=dict(type="mion.PNCCEncoding"),
-        transformer=dict(width=384, num_heads=8, num_encoder_layers=6, num_decoder_layers=6, feedforward=2048),
+        transformer=dict(width=384, num_heads=8, num_encoder_layers=2, num_decoder_layers=6, feedforward=2048),
         renderer=dict(type="mion.PNCCRenderer", size=56),
         head=dict(rotation="residual"),
         queries=dict(candidate=True),
@@ -70,7 +70,7 @@ custom_hooks = [
     dict(type="mion.EpochSeedHook"),
     dict(type="mion.PlainCheckpointHook"),
     dict(type="mion.BodyFingerprintHook"),
-    dict(type="mion.StopOnInvalidLossHook"),
+    dict(type="mion.StopOnInvalidLossHook", interval=50),  # as often as mmpose logs
 ]
 # mmpose's visualizer draws its own data samples; pictures of bodies come from tools/test.py --show-dir
 visualizer = dict(_delete_=True, type="mmengine.Visualizer", vis_backends=[dict(type="LocalVisBackend")])

@@ -20,6 +20,7 @@ from mion_plugin.consistency.zoom import BodyBoxes, body_boxes
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.precision import full_precision
+from mion_plugin.geometry.translation import check_before_camera
 from mion_plugin.parts import Part, build_part
 from mion_plugin.registry import MODELS
 from mion_plugin.rendering.pncc import PNCCRenderer
@@ -116,7 +117,7 @@ class ConsistencyEstimationNetwork(BaseModule):
         """
         vertices = self._vertices(bodies)
         self._check(image, vertices)
-        _check_before_camera(bodies)
+        check_before_camera(_nearest_depths(bodies))
         return self.decode(self.encode(image, vertices)).unflatten(0, vertices.shape[:2])
 
     def decode(self, bodies: EncodedBodies) -> Tensor:
@@ -199,15 +200,9 @@ class ConsistencyEstimationNetwork(BaseModule):
             )
 
 
-def _check_before_camera(bodies: Bodies | Tensor) -> None:
-    """Meshes have to lie before the camera as a whole, bodies to be moved there: scores of others mean nothing."""
-    depth = bodies.transl[..., 2] if isinstance(bodies, Bodies) else bodies[..., 2].amin(dim=-1)
-    if (depth <= 0).any():
-        image, body = (depth <= 0).nonzero()[0].tolist()
-        raise ValueError(
-            f"body {body} of image {image} is not before the camera (depth {float(depth[image, body]):.2f} m): add its "
-            "translation, of a camera (s, tx, ty) weak_perspective_to_translation(camera, focal_length, image_size)"
-        )
+def _nearest_depths(bodies: Bodies | Tensor) -> Tensor:
+    """(B, N): meshes have to lie before the camera as a whole, bodies to be moved there."""
+    return bodies.transl[..., 2] if isinstance(bodies, Bodies) else bodies[..., 2].amin(dim=-1)
 
 
 def _build_backbone(backbone: Part | None) -> nn.Module:

@@ -41,6 +41,23 @@ def absolute_translation(raw: Tensor, camera: CropCamera) -> Tensor:
     return weak_perspective_to_translation(weak_perspective, camera.focal_length, camera.image_size)
 
 
+def check_before_camera(depth: Tensor) -> None:
+    """Refuse bodies that nobody has placed before the camera: a score of theirs would mean nothing.
+
+    Args:
+        depth: (B, N) metres.
+
+    Raises:
+        ValueError: A depth is not positive; the message tells which.
+    """
+    if not (placed := depth > 0).all():
+        image, body = (~placed).nonzero()[0].tolist()
+        raise ValueError(
+            f"body {body} of image {image} is not before the camera (depth {float(depth[image, body]):.2f} m): add its "
+            "translation, of a camera (s, tx, ty) weak_perspective_to_translation(camera, focal_length, image_size)"
+        )
+
+
 def translation_from_keypoints(
     points: np.ndarray, keypoints2d: np.ndarray, intrinsics: np.ndarray
 ) -> np.ndarray | None:

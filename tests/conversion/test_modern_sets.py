@@ -1,9 +1,14 @@
 """BEDLAM, EMDB, AGORA: each body falls on its keypoints in the file's camera; what is bad is left out and counted."""
 
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from mmengine.config import Config
+from mmengine.evaluator import Evaluator
+from mmengine.structures import BaseDataElement
 from PIL import Image
 from support.modern_archives import (
     dump_as_pandas_1,
@@ -18,7 +23,9 @@ from support.smpl_files import Malicious
 
 from mion_plugin.files import UnsafePickleError
 from mion_plugin.files.pickled_tables import load_table, load_tensors
+from mion_plugin.registry import DATASETS
 
+CONFIGS = Path(__file__).parents[2] / "configs" / "mion"
 CLOSE_UP = "20221011_1_250_batch01hand_closeup_suburb_a_6fps"
 EMDB = "P1/14_outdoor_climb/P1_14_outdoor_climb_data.pkl"
 AGORA = "validation_SMPL/SMPL/validation_0_withjv.pkl"
@@ -315,3 +322,28 @@ def test_tensors_that_ask_for_more_than_their_storage_are_refused(tmp_path):
     path.write_bytes(pickle.dumps({"a": Forged()}))
     with pytest.raises(UnsafePickleError, match=r"a tensor of size \(1000000000,\) from a storage of 3 numbers"):
         load_tensors(path)
+
+
+@pytest.mark.parametrize(("name", "split"), [("emdb", "1"), ("agora", "validation")])
+def test_the_config_tests_on_what_was_converted(name, split, convert, data, body_files, request, monkeypatch):
+    """Its metric finds no error in the true pose and shape, and some in others."""
+    request.getfixturevalue(name)
+    outcome, _ = convert(name, split)
+    (data / "body_models").mkdir()
+    (data / "body_models" / "smpl").symlink_to(body_files)
+    monkeypatch.chdir(data.parent)
+    cfg = Config.fromfile(CONFIGS / f"mion_r50_56x56_{name}-test.py")
+    dataset = DATASETS.build({**cfg.test_dataloader.dataset, "keypoints2d_source": "annotated"})
+    assert len(dataset) == outcome.num_people
+    found = {}
+    for wrong in (0.0, 0.5):
+        samples = [dataset[index]["data_samples"] for index in range(len(dataset))]
+        for sample in samples:
+            true = sample.gt_body
+            pose = torch.cat([true.smpl_global_orient[None], true.smpl_body_pose + wrong])
+            sample.pred_bodies = BaseDataElement(pose=pose[None], betas=true.smpl_betas[None])
+        evaluator = Evaluator([{**cfg.test_evaluator, "statistics": ("chosen",), "choosers": ("chosen",)}])
+        evaluator.process(data_samples=samples)
+        found[wrong] = evaluator.evaluate(len(samples))["body/PVE/chosen"]
+    assert found[0.0] == pytest.approx(0, abs=0.01)
+    assert found[0.5] > 100

@@ -1,16 +1,19 @@
-"""The table of deviations: every switch that it names is one."""
+"""The table of deviations: every switch that it names is one, and switches."""
 
+import functools
 import inspect
 import re
 from pathlib import Path
 
 import pytest
-from mmengine.config import Config, ConfigDict
-from mmengine.registry import OPTIMIZERS
+import train as train_tool
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from support.built_settings import settings
+from support.config_options import accepts, reader
+from support.real_layout import write_real_layout
+from torch import nn
 
-from mion_plugin.refinement.heads import BodyHead
-from mion_plugin.refinement.queries import JointQueries
-from mion_plugin.refinement.transformer import Transformer
 from mion_plugin.registry import DATASETS, MODELS
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +25,6 @@ TABLES = {
     "Stage 3": "cen_r34_224",
     "Together": "mion_r50_56x56_h36m-test",
 }
-PARTS = {"transformer": Transformer, "head": BodyHead, "queries": JointQueries}  # dicts of a network without a type
 # table row of what the paper says -> the entry that the paper's config must have
 AS_PRINTED = {
     "model.selector.distance": "axis_angle",
@@ -47,18 +49,6 @@ def switches(section: str) -> list[tuple[str, str]]:
         for word in quoted.split()
         if re.fullmatch(r"(model|optim_wrapper|test_dataloader)\.[\w.]+=\S+", word)
     ]
-
-
-def accepts(cfg: Config, key: str) -> bool:
-    """Whether what stands at the key, but for its last name, has an option of that name."""
-    *path, name = key.split(".")
-    part: ConfigDict = cfg
-    for step in path:
-        part = part[step]
-    if "type" in part:
-        kind = next(found for registry in (MODELS, DATASETS, OPTIMIZERS) if (found := registry.get(part["type"])))
-        return name in inspect.signature(kind).parameters or name in ("lr", "momentum")
-    return name in part if path[-1] not in PARTS else name in inspect.signature(PARTS[path[-1]]).parameters
 
 
 @pytest.mark.parametrize("section", TABLES)
@@ -89,3 +79,88 @@ def test_the_papers_config_does_what_the_paper_says(key):
     for step in key.split("."):
         value = value[step]
     assert value == AS_PRINTED[key]
+
+
+# Sizes cut down, and no file of weights. IMAGENET1K_V1 would be downloaded: tests/test_backbones.py.
+NETWORK = {"backbone.depth": 18, "backbone.weights": None, "neck.in_channels": 512, "neck.channels": 24}
+NETWORK |= {"transformer.width": 24, "transformer.num_heads": 2, "transformer.feedforward": 32}
+SMALL = {
+    "mrt_r50_56x56_mixed": {f"model.network.{key}": value for key, value in NETWORK.items()},
+    "cen_r34_224": {"model.cen.backbone.depth": 18},
+    "mion_r50_56x56_h36m-test": {f"model.refiner.{key}": value for key, value in NETWORK.items()}
+    | {
+        "model.cen.backbone": {"type": "mion.TorchvisionResNet", "depth": 18},
+        "model.refiner_checkpoint": None,
+        "model.cen_checkpoint": None,
+    },
+}
+DOWNLOADED = "model.cen.backbone.weights"
+SWITCHES = [(TABLES[section], *switch) for section in TABLES for switch in switches(section) if switch[0] != DOWNLOADED]
+
+
+@pytest.fixture(scope="module")
+def real_layout(tmp_path_factory):
+    root = tmp_path_factory.mktemp("real")
+    write_real_layout(root)
+    return root
+
+
+def built(name: str, section: str, changes: dict) -> list:
+    """Settings of what a section of the changed config tells: model, part of it, optimiser, or the test's data set."""
+    cfg = Config.fromfile(ROOT / "configs" / "mion" / f"{name}.py")
+    cfg.merge_from_dict({**SMALL[name], **changes})
+    if section == "optim_wrapper":
+        return settings(build_optim_wrapper(nn.Linear(1, 1), cfg.optim_wrapper))
+    if section == "test_dataloader":
+        return settings(DATASETS.build(cfg.test_dataloader.dataset))
+    return settings(MODELS.build(cfg.model if section == "model" else cfg.model[section.removeprefix("model.")]))
+
+
+@functools.cache
+def as_it_is(name: str, section: str) -> list:
+    """Of the config without a change, once for all of its switches."""
+    return built(name, section, {})
+
+
+def present(name: str, key: str):
+    """What stands at a key: the config's value, or the default of the part that reads it."""
+    cfg = part = Config.fromfile(ROOT / "configs" / "mion" / f"{name}.py")
+    *path, last = key.split(".")
+    for step in path:
+        part = part[step]
+    return part[last] if last in part else inspect.signature(reader(cfg, key)).parameters[last].default
+
+
+@pytest.mark.parametrize(("name", "key", "value"), SWITCHES)
+def test_a_switch_changes_what_is_built(name, key, value, real_layout, monkeypatch):
+    """One that names what the config does already is tried with twice its number."""
+    monkeypatch.chdir(real_layout)
+    (wanted,) = train_tool.parse_args([name, "--cfg-options", f"{key}={value}"]).cfg_options.values()
+    names = key.split(".")
+    section = ".".join(names[:2]) if names[0] == "model" and len(names) > 2 else names[0]
+    plain = as_it_is(name, section)
+    if built(name, section, {key: wanted}) != plain:
+        assert wanted != present(name, key)
+    elif isinstance(wanted, str):
+        assert wanted == present(name, key)
+    else:
+        assert built(name, section, {key: 2 * wanted}) != plain
+
+
+def test_other_switches_stand_in_the_files_that_they_name():
+    """Variables of a config's file, as `ratios` in `configs/...`."""
+    found = 0
+    for row in (row for section in TABLES for row in rows(section)):
+        quoted = re.findall(r"`([^`]+)`", row[2])
+        for file in (word for word in quoted if word.endswith(".py")):
+            for name in (word.partition("=")[0] for word in quoted if re.fullmatch(r'\w+(="\w+")?', word)):
+                assert re.search(rf"\b{name}\s*=", (ROOT / file).read_text()), (name, file)
+                found += 1
+    assert found > 5
+
+
+def test_every_other_row_has_a_file_or_a_reason():
+    """What cannot be switched says so, or is the paper's own."""
+    for section in TABLES:
+        for paper, here, switch in rows(section):
+            assert switch or here.startswith("the same") or "as SPIN" in here, (paper, here)

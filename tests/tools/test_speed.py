@@ -1,6 +1,7 @@
 """TF32, bfloat16 and compiled networks on the command line."""
 
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,37 @@ class TestBfloat16:
 
         with autocast(enabled=cfg.test_cfg.fp16):
             assert nn.Linear(4, 4)(torch.ones(1, 4)).dtype == torch.bfloat16
+
+
+class TestWhatATestFinds:
+    """``tools/test.py`` on the package's model, whose networks are trained: others would hide what changes in them."""
+
+    @pytest.fixture
+    def metrics(self, monkeypatch, tmp_path):
+        monkeypatch.setattr("mmengine.config.config.FormatCode", lambda text, **_: (text, True))  # seconds a run
+        monkeypatch.chdir(Path(train_tool.__file__).parents[1])  # the config names the weights from there
+
+        def run(*options):
+            out = tmp_path / "metrics.json"
+            loader = {"dataset.num_samples": 2, "num_workers": 0, "persistent_workers": False}
+            changes = ["--cfg-options", *(f"test_dataloader.{key}={value}" for key, value in loader.items())]
+            arguments = ["--work-dir", str(tmp_path), "--out", str(out), *options, *changes]
+            assert test_tool.main(["configs/mion/mion_tiny_synthetic.py", *arguments]) == 0
+            return json.loads(out.read_text())
+
+        return run
+
+    @pytest.mark.slow
+    def test_it_is_the_same_with_the_options(self, metrics):
+        plain, rounded = metrics(), metrics("--bf16")
+        assert metrics("--tf32", "--compile", "eager") == pytest.approx(plain, rel=1e-5)
+        assert rounded != plain
+        assert rounded == pytest.approx(plain, abs=2.0)  # mm; the bodies are some 90 mm off
+
+    def test_what_it_does_not_have_is_one_line(self, capsys):
+        with pytest.raises(SystemExit):
+            test_tool.parse_args([CONFIG, "--amp"])
+        assert capsys.readouterr().err.count("\n") == 1
 
 
 class TestCompiling:

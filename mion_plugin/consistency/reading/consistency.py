@@ -19,6 +19,7 @@ from mion_plugin.evaluation.errors import MILLIMETRES
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.precision import full_precision
+from mion_plugin.geometry.translation import check_before_camera
 from mion_plugin.parts import Part, build_at_camera, build_part
 from mion_plugin.registry import MODELS
 
@@ -130,7 +131,11 @@ class DepthConsistency(BaseModule):
 
         Returns:
             Scores (B, N).
+
+        Raises:
+            ValueError: A point is not before the camera.
         """
+        check_before_camera((points[..., 2] + transl[..., 2:]).amin(dim=-1))
         expected = self._calibrated(self._measures_of(image, points.float(), transl, seen))
         return expected / (MILLIMETRES * self.body_height)
 
@@ -152,10 +157,11 @@ class DepthConsistency(BaseModule):
 
         Raises:
             TypeError: Not ``Bodies``.
-            ValueError: A shape does not agree.
+            ValueError: A shape does not agree, or a body is not before the camera.
         """
         if not isinstance(bodies, Bodies):
             raise TypeError(f"bodies are {type(bodies).__name__}, expected Bodies, with pose and place")
+        check_before_camera(bodies.transl[..., 2])
         return self._measures_of(image, self._points(bodies), bodies.transl, seen)
 
     def _measures_of(self, image: Tensor, points: Tensor, transl: Tensor, seen: ImageEvidence | None) -> Tensor:

@@ -90,6 +90,13 @@ def _register_data(datasets: ModuleType) -> None:
     _register(datasets.DATASETS, MIONImageDataset=MIONImageDataset, SURREALSynthesisDataset=SynthesisImageDataset)
 
 
+def _register_nothing(builder: ModuleType) -> None:
+    """Where this package has no part for mmhuman3d, the scope alone: mmcv's error for one it lacks names nothing."""
+    for name in ("LOSSES", "BODY_MODELS"):
+        if hasattr(builder, name):
+            _register(getattr(builder, name))
+
+
 def _keep_every_batch(test: ModuleType) -> None:
     from mion_plugin.hosts.mmhuman3d.workarounds import keep_every_batch
 
@@ -100,5 +107,7 @@ after_import("mmhuman3d.models.architectures.builder", _register_architectures)
 after_import("mmhuman3d.models.backbones.builder", _register_backbones)
 after_import("mmhuman3d.models.necks.builder", _register_necks)
 after_import("mmhuman3d.models.heads.builder", _register_heads)
+after_import("mmhuman3d.models.losses.builder", _register_nothing)
+after_import("mmhuman3d.models.body_models.builder", _register_nothing)
 after_import("mmhuman3d.data.datasets", _register_data)
 after_import("mmhuman3d.apis.test", _keep_every_batch)

@@ -84,10 +84,10 @@ class TestScores:
 
     def test_body_outside_the_picture(self, make_consistency, images, bodies) -> None:
         consistency = make_consistency()
-        for shift in ([50.0, 0.0, 0.0], [0.0, 0.0, -100.0]):
-            away = replace(bodies, transl=bodies.transl + torch.tensor(shift))
-            assert consistency(images, away).isfinite().all()
+        at_the_camera = replace(bodies, transl=torch.tensor([0.0, 0.0, 0.1]).expand_as(bodies.transl))
         away = replace(bodies, transl=bodies.transl + torch.tensor([50.0, 0.0, 0.0]))
+        for each in (at_the_camera, away):
+            assert consistency(images, each).isfinite().all()
         assert (consistency.project(away)[..., 2] == 0).all()
         assert (consistency.project(bodies)[..., 2] == 1).any()
 
@@ -232,8 +232,28 @@ class TestInMION:
             pose, betas, transl = (
                 torch.empty(value.shape, device="cuda") for value in (bodies.pose, bodies.betas, bodies.transl)
             )
-            scores = consistency(torch.empty(images.shape, device="cuda"), Bodies(pose, betas, transl))
+            points = consistency._points(Bodies(pose, betas, transl))  # behind the check, which asks for values
+            measures = consistency._measures_of(torch.empty(images.shape, device="cuda"), points, transl, None)
+            scores = consistency._calibrated(measures)
             assert scores.device.type == "cuda"
+
+
+@pytest.mark.parametrize("depth", [0.0, -3.0, float("nan")])
+def test_bodies_that_are_not_before_the_camera(make_consistency, images, bodies, depth) -> None:
+    """As HMR and SPIN give them, around the camera: they have no place in the crop."""
+    consistency, transl = make_consistency(), bodies.transl.clone()
+    transl[1, 2, 2] = depth
+    message = "body 2 of image 1 is not before the camera"
+    with pytest.raises(ValueError, match=rf"{message} \(depth {depth:.2f} m\): add its translation"):
+        consistency(images, replace(bodies, transl=transl))
+    points = bodies.keypoints(consistency.body, "coco")
+    for place in ((points, transl), (points + transl[..., None, :], torch.zeros_like(transl))):
+        with pytest.raises(ValueError, match=message):
+            consistency.point_scores(images, *place)
+    placed = points + bodies.transl[..., None, :], torch.zeros_like(transl)
+    torch.testing.assert_close(
+        consistency.point_scores(images, *placed), consistency(images, bodies), atol=1e-3, rtol=0
+    )
 
 
 def test_wrong_input(make_consistency, images, vertices) -> None:

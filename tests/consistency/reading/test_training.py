@@ -85,6 +85,18 @@ def test_it_is_tested(trained, options, tmp_path):
     assert all(0 < value < 1e4 for value in metrics.values())
 
 
+def test_the_second_training_goes_on_from_the_first(trained, options, tmp_path):
+    """At another rate, and validated; the first step is of the first training's weights."""
+    first = trained[0] / "epoch_2.pth"
+    more = [f"load_from={first}", "train_cfg.max_epochs=1", "optim_wrapper.optimizer.lr=1e-12"]
+    config = str(CONFIG.with_name("reader_tiny_synthetic_more.py"))
+    assert train_tool.main([config, "--work-dir", str(tmp_path), *options, *more]) == 0
+    weights = torch.load(tmp_path / "epoch_1.pth", weights_only=True)["state_dict"]
+    for name, value in trained[1].items():
+        if not name.endswith(("running_mean", "running_var", "num_batches_tracked")) and "calibration" not in name:
+            torch.testing.assert_close(weights[name], value, atol=1e-6, rtol=0, msg=name)
+
+
 def test_as_it_is_it_builds():
     """But for the pretrained weights, which are a package of their own."""
     cfg = Config.fromfile(CONFIG)

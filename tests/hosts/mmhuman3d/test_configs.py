@@ -8,7 +8,8 @@ from mmcv import Config
 from mmengine.config import Config as EngineConfig
 from mmhuman3d.data.datasets import build_dataset
 from mmhuman3d.models.architectures.builder import build_architecture
-from support.mmhuman3d_host import CONFIGS, build_model, predict, small_config
+from support.built_settings import settings
+from support.mmhuman3d_host import CONFIGS, SMALL_TRANSFORMER, build_model, predict, small_config
 
 from mion_plugin.mion import MultiInitializationOptimizationNetwork
 from mion_plugin.registry import MODELS
@@ -51,6 +52,35 @@ def test_its_twin_on_mmengine_chooses_by_the_same_rule(name):
         chosen.append({**options, "cen": model.cen.type.removeprefix("mion."), "fits": bool(model.get("fit"))})
     assert chosen[0] == chosen[1]
     assert chosen[0]["selection"] == ("cen+reprojection" if "tiny" in name else "cen")
+
+
+# cut down as small_config does it
+NETWORK = {"backbone.depth": 18, "backbone.weights": None, "neck.in_channels": 512, "neck.num_layers": 0}
+NETWORK |= {"neck.channels": 24, "renderer.size": 7, "transformer.num_encoder_layers": 1}
+NETWORK |= {f"transformer.{key}": value for key, value in SMALL_TRANSFORMER.items()}
+
+
+@pytest.mark.parametrize("name", [*TWINS, "mion_r50_56x56_mixed"])
+def test_its_twin_on_mmengine_is_built_of_the_same_parts(name):
+    """All that stages, fit and losses are told, but for the backbone, which is mmhuman3d's own."""
+    path = CONFIGS.parent / "mion" / f"{'mrt' if name.endswith('mixed') else 'mion'}{name.removeprefix('mion')}.py"
+    cfg, engine = small_config(name), EngineConfig.fromfile(path)
+    small = {"model.selector.num_candidates": 2}
+    if "tiny" in name:
+        transformer = {f"model.refiner.transformer.{key}": value for key, value in SMALL_TRANSFORMER.items()}
+        small |= {"model.cen_checkpoint": None, **transformer}
+    else:
+        part = "network" if name.endswith("mixed") else "refiner"
+        small |= {f"model.{part}.{key}": value for key, value in NETWORK.items()}
+    if engine.model.get("refiner_checkpoint"):
+        small |= {"model.refiner_checkpoint": None, "model.cen_checkpoint": None}
+        if engine.model.cen.type == "mion.CEN":
+            small |= {"model.cen.backbone": cfg.model.cen.backbone}
+    engine.merge_from_dict(small)
+    host = build_architecture(cfg.model)
+    parts = host.refiner if name.endswith("mixed") else host._network[0]
+    without = ("backbone", "data_preprocessor", "training")
+    assert settings(parts, without) == settings(MODELS.build(engine.model), without)
 
 
 class TestThePapersTraining:

@@ -11,11 +11,14 @@ IMPORT_MMHUMAN3D = "import mmhuman3d.apis"
 IMPORT_US = f"from mmcv import Config; Config.fromfile({str(CONFIGS / 'mion_tiny_synthetic.py')!r})"
 CHECK = """
     from mmcv.runner import HOOKS
+    from mmcv.utils import build_from_cfg
     from mmhuman3d.apis.test import collect_results_cpu
     from mmhuman3d.data.datasets import DATASETS, PIPELINES
     from mmhuman3d.models.architectures.builder import ARCHITECTURES
     from mmhuman3d.models.backbones.builder import BACKBONES
+    from mmhuman3d.models.body_models.builder import BODY_MODELS
     from mmhuman3d.models.heads.builder import HEADS
+    from mmhuman3d.models.losses.builder import LOSSES
     from mmhuman3d.models.necks.builder import NECKS
     expected = {
         'MIONEstimator': ARCHITECTURES, 'CandidateSelector': HEADS, 'MRT': HEADS, 'CEN': HEADS, 'DeconvNeck': NECKS,
@@ -29,6 +32,13 @@ CHECK = """
         assert component.__module__.startswith('mion_plugin'), name
         assert list(registry.module_dict.values()).count(component) == 1, name
         assert registry.get('mion.' + name) is component, name
+    for registry in (LOSSES, BODY_MODELS, HEADS):  # a name that none of them has
+        try:
+            build_from_cfg(dict(type='mion.MeshLoss'), registry)
+        except KeyError as error:
+            assert 'mion.MeshLoss is not in the ' + registry.name in str(error)
+        else:
+            raise AssertionError(registry.name)
     assert HEADS.get('HMRHead').__module__.startswith('mmhuman3d')
     assert collect_results_cpu.__module__ == 'mion_plugin.hosts.mmhuman3d.workarounds'
 """
