@@ -191,7 +191,7 @@ def bad(tmp_path):
         (["--keypoints", "empty.json"], "nobody in 000000000785.jpg has keypoints"),
         (["--person", "1"], "--person 1: 000000000785.jpg has 1 people, numbered from 0"),
         (["--person", "-1"], "--person -1"),
-        (["--person", "first"], "argument --person: invalid int value: 'first'"),
+        (["--person", "first"], "argument --person: expected a whole number, not 'first'"),
         (["--size", "3"], "unrecognized arguments: --size"),
         (["--out", "file"], "file"),
         (["--out", "/proc/none"], "/proc/none"),
