@@ -5,6 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+# Up to this many rows, such as the paths of one image, products on a CPU have the weights first: measured with torch's
+# MKL on an AMD processor, weights of 1024 x 1024 then take half the time (2 to 4 rows) to 0.7 of it (5), 6 rows 0.9.
+_FEW_ROWS = 5
+
 
 class LiftingNetwork(nn.Module):
     """Blocks of two layers around which the input passes, in the manner of Martinez et al. (2017), with their widths.
@@ -35,7 +39,21 @@ class LiftingNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(..., inputs) to float32 (..., outputs)."""
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.in_bfloat16):
-            hidden = self.first(x)
+            hidden = _linear(self.first, x)
             for block in self.blocks:
-                hidden = hidden + block(hidden)
-            return self.last(hidden).float()
+                norm, first, activation, second = block.children()
+                hidden = hidden + _linear(second, activation(_linear(first, norm(hidden))))
+            norm, last = self.last
+            return _linear(last, norm(hidden)).float()
+
+
+def _linear(layer: nn.Module, x: Tensor) -> Tensor:
+    """``layer(x)`` of x (..., inputs). What is not torch's own layer, such as a quantised one, is called as it is."""
+    # the number of rows must not be asked for while it is a symbol of torch.export
+    if torch.compiler.is_compiling() or x.device.type != "cpu" or type(layer) is not nn.Linear:
+        return layer(x)
+    rows = x.shape[:-1].numel()
+    if not 1 < rows <= _FEW_ROWS:
+        return layer(x)
+    product = torch.addmm(layer.bias[:, None], layer.weight, x.reshape(rows, -1).T)
+    return product.T.contiguous().view(*x.shape[:-1], -1)

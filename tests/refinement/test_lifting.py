@@ -102,6 +102,41 @@ class TestLiftingNetwork:
             LiftingNetwork(5, 7, **option)
 
 
+class TestFewRows:
+    """Products of a few rows go another way."""
+
+    def plain(self, network: LiftingNetwork, x: torch.Tensor) -> torch.Tensor:
+        """The network layer by layer."""
+        hidden = network.first(x)
+        for block in network.blocks:
+            hidden = hidden + block(hidden)
+        return network.last(hidden)
+
+    @pytest.mark.parametrize("lead", [(), (1,), (1, 2), (5,), (1, 5), (6,), (3, 4), (0,), (0, 5)])
+    def test_give_what_the_layers_give_and_teach_the_same(self, lead) -> None:
+        network = LiftingNetwork(7, 9, width=16).double()
+        x = torch.randn(*lead, 7, dtype=torch.float64, requires_grad=True)
+        wanted = (x, *network.parameters())
+        found, expected = network(x), self.plain(network, x)
+        torch.testing.assert_close(found, expected.float())
+        found, expected = (torch.autograd.grad(y.square().sum(), wanted) for y in (found.double(), expected))
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+    def test_of_a_compiled_network(self) -> None:
+        network, x = LiftingNetwork(7, 9, width=16).eval(), torch.randn(1, 5, 7)
+        compiled = torch.compile(network, backend="aot_eager", fullgraph=True)
+        with torch.no_grad():
+            torch.testing.assert_close(compiled(x), network(x))
+
+    @pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
+    def test_of_a_quantised_network(self) -> None:
+        network, x = LiftingNetwork(7, 9, width=16).eval(), torch.randn(1, 5, 7)
+        quantised = torch.ao.quantization.quantize_dynamic(network, {torch.nn.Linear})
+        assert not isinstance(quantised.first, torch.nn.Linear)
+        found, expected = quantised(x), network(x)
+        assert 0 < (found - expected).abs().max() < 0.1
+
+
 class TestWithoutImage:
     def test_the_picture_is_not_looked_at(self, body) -> None:
         network, batch = make_network(body), make_batch(body)
