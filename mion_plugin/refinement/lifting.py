@@ -40,7 +40,8 @@ class LiftingNetwork(nn.Module):
         """(..., inputs) to float32 (..., outputs)."""
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.in_bfloat16):
             hidden = _linear(self.first, x)
-            for norm, first, activation, second in self.blocks:  # type: ignore[misc]  # a ModuleList of Sequentials
+            for block in self.blocks:
+                norm, first, activation, second = block.children()
                 hidden = hidden + _linear(second, activation(_linear(first, norm(hidden))))
             norm, last = self.last
             return _linear(last, norm(hidden)).float()
@@ -48,9 +49,11 @@ class LiftingNetwork(nn.Module):
 
 def _linear(layer: nn.Module, x: Tensor) -> Tensor:
     """``layer(x)`` of x (..., inputs). What is not torch's own layer, such as a quantised one, is called as it is."""
+    # the number of rows must not be asked for while it is a symbol of torch.export
+    if torch.compiler.is_compiling() or x.device.type != "cpu" or type(layer) is not nn.Linear:
+        return layer(x)
     rows = x.shape[:-1].numel()
-    on_cpu = x.device.type == "cpu" and not torch.compiler.is_compiling()
-    if not on_cpu or not 1 < rows <= _FEW_ROWS or type(layer) is not nn.Linear:
+    if not 1 < rows <= _FEW_ROWS:
         return layer(x)
     product = torch.addmm(layer.bias[:, None], layer.weight, x.reshape(rows, -1).T)
     return product.T.contiguous().view(*x.shape[:-1], -1)
