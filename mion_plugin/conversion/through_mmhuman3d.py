@@ -23,7 +23,7 @@ from typing import Any
 from mion_plugin.conversion.archives import load_mat, load_pickle, require_files
 from mion_plugin.conversion.frames import extract_frames
 from mion_plugin.datasets.human_data import load_human_data
-from mion_plugin.files.presence import require_file
+from mion_plugin.files.presence import require_file, require_folder
 
 _H36M_STEP = 5  # of the frames, 50 a second: SPIN's and mmhuman3d's
 _H36M_SUBJECTS = {"train": (1, 5, 6, 7, 8), "valid": (9, 11)}
@@ -59,8 +59,8 @@ def convert_h36m(
     """
     if (split == "mosh_train") != (mosh is not None):
         raise ValueError("the split mosh_train, and only it, needs the folder of the MoSh files")
-    if mosh is not None and not mosh.is_dir():
-        raise FileNotFoundError(f"the folder of MoSh files {mosh} does not exist")
+    if mosh is not None:
+        require_folder(mosh, "the folder of MoSh files")
     if importlib.util.find_spec("cdflib") is None:
         raise ImportError("Human3.6M's poses are CDF files, which cdflib reads: pip install 'mion-plugin[convert]'")
     require_file(archive / "metadata.xml")

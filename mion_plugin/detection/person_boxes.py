@@ -16,6 +16,7 @@ from mion_plugin.datasets.coco_documents import PersonCategories, id_key, requir
 from mion_plugin.datasets.human_data import load_human_data
 from mion_plugin.datasets.transforms.loading import list_images
 from mion_plugin.files.json_files import read_json
+from mion_plugin.files.presence import require_folder
 from mion_plugin.files.relative_paths import leads_out, with_slashes
 from mion_plugin.geometry.boxes import scale_boxes
 
@@ -126,9 +127,7 @@ def boxes_of_images(folder: str | os.PathLike[str]) -> PersonBoxes:
         FileNotFoundError: No such folder.
         ValueError: It holds no images.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"folder {folder} does not exist")
+    folder = require_folder(Path(folder))
     return PersonBoxes(tuple(path.name for path in list_images(folder)))
 
 

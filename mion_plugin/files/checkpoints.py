@@ -96,7 +96,10 @@ def _damaged_member(path: Path) -> str | None:
 
 
 def _reason(error: Exception) -> str:
-    """One line of torch's many: the one that names what was refused, else the first."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    """One line of torch's many: the one that names what was refused, else the first that says something.
+
+    Of a file that is no pickle torch says no more than a number.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if any(map(str.isalpha, line))]
     refused = [line for line in lines if "Unsupported" in line]
-    return (refused or lines or [type(error).__name__])[0]
+    return (refused or lines or ["it is no file of torch's"])[0]

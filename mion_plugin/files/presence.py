@@ -1,4 +1,4 @@
-"""Whether there is a file to read."""
+"""Whether there is a file, or a folder, to read."""
 
 from __future__ import annotations
 
@@ -23,4 +23,12 @@ def require_file(path: Path, kind: str = "file", remedy: str = "") -> Path:
         raise FileNotFoundError(f"{kind} {path} {wrong}{remedy}")
     if not path.stat().st_size:
         raise ValueError(f"{path} is not a readable {kind}: it is empty{remedy}")
+    return path
+
+
+def require_folder(path: Path, kind: str = "folder", remedy: str = "") -> Path:
+    """``path``, if there is a folder; arguments and errors as ``require_file``."""
+    if not path.is_dir():
+        wrong = "is a file, expected a folder" if path.exists() else "does not exist"
+        raise FileNotFoundError(f"{kind} {path} {wrong}{remedy}")
     return path

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from mion_plugin.datasets.transforms.loading import read_image
+from mion_plugin.files.presence import require_folder
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 _CACHED_IMAGES = 32  # decoded photographs kept by each process
@@ -39,9 +40,7 @@ class FolderBackground:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = Path(folder)
-        if not self.folder.is_dir():
-            raise FileNotFoundError(f"background folder {self.folder} does not exist")
+        self.folder = require_folder(Path(folder), "background folder")
         self.paths = sorted(path for path in self.folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
         if not self.paths:
             raise ValueError(f"background folder {self.folder} holds no image ({', '.join(sorted(_SUFFIXES))})")

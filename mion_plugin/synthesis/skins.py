@@ -11,6 +11,7 @@ from PIL import Image
 
 from mion_plugin.body.arrays import BodyArrays
 from mion_plugin.datasets.transforms.loading import read_image
+from mion_plugin.files.presence import require_folder
 from mion_plugin.synthesis.texture_map import TextureMap
 
 _SUFFIXES = {".png", ".jpg", ".jpeg"}
@@ -41,9 +42,7 @@ class SkinTextures:
         if not (0 <= tone_std < np.inf and 0 <= plain_prob <= 1):
             raise ValueError(f"tone_std {tone_std}, plain_prob {plain_prob}: expected at least 0, and 0 to 1")
         self.tone_std, self.plain_prob = tone_std, plain_prob
-        self.folder = Path(folder)
-        if not self.folder.is_dir():
-            raise FileNotFoundError(f"skin texture folder {self.folder} does not exist")
+        self.folder = require_folder(Path(folder), "skin texture folder")
         self.paths = sorted(path for path in self.folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
         if not self.paths:
             raise ValueError(f"skin texture folder {self.folder} holds no image ({', '.join(sorted(_SUFFIXES))})")

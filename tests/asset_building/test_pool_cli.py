@@ -23,7 +23,7 @@ BAD_INPUT = {
         "none of the 1 files could be read; the first, broken.bvh: not a",
     ),
     "broken files": (["--source", "mocap/notes.txt", "mocap/broken.bvh"], "none of the 2 files could be read"),
-    "empty folder": (["--source", "empty"], "no motion capture found in the sources"),
+    "empty folder": (["--source", "empty"], "no motion capture found in empty"),
     "too few poses": (["--source", "mocap", "--num-poses", "1"], "num_poses is 1, expected at least 2"),
     "no orientations": (["--source", "mocap", "--num-orientations", "0"], "num_orientations is 0"),
     "no rate": (["--source", "mocap", "--fps", "nan"], "--fps: nan is no finite number"),

@@ -8,7 +8,7 @@ from mion_plugin.files.checkpoints import load_local_checkpoint
 from mion_plugin.files.json_files import read_json
 from mion_plugin.files.npz import npz_names, read_npy, read_npz
 from mion_plugin.files.pickled_tables import load_tensors
-from mion_plugin.files.presence import require_file
+from mion_plugin.files.presence import require_file, require_folder
 
 READERS = {
     "read_npz": lambda path: read_npz(path, "pool"),
@@ -38,3 +38,12 @@ def test_others_are_told_with_their_name(tmp_path, reader, make, kind, message):
     make(tmp_path / "männer 1.x")
     with pytest.raises(kind, match=message):
         READERS[reader](tmp_path / "männer 1.x")
+
+
+def test_folders(tmp_path):
+    assert require_folder(tmp_path) == tmp_path
+    (tmp_path / "a").touch()
+    with pytest.raises(FileNotFoundError, match=r"^background folder .*/a is a file, expected a folder$"):
+        require_folder(tmp_path / "a", "background folder")
+    with pytest.raises(FileNotFoundError, match=r"^folder .*/b does not exist; fetch it$"):
+        require_folder(tmp_path / "b", remedy="; fetch it")

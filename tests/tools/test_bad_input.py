@@ -153,7 +153,7 @@ class TestImages:
             image.unlink()
             return image.name, "does not exist; check data_root, data_prefix and image_path"
         image.write_bytes(image.read_bytes()[:400])
-        return image.name, "fetch it again or remove its row"
+        return image.name, "fetch it again, or leave it out"
 
     def test_training_reports_and_skips_it(self, project, lost):
         assert project.train() == 0

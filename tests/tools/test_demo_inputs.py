@@ -253,9 +253,11 @@ def test_bad_input_ends_with_one_line_and_nothing_written(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(detectors.importlib.util, "find_spec", lambda name: None)
     assert tool.main([*arguments, "--num-candidates", "2"]) == 2
-    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("demo.py: error: ")]
+    printed = capsys.readouterr().err
+    errors = [line for line in printed.splitlines() if line.startswith("demo.py: error: ")]
     assert len(errors) == 1
     assert message in errors[0]
+    assert "━" not in printed  # of the bar
     assert not list(Path("outputs").iterdir())
 
 

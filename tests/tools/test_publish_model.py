@@ -43,7 +43,8 @@ def test_one_part(checkpoint, tmp_path):
     ("arguments", "message"),
     [
         (["none.pth", "out.pth"], "checkpoint none.pth does not exist"),
-        (["text.pth", "out.pth"], "text.pth is not a checkpoint that can be read safely"),
+        (["text.pth", "out.pth"], "text.pth is not a checkpoint that can be read safely: "),
+        (["hello.pth", "out.pth"], "hello.pth is not a checkpoint that can be read safely: it is no file of torch's"),
         (["epoch_2.pth", "out"], "out: expected a name that ends in .pth"),
         (["epoch_2.pth", "out.pth", "--part", "mrt"], "--part mrt: no weight in epoch_2.pth is named mrt.*"),
     ],
@@ -51,6 +52,7 @@ def test_one_part(checkpoint, tmp_path):
 def test_bad_input_ends_with_one_line_and_nothing_written(checkpoint, arguments, message, monkeypatch, capsys):
     monkeypatch.chdir(checkpoint.parent)
     (checkpoint.parent / "text.pth").write_text("none")
+    (checkpoint.parent / "hello.pth").write_text("hello")
     assert tool.main(arguments) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("publish_model.py: error: ")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
+from collections.abc import Iterator
 from pathlib import Path
 
 from cli import program
@@ -115,7 +117,7 @@ def run_bodies(args: argparse.Namespace, source: FrameSource, stage: int) -> lis
     results = infer_source(source, inferencer, find, lines, args.person, args.max_frames, args.batch_size)
     overlay_camera = args.overlay_camera or OVERLAY_CAMERAS[0]
     wishes = Wishes(args.out, mesh_formats(args), args.turntable, overlay_camera, tuple(args.save_motion))
-    with Progress(console=Console(stderr=True), disable=source.single) as progress:
+    with progress_bar(source) as progress:
         results = watched(results, source.single, functools.partial(print_problem, progress.console))
         if source.single:
             return write_one(next(iter(list(results))), inferencer, wishes)
@@ -123,6 +125,17 @@ def run_bodies(args: argparse.Namespace, source: FrameSource, stage: int) -> lis
         if source.frame_rate is None:
             return write_photographs(results, lines, inferencer, wishes)
         return write_bodies_of_video(results, source, lines, inferencer, smooth, wishes)
+
+
+@contextlib.contextmanager
+def progress_bar(source: FrameSource) -> Iterator[Progress]:
+    """A bar on standard error where there are several images; after an error it is gone."""
+    with Progress(console=Console(stderr=True), disable=source.single) as progress:
+        try:
+            yield progress
+        except Exception:
+            progress.live.transient = True
+            raise
 
 
 def make_smoother(args: argparse.Namespace, inferencer: MIONInferencer) -> BodySmoother | None:

@@ -81,7 +81,7 @@ def build_pool(
     smpl_joints = smpl_rest_joints(body.arrays)
     collection = read_sources(recipe.sources, smpl_joints, fps=recipe.fps, progress=progress)
     if not collection.sequences:
-        raise ValueError(_nothing_read(collection))
+        raise ValueError(_nothing_read(recipe, collection))
     selection = select_poses(
         _half_precision(collection), recipe.num_poses, smpl_joints, seed=recipe.seed, mirror=recipe.mirror
     )
@@ -138,8 +138,8 @@ def _command(recipe: PoolRecipe) -> str:
     return " ".join(words + ([] if recipe.mirror else ["--no-mirror"]))
 
 
-def _nothing_read(collection: Collection) -> str:
+def _nothing_read(recipe: PoolRecipe, collection: Collection) -> str:
     if not collection.skipped:
-        return "no motion capture found in the sources"
+        return f"no motion capture found in {', '.join(map(str, recipe.sources))}"
     name, reason = next(iter(collection.skipped.items()))
     return f"none of the {len(collection.skipped)} files could be read; the first, {name}: {reason}"

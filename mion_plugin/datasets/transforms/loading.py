@@ -124,7 +124,7 @@ def _decode(stream: BinaryIO, name: str, most: float) -> tuple[np.ndarray, tuple
     except (OSError, ValueError, SyntaxError, EOFError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         # Pillow's words name the open file by its address
         told = "it is no picture" if isinstance(error, UnidentifiedImageError) else error
-        raise BrokenImageError(f"{name} cannot be read: {told}; fetch it again or remove its row") from error
+        raise BrokenImageError(f"{name} cannot be read: {told}; fetch it again, or leave it out") from error
 
 
 def list_images(path: Path) -> list[Path]:
