@@ -264,7 +264,7 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         """
         if self.fit is None or output.keypoints2d is None:
             raise ValueError("alternatives need a fit and keypoints2d")
-        bodies = self.fit.alternatives(output.bodies, output.keypoints2d, output.selected)
+        bodies = self.fit.alternatives(output.bodies, output.keypoints2d, output.selected)  # type: ignore[operator]
         args = (output.keypoints2d, self.keypoints2d_convention, self.body, self.camera)
         return bodies.measured(fit_loss_of(bodies, *args))
 

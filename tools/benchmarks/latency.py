@@ -17,6 +17,7 @@ from commands.export import networks
 from mmengine.config import Config
 from torch import Tensor
 
+from mion_plugin.consistency import DepthConsistency
 from mion_plugin.export import write_network
 from mion_plugin.export.files import Exportable, open_session
 from mion_plugin.mion import MultiInitializationOptimizationNetwork
@@ -91,7 +92,8 @@ def calls(
     backbone = reference_backbone(model, image)
     if backbone is not None:
         found[BACKBONE] = backbone
-    found[RIVAL] = lambda: hmr(image)
+    blocks = model.cen.reader.blocks(image) if isinstance(model.cen, DepthConsistency) else (image,)
+    found[RIVAL] = lambda: [hmr(block) for block in blocks]  # which is faster for it, too
     for number in args.paths:
         found[_paths(number)] = lambda number=number: _estimate(model, image, keypoints2d, number)  # type: ignore[misc]
     by_stage = stages(model, image, keypoints2d)

@@ -311,7 +311,8 @@ def reference_backbone(
     if refiner.backbone is not None:
         return lambda: refiner.backbone(image)
     if isinstance(cen, DepthConsistency):
-        return lambda: cen.reader.backbone(image)
+        # in the blocks in which the stage runs it, which are faster
+        return lambda: [cen.reader.backbone(block) for block in cen.reader.blocks(image)]
     if cen is None:
         return None
     picture = torch.cat([image, image], dim=1)  # a mion.CEN's, of image and PNCC

@@ -171,10 +171,13 @@ class DepthReader(BaseModule):
 
         On a CPU, and but for training, in blocks: that is faster, and what it takes beside the result is bounded.
         """
+        return ImageEvidence.join([self._look(block) for block in self.blocks(image)])
+
+    def blocks(self, image: Tensor) -> Sequence[Tensor]:
+        """The parts of images (B, 3, H, W) that are looked at one after the other."""
         if image.device.type != "cpu" or self.training or torch.compiler.is_compiling():
-            return self._look(image)
-        at_once = max(1, _CPU_PIXELS // (image.shape[-2] * image.shape[-1]))
-        return ImageEvidence.join([self._look(block) for block in image.split(at_once)])
+            return (image,)
+        return image.split(max(1, _CPU_PIXELS // (image.shape[-2] * image.shape[-1])))
 
     def _look(self, image: Tensor) -> ImageEvidence:
         maps = self._maps(image)
