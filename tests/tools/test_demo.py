@@ -173,6 +173,12 @@ def bad(tmp_path):
     return tmp_path
 
 
+def test_an_input_that_is_not_there_leaves_no_folder(tmp_path, capsys):
+    assert tool.main([str(tmp_path / "none.jpg"), "--out", str(tmp_path / "out")]) == 2
+    assert "none.jpg does not exist" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -39,9 +39,9 @@ def run(args: argparse.Namespace) -> int:
     """Run the demo; returns the exit code."""
     if args.max_frames is not None and args.max_frames < 1:
         raise ValueError(f"--max-frames is {args.max_frames}, expected at least 1")
-    args.out.mkdir(parents=True, exist_ok=True)
     stage, source = choose_stage(args), open_source(args.input)
     refuse_idle_options(args, source, stage)
+    args.out.mkdir(parents=True, exist_ok=True)
     files = run_candidates(args, source) if stage == 1 else run_bodies(args, source, stage)
     print(f"written: {', '.join(str(file) for file in files)}")
     return 0
