@@ -138,10 +138,15 @@ class FitProblem:
 
     def __call__(self, whitened: Tensor) -> Linearized:
         """Cost, residuals and their derivatives at z (M, 85)."""
-        return self.linearize(whitened)[0]
+        return self._linearize(whitened)[0]
 
-    def linearize(self, whitened: Tensor) -> tuple[Linearized, Tensor]:
+    def with_depths(self, whitened: Tensor) -> tuple[Linearized, Tensor]:
         """The problems at z (M, 85), and derivatives (M, K, 85) of the keypoints' depths behind the pelvis, metres."""
+        linearized, by_parameters = self._linearize(whitened)
+        return linearized, by_parameters[:, :, 2, :-3] @ self.root[:-3]  # a shift moves both
+
+    def _linearize(self, whitened: Tensor) -> tuple[Linearized, Tensor]:
+        """The problems at z (M, 85), and derivatives (M, K, 3, 85) of the keypoints by the parameters x."""
         parameters = whitened @ self.root.T
         rotations, betas, transl, tangents = self.start.moved(parameters, self.camera)
         points, placed = self.chain(rotations, betas)
@@ -153,8 +158,7 @@ class FitProblem:
         if self.observed.depths is not None:
             own_residual, own_jacobian = self._in_depth(self.observed.depths, points[..., 2], by_parameters)
             residual, jacobian = torch.cat([residual, own_residual], 1), torch.cat([jacobian, own_jacobian], 1)
-        behind_pelvis = by_parameters[:, :, 2, :-3] @ self.root[:-3]  # a shift moves both
-        return Linearized(met.cost, residual, jacobian @ self.root), behind_pelvis
+        return Linearized(met.cost, residual, jacobian @ self.root), by_parameters
 
     def _meet(self, points: Tensor, placed: PlacedPairs, transl: Tensor, whitened: Tensor) -> _Met:
         """Points (M, K, 3) of placed bodies, which transl (M, 3) brings before the camera, against the keypoints."""

@@ -50,7 +50,7 @@ def depth_axes(problem: FitProblem, point: Tensor, number: int) -> Tensor:
     Returns:
         (M, number, 85) changes of z by one standard deviation, each to where the keypoint that moves most goes back.
     """
-    at, depths = problem.linearize(point)
+    at, depths = problem.with_depths(point)
     jacobian = at.jacobian
     kernel = jacobian @ jacobian.mT
     kernel.diagonal(dim1=-2, dim2=-1).add_(1.0)
