@@ -203,6 +203,17 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         Raises:
             ValueError: Something that a stage cannot take, or that ``selection`` needs, is missing.
         """
+        return self._estimate(image, keypoints2d, candidates, labels, depths)[0]
+
+    def _estimate(
+        self,
+        image: Tensor,
+        keypoints2d: Tensor | None,
+        candidates: Bodies | None,
+        labels: Labels | None,
+        depths: Tensor | None,
+    ) -> tuple[MIONOutput, list[Any]]:
+        """``estimate``, and what ``look`` saw."""
         keypoints2d, *seen = self.look(image, keypoints2d)
         if candidates is None:
             candidates = self.selector(keypoints2d)  # type: ignore[misc]
@@ -210,7 +221,7 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         if self.fit is not None:
             bodies = self.fit(bodies, keypoints2d, **known_depths(self.fit, depths))
         scores = None if self.cen is None else self.cen(image, bodies, *seen)
-        return self.choose(candidates, bodies, scores, keypoints2d, labels)
+        return self.choose(candidates, bodies, scores, keypoints2d, labels), seen
 
     @torch.no_grad()
     def look(self, image: Tensor, keypoints2d: Tensor | None) -> tuple[Any, ...]:
@@ -284,7 +295,8 @@ class MultiInitializationOptimizationNetwork(BaseModel):
                 ``pred_bodies`` (see ``pack_bodies``), in which the latter also hold ``scores`` (N,),
                 ``combined_scores`` (N,) and ``selection_scores`` (N,), those of them that ``MIONOutput`` has, and
                 ``selected`` (), the chosen path. With keypoints also ``keypoints2d_read`` (K, 3), those that the stages
-                have read, as given or corrected; and ``alternatives``, if asked for, with the same ``selected``.
+                have read, as given or corrected; and ``alternatives``, if asked for, with ``scores`` of their own and
+                the same ``selected``.
 
         Raises:
             ValueError: Images or samples that the stages cannot take, samples that lack what ``selection`` needs, or
@@ -302,14 +314,17 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         keypoints2d = read_keypoints(samples, self.selector, self.refiner, image.device)
         candidates = provided_candidates(samples, image.device) if self.selector is None else None
         depths = read_depths(samples, self.keypoints2d_convention, image.device)
-        output = self.estimate(image, keypoints2d, candidates, Labels(samples, self.seed), depths)
-        return output if mode == "tensor" else self._pack(samples, output)
+        with torch.no_grad():
+            output, seen = self._estimate(image, keypoints2d, candidates, Labels(samples, self.seed), depths)
+            return output if mode == "tensor" else self._pack(image, samples, output, seen)
 
     def rename_weights(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """See ``weights.RenamesWeights``."""
         return rename_weights(weights)
 
-    def _pack(self, samples: Sequence[BaseDataElement], output: MIONOutput) -> list[BaseDataElement]:
+    def _pack(
+        self, image: Tensor, samples: Sequence[BaseDataElement], output: MIONOutput, seen: list[Any]
+    ) -> list[BaseDataElement]:
         names = ("scores", "combined_scores", "selection_scores", "selected")
         found = {name: getattr(output, name) for name in names}
         if isinstance(output.bodies, FittedBodies):
@@ -319,7 +334,11 @@ class MultiInitializationOptimizationNetwork(BaseModel):
             by_keypoints["keypoints2d_read"] = output.keypoints2d
             if self.gives_alternatives:
                 others = self.alternatives(output)
-                by_keypoints["alternatives"] = pack_bodies(others, self.body, selected=output.selected)
+                scores = None if self.cen is None else self.cen(image, others, *seen)
+                posed = others.is_posed(self.body)
+                by_keypoints["alternatives"] = pack_bodies(
+                    others, self.body, posed, scores=scores, selected=output.selected
+                )
         return add_results(
             samples,
             **by_keypoints,

@@ -266,12 +266,12 @@ def pack_bodies(
 def bodies_to_give(sample: BaseDataElement) -> BaseDataElement:
     """``pred_bodies`` with the ``alternatives`` in the places of the paths, where the model gives them.
 
-    What was measured of the paths, such as their scores, stays: a body goes by the path that it was moved from.
+    What is not known of an alternative, such as what the choice went by, stays that of the path it was moved from.
     """
     found = sample.pred_bodies
     if "alternatives" not in sample:
         return found
-    of_paths = {name: value for name, value in found.items() if name not in ("vertices", "keypoints3d")}
+    of_paths = {k: v for k, v in found.items() if k not in ("vertices", "keypoints3d", "combined_scores")}
     return found.new(**{**of_paths, **dict(sample.alternatives.items())})
 
 

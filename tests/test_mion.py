@@ -316,6 +316,7 @@ class TestFit:
         plain = make_mion(body, selection="fit")(IMAGES, samples, mode="predict")
         output = model(IMAGES, samples)
         expected = model.fit.alternatives(output.bodies, output.keypoints2d, output.selected)
+        scores = model.cen(IMAGES, expected)
         for row, (result, before) in enumerate(zip(model(IMAGES, samples, mode="predict"), plain, strict=True)):
             assert "alternatives" not in before
             for name, value in before.pred_bodies.items():
@@ -326,12 +327,14 @@ class TestFit:
             assert others.selected == before.pred_bodies.selected
             given, chosen = bodies_to_give(result), int(others.selected)
             assert torch.equal(given.pose, others.pose)
-            assert torch.equal(given.scores, before.pred_bodies.scores)
+            torch.testing.assert_close(given.scores, scores[row])
+            assert torch.equal(given.selection_scores, before.pred_bodies.selection_scores)
             assert torch.equal(given.fit_loss, others.fit_loss)
             torch.testing.assert_close(given.fit_loss[chosen], before.pred_bodies.fit_loss[chosen])
             moved = torch.arange(len(given.fit_loss)) != chosen
             assert (given.fit_loss != before.pred_bodies.fit_loss)[moved].all()
-            assert "vertices" not in given  # those of the paths
+            posed = body(others.pose, others.betas).vertices  # not those of the paths
+            torch.testing.assert_close(given.vertices, posed, atol=1e-5, rtol=0)
             assert bodies_to_give(before) is before.pred_bodies
 
     def test_alternatives_need_a_fit(self, body) -> None:

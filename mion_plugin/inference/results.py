@@ -45,8 +45,8 @@ class PersonBodies:
         person: Which of its people, from 0.
         valid: False where the keypoints determined no candidate, so that the bodies mean nothing.
         selected: The path that is the answer. It is the path as it ended; the others, where the model gives
-            alternatives (``mion.MION``), are moved away from where theirs did. What chose, ``fit_cost`` and the
-            scores, is of the paths before.
+            alternatives (``mion.MION``), are moved away from where theirs did. ``selection_scores`` and
+            ``fit_cost`` are of the paths before.
         keypoints2d: (17, 3) COCO keypoints as given: pixels of the image, and confidence.
         crop: Where the crop lies in the image.
         image_size: Pixels, side of the crop as the network sees it.

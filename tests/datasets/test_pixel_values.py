@@ -65,8 +65,8 @@ def test_tiff_of_floats_from_0_to_1(tmp_path):
         (levels(GREY, np.int16), {}, "its pixels are signed numbers"),
         (levels(GREY, np.int8), {}, "its pixels are signed numbers"),
         (levels(GREY / 4, np.uint32), {}, r"whole numbers of 32 bits, from 0 to 1073741\d+; expected 8 or 16"),
-        (GREY, {}, "cannot identify"),
-        (COLOUR.astype(np.float32), {"photometric": "rgb"}, "cannot identify"),
+        (GREY, {}, "it is no picture"),
+        (COLOUR.astype(np.float32), {"photometric": "rgb"}, "it is no picture"),
         (
             np.moveaxis(levels(COLOUR, np.uint16), -1, 0),
             {"photometric": "rgb", "planarconfig": "separate"},
