@@ -193,6 +193,8 @@ def test_a_thumb_takes_hold_beside_a_keypoint_or_scrolls_the_page(browser, serve
     place, top = shown[:2] + shown[2:] * [0.93, 0.6], hand.visitor.page.evaluate("scrollY")
     hand.drag(place, place - [0, 0.5 * shown[3]])
     hand.visitor.page.wait_for_function("top => scrollY > top + 20", arg=top)
+    # until the page has come to rest
+    hand.visitor.page.wait_for_function("() => window.before === (window.before = scrollY)", polling=300)
     assert hand.visitor.page.locator("#told").inner_text().strip().endswith("Drag a keypoint to where it belongs.")
     start, shift = hand.keypoints(PHOTO)[RIGHT_ANKLE, :2], np.array([9, -12])
     beside = start + np.array([0, 14 * hand.scale])
