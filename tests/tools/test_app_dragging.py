@@ -70,7 +70,10 @@ class Hand:
     def _picture(self):
         """Where the photograph's first pixel is on the screen, how long a pixel of the screen is, and what is shown."""
         svg = self.visitor.page.locator("#keypoints svg")
-        svg.evaluate("svg => svg.scrollIntoView({block: 'center', behavior: 'instant'})")
+        svg.evaluate(  # and until it is drawn there
+            "svg => new Promise(done => { svg.scrollIntoView({block: 'center', behavior: 'instant'});"
+            " requestAnimationFrame(() => requestAnimationFrame(done)); })"
+        )
         shown = np.array(svg.get_attribute("viewBox").split(), float)
         box = svg.locator("image").bounding_box()
         lengths = shown[2:] / [box["width"], box["height"]]
