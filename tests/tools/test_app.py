@@ -13,7 +13,7 @@ import pytest
 from commands.app import SILENT
 from demos.uploads import MAX_SIDE, read_upload
 from PIL import Image
-from support.web_page import Visitor, chromium, served
+from support.web_page import Visitor
 
 from mion_plugin.datasets.transforms.loading import read_image
 from mion_plugin.demo_data import PHOTO
@@ -24,19 +24,7 @@ from mion_plugin.models import load_model_config
 pytest.importorskip("gradio", reason="gradio is not installed: pip install 'mion-plugin[app]'")
 pytest.importorskip("mediapipe")
 
-NUM_PATHS = 3
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def server(browser, tmp_path_factory):
-    with served(tmp_path_factory.mktemp("served"), "--num-candidates", str(NUM_PATHS)) as running:
-        yield running
+NUM_PATHS = 3  # of the page; see conftest.py
 
 
 @pytest.fixture(scope="module")

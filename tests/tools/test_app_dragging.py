@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from support.web_page import Visitor, chromium, served
+from support.web_page import Visitor
 
 from mion_plugin.body import SMPLBody
 from mion_plugin.datasets.transforms.loading import read_image
@@ -19,21 +19,9 @@ from mion_plugin.inference import Frame, find_in_file
 pytest.importorskip("gradio", reason="gradio is not installed: pip install 'mion-plugin[app]'")
 pytest.importorskip("mediapipe")
 
-NUM_PATHS = 2
+NUM_PATHS = 2  # of the page; see conftest.py
 LEFT_WRIST, RIGHT_ANKLE = 9, 16  # of COCO's keypoints
 DESKTOP, PHONE = (1280, 900), (390, 844)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def server(browser, tmp_path_factory):
-    with served(tmp_path_factory.mktemp("served"), "--num-candidates", str(NUM_PATHS)) as running:
-        yield running
 
 
 @dataclass
