@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mion_plugin.files import RestrictedUnpickler, UnsafePickleError
+from mion_plugin.files import read_pickle
 from mion_plugin.files.json_files import read_json
 from mion_plugin.files.npz import one_line
 from mion_plugin.files.presence import require_file
@@ -55,13 +55,7 @@ def load_pickle(path: Path) -> dict[str, Any]:
         UnsafePickleError: The pickle names anything else.
         ValueError: Not a readable pickle of a dict.
     """
-    with require_file(path).open("rb") as file:
-        try:
-            content = RestrictedUnpickler(file).load()
-        except UnsafePickleError as error:
-            raise UnsafePickleError(f"{path}: {error}") from None
-        except Exception as error:  # a damaged pickle fails in the reader in any way it likes
-            raise ValueError(f"{path} is not a readable pickle: {one_line(error)}") from error
+    content = read_pickle(path)
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds a {type(content).__name__}, expected a dict")
     return content

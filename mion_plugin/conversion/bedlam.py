@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
 
 import numpy as np
 from PIL import Image
@@ -18,7 +17,7 @@ from PIL import Image
 from mion_plugin.conversion.archives import fields, require_files, safe_relative
 from mion_plugin.conversion.frames import turn_images
 from mion_plugin.conversion.people import People
-from mion_plugin.files import RestrictedUnpickler
+from mion_plugin.files import read_objects
 from mion_plugin.files.npz import read_npz
 from mion_plugin.files.presence import require_file
 from mion_plugin.geometry.keypoints import keypoint_names
@@ -66,7 +65,7 @@ def convert_bedlam(
 
 
 def _add_scene(people: People, path: Path, archive: Path, turn: bool) -> None:
-    arrays = read_npz(path, "file of BEDLAM's labels", only=_ARRAYS, read_objects=_read_objects)
+    arrays = read_npz(path, "file of BEDLAM's labels", only=_ARRAYS, read_objects=read_objects)
     missing = [key for key in _ARRAYS if key not in arrays]
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}")
@@ -178,7 +177,3 @@ def _size(path: Path) -> tuple[int, int]:
             return image.size
     except OSError as error:
         raise ValueError(f"{path} is not a readable picture: {error}") from None
-
-
-def _read_objects(file: IO[bytes]) -> Any:
-    return RestrictedUnpickler(file).load()  # type: ignore[arg-type]  # typeshed's IO is none

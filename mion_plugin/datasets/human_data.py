@@ -2,7 +2,7 @@
 
 A HumanData file holds one row per person: ``image_path``, ``bbox_xywh``, ``keypoints2d``, ``keypoints3d``, the dict
 ``smpl`` and more (mmhuman3d, ``docs/human_data.md``). Nested dicts are stored as pickled object arrays; they are read
-by ``RestrictedUnpickler``, which rebuilds arrays and plain containers only.
+by ``read_objects``, which rebuilds arrays and plain containers only.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
-from mion_plugin.files import RestrictedUnpickler
+from mion_plugin.files import read_objects
 from mion_plugin.files.npz import read_npz, write_npz
 from mion_plugin.files.relative_paths import leads_out, with_slashes
 from mion_plugin.geometry.keypoints import keypoint_mapping, keypoint_names
@@ -181,7 +181,7 @@ def load_human_data(path: str | os.PathLike[str]) -> HumanData:
         ValueError: Not a readable ``.npz``.
     """
     path = Path(path)
-    arrays = read_npz(path, "HumanData file", read_objects=_read_objects)
+    arrays = read_npz(path, "HumanData file", read_objects=read_objects)
     content = {key: _as_mmhuman3d(key, value) for key, value in arrays.items()}
     for key in _LIST_KEYS:
         names = content.get(key, [])
@@ -211,10 +211,6 @@ def save_human_data(path: str | os.PathLike[str], content: Mapping[str, Any]) ->
     attributes = (False, len(content["image_path"]), False)
     write_npz(path, {**dict(zip(_ATTRIBUTES, attributes, strict=True)), **content})
     return path
-
-
-def _read_objects(file: IO[bytes]) -> Any:
-    return RestrictedUnpickler(file).load()  # type: ignore[arg-type]  # typeshed's IO is none
 
 
 def _as_mmhuman3d(key: str, value: Any) -> Any:

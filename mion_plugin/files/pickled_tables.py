@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import collections
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,7 @@ import numpy as np
 
 from mion_plugin.files.array_constructors import SealedType, UnsafePickleError, plain
 from mion_plugin.files.npz import one_line
-from mion_plugin.files.presence import require_file
-from mion_plugin.files.restricted_pickle import RestrictedUnpickler
+from mion_plugin.files.restricted_pickle import read_pickle
 
 
 class _IndexType(metaclass=SealedType):
@@ -90,7 +89,7 @@ def load_table(path: Path) -> dict[str, np.ndarray]:
         UnsafePickleError: The pickle names anything but tables of plain arrays and containers; it was not run.
         ValueError: Not a readable pickle of a DataFrame.
     """
-    table = _load(path, _TABLES)
+    table = read_pickle(path, _TABLES)
     if not isinstance(table, _Table):
         raise ValueError(f"{path} holds a {type(table).__name__.strip('_')}, expected a DataFrame")
     try:
@@ -153,18 +152,7 @@ def load_tensors(path: Path) -> dict[str, Any]:
         UnsafePickleError: The pickle names anything else; it was not run.
         ValueError: Not a readable pickle of a dict.
     """
-    content = _load(path, _TENSORS)
+    content = read_pickle(path, _TENSORS)
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds a {type(content).__name__}, expected a dict")
     return content
-
-
-def _load(path: Path, stand_ins: Mapping[tuple[str, str], Callable[..., Any]]) -> Any:
-    require_file(path)
-    with path.open("rb") as file:
-        try:
-            return RestrictedUnpickler(file, stand_ins).load()
-        except UnsafePickleError as error:
-            raise UnsafePickleError(f"{path}: {error}") from None
-        except Exception as error:  # a damaged pickle fails in the reader in any way it likes
-            raise ValueError(f"{path} is not a readable pickle: {one_line(error)}") from error

@@ -10,9 +10,12 @@ import functools
 import pickle
 import types
 from collections.abc import Callable, Mapping
-from typing import Any, BinaryIO
+from pathlib import Path
+from typing import IO, Any
 
 from mion_plugin.files.array_constructors import ARRAY_CONSTRUCTORS, SealedType, UnsafePickleError, plain
+from mion_plugin.files.npz import one_line
+from mion_plugin.files.presence import require_file
 
 
 def _encode(text: str, encoding: str = "latin1") -> bytes:
@@ -54,11 +57,11 @@ class RestrictedUnpickler(pickle._Unpickler):
 
     def __init__(
         self,
-        file: BinaryIO,
+        file: IO[bytes],
         stand_ins: Mapping[tuple[str, str], Callable[..., Any]] | None = None,
         encoding: str = "latin1",
     ) -> None:
-        super().__init__(file, encoding=encoding)
+        super().__init__(file, encoding=encoding)  # type: ignore[arg-type]  # typeshed has a protocol that IO lacks
         self._admitted = {**_HARMLESS, **(stand_ins or {})}
 
     def find_class(self, module: str, name: str) -> Any:
@@ -92,3 +95,32 @@ class RestrictedUnpickler(pickle._Unpickler):
     def persistent_load(self, pid: object) -> Any:
         """Refuse references to objects outside the file."""
         raise UnsafePickleError(f"the pickle refers to an object outside the file: {pid!r}")
+
+
+def read_objects(file: IO[bytes]) -> Any:
+    """What the pickle at this place of a file holds; errors as ``RestrictedUnpickler.load``."""
+    return RestrictedUnpickler(file).load()
+
+
+def read_pickle(
+    path: Path, stand_ins: Mapping[tuple[str, str], Callable[..., Any]] | None = None, kind: str = "pickle"
+) -> Any:
+    """What a file holds that is one pickle.
+
+    Args:
+        path: Where.
+        stand_ins: See ``RestrictedUnpickler``.
+        kind: What to call it in errors.
+
+    Raises:
+        FileNotFoundError: No such file.
+        UnsafePickleError: It asks for something else; nothing of it was run.
+        ValueError: It is damaged or empty.
+    """
+    with require_file(path, kind).open("rb") as file:
+        try:
+            return RestrictedUnpickler(file, stand_ins).load()
+        except UnsafePickleError as error:
+            raise UnsafePickleError(f"{path}: {error}") from None
+        except Exception as error:  # a damaged pickle fails in the reader in any way it likes
+            raise ValueError(f"{path} is not a readable {kind}: {one_line(error)}") from error

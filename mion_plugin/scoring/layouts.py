@@ -9,14 +9,12 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mion_plugin.body.arrays import NUM_JOINTS, NUM_VERTICES
 from mion_plugin.files.npz import npz_names, one_line, read_npz
-from mion_plugin.files.presence import require_file
-from mion_plugin.files.restricted_pickle import RestrictedUnpickler, UnsafePickleError
+from mion_plugin.files.restricted_pickle import read_pickle
 from mion_plugin.prediction.shards import read_shard
 from mion_plugin.scoring.hypotheses import KIND, Hypotheses, check_hypotheses, check_topology
 
@@ -176,7 +174,7 @@ def _read_scorehypo(path: Path) -> Hypotheses:
     ``pred_mesh`` is in millimetres before the camera of ``focal_l`` and ``center_pt``. Body 0 is the mean of those that
     its own scorer likes best and the last one the mean of all: neither is a hypothesis, and both are left out.
     """
-    content = _read_pickle(path)
+    content = read_pickle(path, kind=KIND)
     try:
         bodies = [content[number] for number in sorted(content)][1:-1]
         people = sorted(bodies[0])
@@ -193,17 +191,6 @@ def _read_scorehypo(path: Path) -> Hypotheses:
             f"{type(error).__name__} {one_line(error)}"
         ) from None
     return check_hypotheses(arrays, path, "ScoreHypo", licensed=True)
-
-
-def _read_pickle(path: Path) -> Any:
-    require_file(path, KIND)
-    try:
-        with path.open("rb") as file:
-            return RestrictedUnpickler(file).load()
-    except UnsafePickleError as error:
-        raise UnsafePickleError(f"{path}: {error}") from None
-    except Exception as error:  # damage shows in many ways
-        raise ValueError(f"{path} is not a readable {KIND}: {one_line(error)}") from error
 
 
 def _required(found: Mapping[str, np.ndarray], names: tuple[str, ...], path: Path) -> Mapping[str, np.ndarray]:

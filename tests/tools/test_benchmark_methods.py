@@ -271,17 +271,25 @@ def test_rows_of_the_clip_are_apart(measured, tmp_path):
     """Kept apart from the others, and of another hash; without the clip the page says what measures them."""
     folder, text, bench = measured
     row = row_of(FEW[1])
-    assert bench.clip.state_of(row) == MISSING
-    assert bench.clip.identities.of(row) != bench.synthetic.identities.of(row)
+    assert [test.state_of(row) for test in bench.tests] == [KEPT, MISSING, MISSING]
+    identities = [test.identities.of(row) for test in bench.tests]
+    assert len(set(identities)) == 3
     assert "Not measured yet: `tools/benchmark.py methods --real` does." in text
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    errors = {error: np.array([100.0, 300.0]) for error in joints.ERRORS}
-    identity = bench.clip.identities.of(row)
-    kept_rows.write_row(tmp_path / "rows" / "clip", row.key, Measured(identity, errors | {"blocks": np.array([0, 1])}))
+    for name, identity, least in (("clip", identities[1], 100.0), ("clip_exact", identities[2], 50.0)):
+        errors = {error: np.array([least, 3 * least]) for error in joints.ERRORS} | {"blocks": np.array([0, 1])}
+        kept_rows.write_row(tmp_path / "rows" / name, row.key, Measured(identity, errors))
     benchmark.main(arguments(tmp_path, "--report"))
     section = (tmp_path / "methods.md").read_text().split("<!-- clip: begin -->")[1]
-    assert f"| the lifter alone, first path | {4 * '200.0 [100.0, 300.0] | '}`{identity}` |" in section
+    detected, exact = section.split("### By exact 2D keypoints, as they are")
+    assert f"| the lifter alone, first path | {4 * '200.0 [100.0, 300.0] | '}`{identities[1]}` |" in detected
+    assert f"| the lifter alone, first path | {4 * '100.0 [50.0, 150.0] | '}`{identities[2]}` |" in exact
     benchmark.main(arguments(tmp_path, "--check"))
+
+
+def test_exact_keypoints_are_for_what_reads_keypoints(measured):
+    _, _, bench = measured
+    assert set(bench.clip.rows) - set(bench.exact.rows) == {row for row in rows.all_rows() if row.group == rows.ALONE}
 
 
 def test_the_clips_views_are_those_of_its_own_page(measured, monkeypatch):

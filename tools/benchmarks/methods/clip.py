@@ -1,4 +1,4 @@
-"""The second test: the man of the real clip, as MediaPipe sees him; see ``benchmarks.real``."""
+"""The second test: the man of the real clip, where MediaPipe sees him and where he is; see ``benchmarks.real``."""
 
 from __future__ import annotations
 
@@ -34,13 +34,15 @@ def add_clip_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--wheel", type=Path, metavar="FILE", help="a wheel of the clip's package that is there")
 
 
-def clip_data() -> dict[str, Any]:
-    """What tells this test from others."""
-    return {"clip": SHA256, "every": EVERY}
+def clip_data(exact: bool) -> dict[str, Any]:
+    """What tells this test, with exact keypoints or with MediaPipe's, from others."""
+    return {"clip": SHA256, "every": EVERY} | ({"exact": True} if exact else {})
 
 
-def clip_trial(model: MultiInitializationOptimizationNetwork, args: argparse.Namespace) -> Trial:
-    """The views of the clip with MediaPipe's keypoints, and the errors of the twelve joints (``joint_errors``).
+def clip_trial(model: MultiInitializationOptimizationNetwork, args: argparse.Namespace, exact: bool) -> Trial:
+    """The views of the clip with MediaPipe's keypoints, or with the truth projected, and the errors of twelve joints.
+
+    The errors are those of ``joint_errors``.
 
     Raises:
         OSError, ImportError: The clip or MediaPipe is missing; the message is one line.
@@ -51,18 +53,19 @@ def clip_trial(model: MultiInitializationOptimizationNetwork, args: argparse.Nam
     from benchmarks.real.detection import detect_all
     from benchmarks.real.pictures import REAL, show
     from benchmarks.real.scene import reconstruct
-    from benchmarks.real.views import DETECTED, make_views
+    from benchmarks.real.views import DETECTED, EXACT, make_views
 
     folder = find_clip(args.real_work_dir, args.wheel)
     cameras = read_calibration(folder / CALIBRATION)
     detections = detect_all(folder, args.real_work_dir)
-    views = make_views(reconstruct(cameras, detections).truth, detections, EVERY)[DETECTED]
+    truth = reconstruct(cameras, detections).truth
+    views = make_views(truth, detections, EVERY)[EXACT if exact else DETECTED]
     people = list(read_batches(MIONInferencer(args.config), views.people, show(REAL, views, folder, detections)))
-    truth = np.split(views.truth, range(_BATCH, len(views.truth), _BATCH))
+    true_joints = np.split(views.truth, range(_BATCH, len(views.truth), _BATCH))
 
     def errors(number: int, bodies: Bodies) -> dict[str, np.ndarray]:
         points = model.body.pose_keypoints(bodies.pose, bodies.betas, convention="coco")[:, 0]
-        return joint_errors(scored(points.double().numpy()), truth[number])
+        return joint_errors(scored(points.double().numpy()), true_joints[number])
 
     return Trial(people, errors, {BLOCKS: views.frames // BLOCK})
 

@@ -31,14 +31,16 @@ _HASH = re.compile(r"`([0-9a-f]{8})`")
 
 @dataclass(frozen=True)
 class Test:
-    """One of the two: what its rows are told from others by, where they are kept, and its people when they are needed.
+    """One of several: what its rows are told from others by, where they are kept, and its people when they are needed.
 
     Attributes:
         name: For the plan.
+        rows: What is measured on it.
         count: Its people, for the estimate of the cost.
     """
 
     name: str
+    rows: Sequence[Row]
     count: int
     identities: Identities
     folder: Path
@@ -51,7 +53,7 @@ class Test:
     def kept(self) -> tuple[dict[Row, Measured], dict[Row, str]]:
         """The rows that may be shown, and why the others may not."""
         shown, hidden = {}, {}
-        for row in all_rows():
+        for row in self.rows:
             measured = read_row(self.folder, row.key)
             found = state(measured, self.identities.of(row))
             if found == KEPT and measured is not None:
@@ -63,14 +65,24 @@ class Test:
 
 @dataclass(frozen=True)
 class Bench:
-    """One model, the tests, and the curves of the first."""
+    """One model, the tests, and the curves of the first.
+
+    Attributes:
+        exact: The clip with the truth projected for keypoints, on which only what reads keypoints is measured.
+    """
 
     model: MultiInitializationOptimizationNetwork
     cfg: Config
     ways: Ways
     synthetic: Test
     clip: Test
+    exact: Test
     curves: Identities
+
+    @property
+    def tests(self) -> tuple[Test, ...]:
+        """All of them."""
+        return self.synthetic, self.clip, self.exact
 
     @property
     def folder(self) -> Path:
@@ -139,33 +151,46 @@ def prepare(args: argparse.Namespace) -> Bench:
     """Build the model and what tells rows of it from others."""
     cfg = Config.fromfile(args.config)
     model: MultiInitializationOptimizationNetwork = MODELS.build(cfg.model).eval()
-    rows, curves, clip = (
-        Identities(model, cfg, args.weights, data)
-        for data in (
-            synthetic_data(cfg, args.seed, args.num_samples),
-            synthetic_data(cfg, args.seed, args.curve_samples),
-            clip_data(),
-        )
-    )
+    identities = {
+        name: Identities(model, cfg, args.weights, data)
+        for name, data in {
+            "people": synthetic_data(cfg, args.seed, args.num_samples),
+            CURVES: synthetic_data(cfg, args.seed, args.curve_samples),
+            "clip": clip_data(exact=False),
+            "exact": clip_data(exact=True),
+        }.items()
+    }
+    rows, folder = all_rows(), args.work_dir
     synthetic = Test(
         "synthetic people",
-        args.num_samples,
         rows,
-        args.work_dir,
+        args.num_samples,
+        identities["people"],
+        folder,
         lambda: synthetic_trial(model, cfg, args.seed, args.num_samples),
     )
-    real = Test("the real clip", VIEWS, clip, args.work_dir / "clip", lambda: clip_trial(model, args))
-    return Bench(model, cfg, Ways(model, args.weights), synthetic, real, curves)
+    clip = Test(
+        "the real clip", rows, VIEWS, identities["clip"], folder / "clip", lambda: clip_trial(model, args, exact=False)
+    )
+    exact = Test(
+        "the real clip, exact 2D",
+        [row for row in rows if row.keypoints],
+        VIEWS,
+        identities["exact"],
+        folder / "clip_exact",
+        lambda: clip_trial(model, args, exact=True),
+    )
+    return Bench(model, cfg, Ways(model, args.weights), synthetic, clip, exact, identities[CURVES])
 
 
-def asked(bench: Bench, args: argparse.Namespace) -> list[Test]:
+def asked(bench: Bench, args: argparse.Namespace) -> Sequence[Test]:
     """The tests that are to be measured."""
-    return [bench.synthetic, bench.clip] if args.real else [bench.synthetic]
+    return bench.tests if args.real else [bench.synthetic]
 
 
 def due(test: Test, only: Sequence[str] | None) -> list[Row]:
     """The rows that are to be measured, missing or stale, and trained; the cheap ones first."""
-    chosen = [row for row in all_rows() if only is None or any(word in row.key for word in only)]
+    chosen = [row for row in test.rows if only is None or any(word in row.key for word in only)]
     return sorted((row for row in chosen if test.state_of(row) not in (KEPT, UNTRAINED)), key=lambda row: row.seconds)
 
 
@@ -179,7 +204,7 @@ def plan_text(bench: Bench, wanted: Mapping[str, Sequence[Row]], curve_count: in
     """What will be measured, what is kept, and about how long it takes one quiet CPU thread."""
     lines, curves = [], candidate_numbers.SECONDS * curve_count
     total = curves
-    for test in (bench.synthetic, bench.clip):
+    for test in bench.tests:
         rows = wanted.get(test.name, [])
         total += sum(row.seconds * test.count for row in rows)
         lines += [f"{test.name}: {len(rows)} rows of {test.count} to measure", *_plan_lines(test, rows)]
@@ -189,7 +214,7 @@ def plan_text(bench: Bench, wanted: Mapping[str, Sequence[Row]], curve_count: in
 
 def _plan_lines(test: Test, wanted: Sequence[Row]) -> list[str]:
     lines = []
-    for row in all_rows():
+    for row in test.rows:
         found = test.state_of(row)
         cost = f"about {row.seconds * test.count:.0f} s" if row in wanted else ""
         if found == UNTRAINED and row.baseline is not None:
@@ -253,7 +278,8 @@ def write_report(bench: Bench, args: argparse.Namespace) -> None:
         curves = None
     if curves is not None:
         draw(curves.arrays, args.out.with_name(report.PICTURE))
-    for name, text in report.sections(bench.synthetic.kept(), bench.clip.kept(), curves, args).items():
+    kept = [test.kept() for test in bench.tests]
+    for name, text in report.sections(*kept, curves, args).items():
         write_section(args.out, name, text)
         print(text, end="\n\n")
 
@@ -264,7 +290,7 @@ def check_page(bench: Bench, page: Path) -> None:
     Raises:
         ValueError: One of them is of another model, config or test.
     """
-    now = {test.identities.of(row) for test in (bench.synthetic, bench.clip) for row in all_rows()}
+    now = {test.identities.of(row) for test in bench.tests for row in test.rows}
     now.add(bench.curves.of_model(CURVES))
     stale = [found for found in _HASH.findall(page.read_text(encoding="utf-8")) if found not in now]
     if stale:

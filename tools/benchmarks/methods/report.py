@@ -19,6 +19,7 @@ from benchmarks.methods.rows import (
     DETECTED,
     MION,
     MULTI_START,
+    NONE,
     SMPLIFY_UNSCALED,
     WITH_KEYPOINTS,
     Row,
@@ -31,11 +32,14 @@ PICTURE = "candidates.svg"
 BARS = {"MPJPE": -8.7, "PA-MPJPE": -11.6}  # per cent below multi-start SMPLify: the paper's margins over SPIN
 _DIGITS = {"SHAPE-L2": 2, PIXELS: 2}
 _NAMED_AT_MOST = 6
+_EXACT = {DETECTED: "as they are", CORRECTED: "corrected all the same"}  # where a detector's would stand
 Shown = Mapping[Row, Measured]
 Kept = tuple[Shown, Mapping[Row, str]]  # what may be shown, and why the rest may not
 
 
-def sections(synthetic: Kept, real: Kept, curves: Measured | None, args: argparse.Namespace) -> dict[str, str]:
+def sections(
+    synthetic: Kept, clip: Kept, exact: Kept, curves: Measured | None, args: argparse.Namespace
+) -> dict[str, str]:
     """The parts of the page that are measured, by the names that the page marks them with."""
     shown, hidden = synthetic
     tables = [
@@ -50,7 +54,7 @@ def sections(synthetic: Kept, real: Kept, curves: Measured | None, args: argpars
     return {
         "measured": "\n\n".join([opening(shown, hidden, args), *verdicts(shown)]),
         "tables": "\n\n".join(tables),
-        "clip": clip_section(real[0]),
+        "clip": clip_section(clip[0], exact[0]),
         "candidates": "Not measured yet." if curves is None else curves_section(curves, args),
     }
 
@@ -145,14 +149,15 @@ def margins(rows: Sequence[Row], shown: Shown) -> list[str]:
     return [f"#### Change from {rival.name}", table(["method", *ERRORS], cells)]
 
 
-def clip_section(shown: Shown) -> str:
+def clip_section(clip: Shown, exact: Shown) -> str:
     """The rows on the real clip, by what they read."""
-    groups = [(f"By {ALONE}", [row for row in shown if row.group == ALONE])]
-    groups += [
-        (f"By {WITH_KEYPOINTS}, {name}", [row for row in shown if row.keypoints == name])
-        for name in (DETECTED, CORRECTED)
-    ]
-    parts = [text for title, rows in groups if rows for text in (f"### {title}", *_clip_tables(rows, shown))]
+    groups = [(f"By {ALONE}", clip, NONE)]
+    groups += [(f"By {WITH_KEYPOINTS}, {keypoints}", clip, keypoints) for keypoints in (DETECTED, CORRECTED)]
+    groups += [(f"By exact {WITH_KEYPOINTS}, {told}", exact, keypoints) for keypoints, told in _EXACT.items()]
+    parts = []
+    for title, shown, keypoints in groups:
+        if rows := [row for row in shown if row.keypoints == keypoints]:
+            parts += [f"### {title}", *_clip_tables(rows, shown)]
     return "\n\n".join(parts) or "Not measured yet: `tools/benchmark.py methods --real` does."
 
 
