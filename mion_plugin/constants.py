@@ -14,8 +14,9 @@ MOTION_FORMATS = ("npz", "bvh", "glb", "csv")
 OVERLAY_CAMERAS = ("crop", "image")
 # The one-euro filter. Hz at rest, where Casiez et al. begin (CHI 2012, section "Tuning the filter").
 SMOOTH_MIN_CUTOFF = 1.0
-# Hz per radian or metre a second: an arm that swings at 6 radians a second is cut off at 7 Hz, and lags 23 ms.
-SMOOTH_BETA = 1.0
+# Hz per radian a second: an arm that swings at 6 radians a second is cut off at 19 Hz, and lags 8 ms. Chosen on
+# people of the training recordings (docs/results.md).
+SMOOTH_BETA = 3.0
 EXPORT_FORMATS = {"onnx": ".onnx", "torch": ".pt2"}  # format -> ending
 STAND_IN_PATH = Path(__file__).parent / "body" / "data" / "stand_in_body.npz"
 STAND_IN = "stand-in"  # the free body, where an option names a body model

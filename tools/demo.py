@@ -92,7 +92,8 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         "--smooth-beta",
         type=float,
         metavar="BETA",
-        help=f"Hz by which it rises per radian or metre a second (default: {SMOOTH_BETA:g}; higher lags less)",
+        help="Hz by which it rises per radian a second, and thrice that per metre a second across the picture "
+        f"(default: {SMOOTH_BETA:g}; higher lags less)",
     )
 
 

@@ -35,14 +35,49 @@ def test_the_first_body_and_what_the_networks_said_stay(body):
 
 
 def test_pose_and_place_go_through_the_filter(body):
+    """Rotations as they are set, the place thrice as fast across the picture and a third as fast in depth."""
     smooth = BodySmoother(body, 0.7, 0.4)
-    pose, place = RotationFilter(OneEuro(0.7, 0.4)), VectorFilter(OneEuro(0.7, 0.4))
+    pose = RotationFilter(OneEuro(0.7, 0.4))
+    across, depth = VectorFilter(OneEuro(0.7, 1.2)), VectorFilter(OneEuro(0.7, 0.4 / 3))
     times = [0.0, 0.03, 0.08, 0.1]
     for frame, (time, last) in enumerate(zip(times, [-1.0, *times], strict=False)):
-        person = make_person(body, 0.3 * frame, depth=45.0 + frame)
+        person = make_person(body, 0.3 * frame, (320.0 + 9 * frame, 240.0), 45.0 + frame)
         found = smooth(person, frame, time)
         np.testing.assert_allclose(found.pose[0], pose(person.pose[1], time - last), atol=1e-5)
-        np.testing.assert_allclose(found.image_transl[0], place(person.image_transl[1], time - last), atol=1e-4)
+        x, y, z = person.image_transl[1].tolist()
+        (deep,) = depth(np.array([z]), time - last)
+        np.testing.assert_allclose(found.image_transl[0, 2], deep, atol=1e-4)
+        np.testing.assert_allclose(
+            found.image_transl[0, :2], across(np.array([x, y]) * deep / z, time - last), atol=1e-4
+        )
+
+
+def test_who_walks_is_drawn_where_they_are(body):
+    """Two metres a second, 12 frames a second, and a depth that trembles: where in the picture hardly lags."""
+    smooth = BodySmoother(body)
+    generator = np.random.default_rng(0)
+    behind, trembled, steadied = [], [], []
+    for frame in range(24):
+        depth = 45.0 * (1 + 0.02 * generator.standard_normal())
+        person = make_person(body, center=(100.0 + 30 * frame, 240.0), depth=depth)
+        found = smooth(person, frame, frame / 12)
+        (x, _, z), (true_x, _, true_z) = found.image_transl[0], person.image_transl[1]
+        behind.append(found.image_camera.focal_length * (true_x / true_z - x / z))
+        trembled.append(true_z)
+        steadied.append(z)
+    assert 0.0 < np.median(behind[6:]) < 8.0  # pixels, of 30 between two frames
+    assert np.std(np.diff(steadied[6:])) < 0.5 * np.std(np.diff(trembled[6:]))
+
+
+def test_nobody_before_the_images_camera_is_left_alone(body):
+    smooth, other = BodySmoother(body, 1.0, 0.0), BodySmoother(body, 1.0, 0.0)
+    for one in (smooth, other):
+        one(make_person(body, 0.0), 0, 0.0)
+    person = make_person(body, 2.0)
+    lost = dataclasses.replace(person, image_error=np.full_like(person.image_error, np.inf))
+    assert elbow(smooth(lost, 1, 0.1)) == pytest.approx(2.0, abs=1e-5)
+    last = make_person(body, 1.0)
+    assert elbow(smooth(last, 2, 0.2)) == elbow(other(last, 2, 0.2))
 
 
 def test_the_smoothed_body_looks_the_same_by_all_cameras(body):
