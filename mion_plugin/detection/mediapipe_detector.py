@@ -54,6 +54,9 @@ _WINDOW_SHARE = 0.65  # side of a window over the image's longer side
 _NEAR = 0.3  # two detections nearer to each other than this share of their radius need only one look
 _SAME_PERSON = 0.5  # object keypoint similarity of two sightings
 _HEAD = np.arange(17) < 5  # nose, eyes and ears come first in COCO's order
+_SHOULDERS, _HIPS = slice(5, 7), slice(11, 13)  # left and right, likewise
+# Of somebody in somebody else and the other way up, keypoints inside the other's box, and the cosine between trunks.
+_INSIDE, _OPPOSITE = 0.8, -0.7
 # What starting graphs always prints, of 0.10.14: that a delegate was made, that logs go to standard error, that no
 # statistics are kept. Errors of the same loggers begin with ERROR, E0000 or F0000.
 _NOISE = re.compile(
@@ -281,16 +284,38 @@ def _merge(people: list[CocoPerson]) -> list[CocoPerson]:
 
 
 def _are_one(first: np.ndarray, second: np.ndarray) -> bool:
-    """Whether keypoints (17, 3) of two sightings are one person's: alike altogether, or with the same head.
+    """Whether keypoints (17, 3) of two sightings, the surer one second, are one person's.
 
-    A window that cuts somebody off shows the networks a small person, with the head where it is and the body squeezed.
+    They are if they are alike altogether or have the same head: a window that cuts somebody off shows the networks a
+    small person, with the head where it is and the body squeezed. And if the first stands on its head in the second.
     """
-    if object_keypoint_similarity(first, second) >= _SAME_PERSON:
+    if object_keypoint_similarity(first, second) >= _SAME_PERSON or _is_upside_down_in(first, second):
         return True
     heads = [np.where(_HEAD[:, None], one, 0.0) for one in (first, second)]
     if not all((head[:, 2] > 0).any() for head in heads):
         return False
     return object_keypoint_similarity(heads[0], heads[1], body_area(second)) >= _SAME_PERSON
+
+
+def _is_upside_down_in(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether somebody is seen in somebody else (17, 3) and the other way up, as the networks see legs for arms."""
+    trunks = [_trunk(one) for one in (first, second)]
+    if any(trunk is None for trunk in trunks):
+        return False
+    box = second[second[:, 2] > 0, :2]
+    places = first[first[:, 2] > 0, :2]
+    inside = ((places >= box.min(axis=0)) & (places <= box.max(axis=0))).all(axis=1).mean()
+    return bool(inside >= _INSIDE and np.dot(*trunks) < _OPPOSITE)
+
+
+def _trunk(keypoints2d: np.ndarray) -> np.ndarray | None:
+    """(2,) the direction from the shoulders to the hips of keypoints (17, 3); None where they do not tell."""
+    shoulders, hips = (part[part[:, 2] > 0, :2] for part in (keypoints2d[_SHOULDERS], keypoints2d[_HIPS]))
+    if not (len(shoulders) and len(hips)):
+        return None
+    direction = hips.mean(axis=0) - shoulders.mean(axis=0)
+    length = np.linalg.norm(direction)
+    return direction / length if length else None
 
 
 def landmark_depths(world_landmarks: Any) -> np.ndarray | None:

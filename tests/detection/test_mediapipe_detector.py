@@ -75,6 +75,23 @@ def test_two_people_of_whom_one_stands_before_the_other_are_two(skier):
     assert len(mediapipe_detector._merge(people)) == 1
 
 
+def test_nobody_stands_on_their_head_in_somebody_else(skier):
+    """The networks see that at times where people overlap; who does so beside others, or upright, is a person."""
+    low, high = skier.keypoints2d[:, :2].min(axis=0), skier.keypoints2d[:, :2].max(axis=0)
+    box = np.concatenate([low, high - low])
+    middle = (low + high) / 2
+
+    def people(scale: tuple[float, float], shift: float = 0.0) -> list[CocoPerson]:
+        other = skier.keypoints2d * np.array([1.0, 1.0, 0.9])  # the less sure one
+        other[:, :2] = middle + (other[:, :2] - middle) * scale + [shift, 0.0]
+        return mediapipe_detector._merge([CocoPerson(points, box) for points in (other, skier.keypoints2d)])
+
+    (kept,) = people((-0.6, -0.6))
+    np.testing.assert_array_equal(kept.keypoints2d, skier.keypoints2d)
+    assert len(people((0.6, 0.6))) == 2  # a child before a grown-up
+    assert len(people((-0.6, -0.6), shift=box[2])) == 2
+
+
 def test_a_lying_person_is_found(detector, image, skier):
     (found,) = detector(np.rot90(image).copy())
     turned = skier.keypoints2d.copy()  # (x, y) -> (y, W - x)
