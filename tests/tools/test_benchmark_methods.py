@@ -7,12 +7,14 @@ from pathlib import Path
 import benchmark
 import numpy as np
 import pytest
+import roma
 import torch
 from benchmarks.fitting_rivals import smplify_config
 from benchmarks.methods import candidate_numbers, clip, command, kept_rows, people, report, rows, ways
 from benchmarks.methods.kept_rows import KEPT, MISSING, STALE, UNTRAINED, Measured
 from benchmarks.real import joints
 
+from mion_plugin.bodies import Bodies
 from mion_plugin.body import SMPLBody
 from mion_plugin.datasets.coco import CocoPerson
 from mion_plugin.inference import MIONInferencer
@@ -194,6 +196,19 @@ def test_the_mean_pose_is_found_where_it_was_projected(measured):
     torch.testing.assert_close(found.transl, transl, atol=2e-2, rtol=0)
 
 
+def test_bodies_without_a_camera_are_placed_where_they_were_projected(measured):
+    _, _, bench = measured
+    selector, camera = bench.model.selector, bench.model.camera
+    pose = roma.rotvec_to_rotmat(torch.cat([selector.global_orient[3:5, None], selector.body_pose[[7, 70]]], dim=1))
+    transl = torch.tensor([[[0.1, 0.2, 47.0]], [[-0.2, 0.0, 61.0]]])
+    lost = Bodies.with_mean_shape(pose[:, None], 100.0 * transl.flip(-1))
+    points = camera.project_normalized(bench.model.body.pose_keypoints(lost.pose, lost.betas, transl, "coco"))[:, 0]
+    keypoints2d = torch.cat([(points + 1.0) * camera.image_size / 2, torch.ones(2, 17, 1)], dim=-1)
+    placed = bench.ways._placed(lost, keypoints2d)
+    torch.testing.assert_close(placed.transl, transl, atol=2e-2, rtol=0)
+    torch.testing.assert_close(placed.pose, lost.pose)
+
+
 def test_smplify_counts_the_2d_error_in_pixels():
     """SPIN's Geman-McClure loss of a 224 crop, of what mmhuman3d makes of the pixels."""
     pixels, sigma = np.array([0.5, 3.0, 80.0]), 100.0
@@ -301,6 +316,10 @@ def test_the_clips_views_are_those_of_its_own_page(measured, monkeypatch):
     persons = [CocoPerson(points, visible_box(points)) for points in keypoints2d]
     inferencer = MIONInferencer("configs/mion/mion_tiny_synthetic.py")
     (batch,) = clip.read_batches(inferencer, persons, iter(pictures))
+    (trained,) = people.load_people(bench.cfg, 2, 1)
+    for sample in batch.samples:  # what CLIFF reads is what it has learned from
+        for name in ("ori_shape", "center", "scale"):
+            np.testing.assert_array_equal(sample.get(name), trained.samples[0].get(name))
     asked = [[person] for person in persons]
     found = inferencer(list(pictures), keypoints2d=asked, batch_size=3, return_datasamples=True)["predictions"]
     output = model.estimate(batch.image, batch.keypoints2d)

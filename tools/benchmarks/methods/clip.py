@@ -71,11 +71,19 @@ def clip_trial(model: MultiInitializationOptimizationNetwork, args: argparse.Nam
 
 
 def read_batches(inferencer: MIONInferencer, people: list[Any], pictures: Iterator[np.ndarray]) -> Iterator[Batch]:
-    """Crops as the package's inference makes them, read when their turn comes."""
+    """Crops as the package's inference makes them, read when their turn comes.
+
+    Each is called a picture of its own, as those of the training were: where CLIFF is told that its crop lies.
+    """
     for start in range(0, len(people), _BATCH):
         members = people[start : start + _BATCH]
         images = list(itertools.islice(pictures, len(members)))
         asked = inferencer.preprocess(list_photographs(images), _BATCH, [[person] for person in members])
         for batch in asked:
-            samples = batch["data_samples"]
-            yield Batch(stack_images(batch["inputs"]), samples, input_keypoints(samples, "coco", _CPU))
+            image, samples = stack_images(batch["inputs"]), batch["data_samples"]
+            size = np.array(image.shape[-2:])
+            for sample in samples:
+                sample.set_metainfo(
+                    {"ori_shape": tuple(size.tolist()), "center": size[::-1] / 2.0, "scale": size[::-1]}
+                )
+            yield Batch(image, samples, input_keypoints(samples, "coco", _CPU))

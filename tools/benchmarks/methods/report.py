@@ -21,6 +21,7 @@ from benchmarks.methods.rows import (
     MULTI_START,
     NONE,
     SMPLIFY_UNSCALED,
+    UNPLACED,
     WITH_KEYPOINTS,
     Row,
 )
@@ -129,7 +130,11 @@ def group_table(rows: Sequence[Row], shown: Shown) -> str:
     cells = []
     for row in rows:
         arrays = shown[row].arrays
-        errors = [mean_interval(arrays[error], _DIGITS.get(error, 1)) for error in ERRORS]
+        unplaced = row.start in UNPLACED and row.then is None
+        errors = [
+            "-" if error == PIXELS and unplaced else mean_interval(arrays[error], _DIGITS.get(error, 1))
+            for error in ERRORS
+        ]
         ms, learned = float(arrays["milliseconds"]), float(arrays["parameters"])
         cells.append([row.name, *errors, f"{learned / 1e6:.1f}", f"{ms:.1f}", f"`{shown[row].identity}`"])
     return table(["method", *ERRORS, "parameters, M", "ms", "hash"], cells)

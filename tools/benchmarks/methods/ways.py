@@ -21,6 +21,7 @@ from benchmarks.methods.rows import (
     MEAN_POSE,
     MION,
     SMPLIFY,
+    UNPLACED,
     Row,
 )
 from mmengine.config import Config
@@ -68,7 +69,8 @@ class Ways:
     def _start(self, row: Row, batch: Batch, keypoints2d: Tensor) -> Bodies:
         model = self.model
         if row.start in BASELINES:
-            return self._predicted(row.start, batch)
+            bodies = self._predicted(row.start, batch)
+            return self._placed(bodies, keypoints2d) if row.start in UNPLACED and row.then is not None else bodies
         if row.start == MEAN_POSE:
             return mean_pose(model.selector, keypoints2d)
         if row.start == MION:
@@ -91,6 +93,16 @@ class Ways:
     def _predicted(self, name: str, batch: Batch) -> Bodies:
         predicted = [sample.pred_bodies for sample in self.baseline(name)(batch.image, batch.samples, "predict")]
         return Bodies(*(torch.stack([one.get(key) for one in predicted]) for key in ("pose", "betas", "transl")))
+
+    def _placed(self, bodies: Bodies, keypoints2d: Tensor) -> Bodies:
+        """The bodies where their keypoints come nearest to those (B, 17, 3)."""
+        model = self.model
+        points = model.body.pose_keypoints(bodies.pose, bodies.betas, convention=model.keypoints2d_convention)
+        camera = model.camera
+        middle = (camera.image_size / 2, camera.image_size / 2)
+        transl, _ = fit_translation(points.double(), keypoints2d.double(), camera.focal_length, middle)
+        transl[..., 2].abs_()  # somebody seen from the wrong side may fit best behind the camera
+        return Bodies(bodies.pose, bodies.betas, transl.to(bodies.transl))
 
     def _build_baseline(self, name: str) -> nn.Module:
         path = best_checkpoint(self._weights, BASELINES[name])
