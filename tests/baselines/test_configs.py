@@ -43,12 +43,6 @@ FILES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def unformatted_configs(monkeypatch):
-    """mmengine prints the config six times a run through yapf, a second each: more than the run itself."""
-    monkeypatch.setattr("mmengine.config.config.FormatCode", lambda text, **_: (text, True))
-
-
 @pytest.fixture(scope="module")
 def real_files(tmp_path_factory, mmhuman3d_root):
     """``data`` as the configs name it."""

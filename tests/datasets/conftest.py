@@ -1,5 +1,6 @@
 """Small HumanData sets written by mmhuman3d's own class."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ NUM_PEOPLE = 5
 IMAGE_SIZE = (80, 120)  # height, width
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def human_data_class():
     module = pytest.importorskip(
         "mmhuman3d.data.data_structures.human_data", reason="mmhuman3d's HumanData writes the files of these tests"
@@ -20,7 +21,7 @@ def human_data_class():
     return module.HumanData
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_human_data(human_data_class):
     """A function making a full HumanData of ``NUM_PEOPLE`` people with keypoints in COCO-17 and h36m order."""
     from mmhuman3d.core.conventions.keypoints_mapping import convert_kps
@@ -51,22 +52,28 @@ def make_human_data(human_data_class):
     return make
 
 
-@pytest.fixture
-def write_set(tmp_path, make_human_data) -> Callable[..., tuple[Path, str]]:
-    """A function writing a set with images in mmengine's layout; returns (data_root, ann_file)."""
+@pytest.fixture(scope="session")
+def write_set_into(make_human_data) -> Callable[..., tuple[Path, str]]:
+    """A function writing a set with images in mmengine's layout into a folder; returns (data_root, ann_file)."""
 
-    def write(name: str = "train.npz", change: Callable | None = None, compress: bool = False, **kwargs):
+    def write(folder: Path, name: str = "train.npz", change: Callable | None = None, compress: bool = False, **kwargs):
         data = make_human_data(**kwargs)
         if change is not None:
             change(data)
         rng = np.random.default_rng(1)
-        (tmp_path / "images").mkdir(exist_ok=True)
+        (folder / "images").mkdir(exist_ok=True)
         for path in data["image_path"]:
             if Path(path).parent == Path("images"):
-                Image.fromarray(rng.integers(0, 256, (*IMAGE_SIZE, 3), dtype=np.uint8)).save(tmp_path / path)
+                Image.fromarray(rng.integers(0, 256, (*IMAGE_SIZE, 3), dtype=np.uint8)).save(folder / path)
         if compress:
             data.compress_keypoints_by_mask()
-        data.dump(str(tmp_path / name))
-        return tmp_path, name
+        data.dump(str(folder / name))
+        return folder, name
 
     return write
+
+
+@pytest.fixture
+def write_set(tmp_path, write_set_into) -> Callable[..., tuple[Path, str]]:
+    """As ``write_set_into``, into the test's folder."""
+    return functools.partial(write_set_into, tmp_path)

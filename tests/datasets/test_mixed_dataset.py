@@ -22,11 +22,10 @@ PIPELINE = [
 LENGTHS = {"h36m": 40, "lsp": 4, "mpii": 12, "lspet": 8, "coco": 16, "mpi_inf_3dhp": 10}
 
 
-@pytest.fixture
-def sets(write_set) -> dict[str, dict]:
+def write_sets(folder, write_set_into) -> dict[str, dict]:
     configs = {}
     for seed, (name, length) in enumerate(LENGTHS.items()):
-        root, ann_file = write_set(name=f"{name}.npz", num_people=length, seed=seed)
+        root, ann_file = write_set_into(folder, name=f"{name}.npz", num_people=length, seed=seed)
         configs[name] = {
             "type": "mion.HumanDataset",
             "ann_file": ann_file,
@@ -34,6 +33,11 @@ def sets(write_set) -> dict[str, dict]:
             "pipeline": PIPELINE,
         }
     return configs
+
+
+@pytest.fixture(scope="module")
+def sets(write_set_into, tmp_path_factory) -> dict[str, dict]:
+    return write_sets(tmp_path_factory.mktemp("sets"), write_set_into)
 
 
 @pytest.fixture
@@ -123,7 +127,8 @@ class TestSamples:
         assert mixed[1]["data_samples"].sample_idx == mixed[5]["data_samples"].sample_idx
         assert not torch.equal(mixed[1]["inputs"], mixed[5]["inputs"])
 
-    def test_lost_image_is_replaced_from_the_same_set(self, sets, tmp_path):
+    def test_lost_image_is_replaced_from_the_same_set(self, write_set_into, tmp_path):
+        sets = write_sets(tmp_path, write_set_into)
         (tmp_path / "images" / "001.png").write_text("broken")
         mixed = MixedDataset([sets["mpi_inf_3dhp"], sets["lsp"]], [0.5, 0.5], num_samples=40)
         mixed.set_epoch(0)

@@ -1,6 +1,7 @@
 """What a model draws in an epoch depends on the epoch alone: not on a resume, nor on the data loader's workers."""
 
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -103,7 +104,9 @@ def drawn_by_iterations(folder, num_workers, resume_from=None):
     return np.array(runner.model.drawn), runner.model.weight.item()
 
 
-def test_a_training_by_iterations_resumes_to_what_an_uninterrupted_one_does(tmp_path):
+def test_a_training_by_iterations_resumes_to_what_an_uninterrupted_one_does(tmp_path, monkeypatch):
+    # between epochs, where it fears a deadlock
+    monkeypatch.setattr("mmengine.runner.loops.time", SimpleNamespace(sleep=lambda seconds: None))
     expected, weight = drawn_by_iterations(tmp_path / "whole", num_workers=0)
     assert len(np.unique(expected[:, 1:])) == ITERATIONS * 3
     for num_workers in (0, 1):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import importlib
 import itertools
 import sys
@@ -77,6 +78,8 @@ def _seeds(folder: Path, seed: int) -> Seeds:
         for name in _TOOLS:
             tool(name)
             importlib.import_module(f"commands.{name}")
+    gc.collect()
+    gc.freeze()  # so that a forked process looks at, and copies, no more than what it makes
     return Seeds(folder, seed)
 
 

@@ -85,13 +85,14 @@ def run(args: argparse.Namespace) -> None:
     print(text)
 
 
-def measure(long_run: LongRun, steps: int, folder: Path) -> np.ndarray:
+def measure(long_run: LongRun, steps: int, folder: Path, poll: float = _POLL) -> np.ndarray:
     """Run, and look at the memory whenever steps were done.
 
     Args:
         long_run: What to run.
         steps: How many.
         folder: Emptied; gets ``inputs``, ``out`` and ``log.txt``.
+        poll: Seconds between two looks.
 
     Returns:
         (S, 2): steps done, bytes.
@@ -110,7 +111,7 @@ def measure(long_run: LongRun, steps: int, folder: Path) -> np.ndarray:
         done, resident = long_run.progress(out), resident_memory(process)
         if done and resident and (not samples or done > samples[-1][0]):
             samples.append((done, resident))
-        time.sleep(_POLL)
+        time.sleep(poll)
     check_success(process, log)
     return np.array(samples, dtype=np.int64).reshape(-1, 2)
 

@@ -11,7 +11,7 @@ from robustness import memory
 from robustness.long_runs import RUNS, LongRun
 
 STEPS = 40
-STEP_SECONDS = 0.3  # longer than memory.measure waits between two looks
+POLL, STEP_SECONDS = 0.06, 0.1  # seconds; a step is longer than the wait between two looks
 LEAK = 2 * memory.MIB  # per step
 
 
@@ -37,7 +37,7 @@ def steps_that_keep(size):
 
 
 def test_a_leak_is_found(tmp_path):
-    judged = memory.judge(memory.measure(steps_that_keep(LEAK), STEPS, tmp_path), STEPS)
+    judged = memory.judge(memory.measure(steps_that_keep(LEAK), STEPS, tmp_path, POLL), STEPS)
     assert not judged.flat
     # a sample's memory may be that of a step or two after the one that was told
     assert judged.slope == pytest.approx(LEAK / 1024, rel=0.5)
@@ -46,7 +46,7 @@ def test_a_leak_is_found(tmp_path):
 
 
 def test_a_steady_run_is_flat(tmp_path):
-    judged = memory.judge(memory.measure(steps_that_keep(10), STEPS, tmp_path), STEPS)
+    judged = memory.judge(memory.measure(steps_that_keep(10), STEPS, tmp_path, POLL), STEPS)
     assert judged.flat
     assert abs(judged.end - judged.start) < 5
 

@@ -81,7 +81,6 @@ class TestWhatATestFinds:
 
     @pytest.fixture
     def metrics(self, monkeypatch, tmp_path):
-        monkeypatch.setattr("mmengine.config.config.FormatCode", lambda text, **_: (text, True))  # seconds a run
         monkeypatch.chdir(Path(train_tool.__file__).parents[1])  # the config names the weights from there
 
         def run(*options):
