@@ -55,8 +55,9 @@ _NEAR = 0.3  # two detections nearer to each other than this share of their radi
 _SAME_PERSON = 0.5  # object keypoint similarity of two sightings
 _HEAD = np.arange(17) < 5  # nose, eyes and ears come first in COCO's order
 _SHOULDERS, _HIPS = slice(5, 7), slice(11, 13)  # left and right, likewise
-# Of somebody in somebody else and the other way up, keypoints inside the other's box, and the cosine between trunks.
-_INSIDE, _OPPOSITE = 0.8, -0.7
+# Of somebody in somebody else and the other way up: keypoints inside the other's box, a tenth wider on each side, and
+# the cosine between trunks.
+_INSIDE, _MARGIN, _OPPOSITE = 0.8, 0.1, -0.7
 # What starting graphs always prints, of 0.10.14: that a delegate was made, that logs go to standard error, that no
 # statistics are kept. Errors of the same loggers begin with ERROR, E0000 or F0000.
 _NOISE = re.compile(
@@ -302,9 +303,9 @@ def _is_upside_down_in(first: np.ndarray, second: np.ndarray) -> bool:
     trunks = [_trunk(one) for one in (first, second)]
     if any(trunk is None for trunk in trunks):
         return False
-    box = second[second[:, 2] > 0, :2]
-    places = first[first[:, 2] > 0, :2]
-    inside = ((places >= box.min(axis=0)) & (places <= box.max(axis=0))).all(axis=1).mean()
+    places, others = (one[one[:, 2] > 0, :2] for one in (first, second))
+    margin = _MARGIN * np.ptp(others, axis=0).max()
+    inside = ((places >= others.min(axis=0) - margin) & (places <= others.max(axis=0) + margin)).all(axis=1).mean()
     return bool(inside >= _INSIDE and np.dot(*trunks) < _OPPOSITE)
 
 
