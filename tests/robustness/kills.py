@@ -258,7 +258,7 @@ def _start(command: KilledCommand, folder: Path, *options: str) -> ForkProcess:
 
 
 def _find_damage(command: KilledCommand, folder: Path, names: list[str]) -> dict[str, str]:
-    """See ``find_damage``; in a process of its own, since the threads of a video's decoder would hang the next one."""
+    """See ``find_damage``; in a process of its own, whose threads the next command does not inherit."""
     told, log = folder / "damage.json", folder / "log.txt"
 
     def look(_: list[str]) -> None:
