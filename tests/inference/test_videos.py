@@ -163,7 +163,7 @@ def test_a_full_disk_is_told_with_the_files_own_name(tmp_path):
 
 
 def test_a_video_that_was_read_keeps_no_frames_and_no_threads(tmp_path):
-    """Threads of a decoder or a frame that wait for Python's collector would hang a process that is forked from here."""
+    """Threads of a decoder or frame that wait for Python's collector would hang a process that is forked from here."""
 
     def num_threads():
         return len(os.listdir("/proc/self/task"))
