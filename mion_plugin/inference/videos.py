@@ -56,6 +56,7 @@ class VideoReader:
         self.clock = stream.time_base or Fraction(1) / Fraction(self.frame_rate).limit_denominator(_LARGEST_DENOMINATOR)
         self.time = 0.0
         self._start: float | None = None
+        self._converter = pyav().video.reformatter.VideoReformatter()  # a frame's own has threads of its own
 
     def __iter__(self) -> Iterator[np.ndarray | None]:
         """Every frame, upright as the file says; None for one that cannot be decoded.
@@ -69,7 +70,7 @@ class VideoReader:
             for frame in decoded(packet):
                 self.time = self._time(frame, given)
                 given += 1
-                yield None if frame is None else _upright(frame)
+                yield None if frame is None else self._upright(frame)
         if self._breaks_off(packets, reached):
             self.time = self._time(None, given)
             yield None
@@ -96,6 +97,14 @@ class VideoReader:
         if self._start is None:
             self._start = stamp - (index / self.frame_rate)
         return max(float(stamp - self._start), self.time)
+
+    def _upright(self, frame: Any) -> np.ndarray:
+        """The pixels, turned and mirrored as the file's display matrix says."""
+        pixels = self._converter.reformat(frame, format="rgb24").to_ndarray()
+        # not the frame's own, a circle that would keep the frame, its threads and the decoder's until Python looks for
+        # circles: in a forked process, which has no such threads, that is for ever
+        matrix = pyav().sidedata.sidedata.SideDataContainer(frame).get("DISPLAYMATRIX")
+        return pixels if matrix is None else _turned(pixels, matrix)
 
     def close(self) -> None:
         """Let go of the file or webcam."""
@@ -225,12 +234,7 @@ class VideoWriter:
             raise OSError(f"video {self._called} holds {count} of {self._count} frames: No space left on the device?")
 
 
-def _upright(frame: Any) -> np.ndarray:
-    """The pixels, turned and mirrored as the file's display matrix says."""
-    pixels = frame.to_ndarray(format="rgb24")
-    matrix = frame.side_data.get("DISPLAYMATRIX")
-    if matrix is None:
-        return pixels
+def _turned(pixels: np.ndarray, matrix: Any) -> np.ndarray:
     # a point (x, y) of the stored picture is shown at (a x + c y, b x + d y)
     a, b, _, c, d = np.frombuffer(bytes(matrix), "<i4")[:5]
     if abs(b) > abs(a):

@@ -1,5 +1,7 @@
 """What is written, read by PyAV itself."""
 
+import gc
+import os
 import subprocess
 import sys
 from fractions import Fraction
@@ -158,3 +160,26 @@ def test_a_full_disk_is_told_with_the_files_own_name(tmp_path):
     assert "out/a.mp4" in last
     assert "File too large" in last
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_video_that_was_read_keeps_no_frames_and_no_threads(tmp_path):
+    """Threads of a decoder or frame that wait for Python's collector would hang a process that is forked from here."""
+
+    def num_threads():
+        return len(os.listdir("/proc/self/task"))
+
+    write(tmp_path / "a.mp4")
+    gc.collect()
+    before, reading = num_threads(), []
+    gc.disable()
+    try:
+        reader = VideoReader(tmp_path / "a.mp4")
+        reading = [num_threads() for frame in reader if frame is not None]
+        reader.close()
+        del reader
+        after = num_threads()
+    finally:
+        gc.enable()
+    assert len(reading) == len(FRAMES)
+    assert reading[-1] == reading[0] > before  # as many for the last frame as for the first
+    assert after == before

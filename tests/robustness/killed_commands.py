@@ -198,19 +198,6 @@ def _read_video(path: Path) -> None:
         raise ValueError(f"expected {_FRAMES} frames")
 
 
-def _all_but_pixels(out: Path) -> dict[str, bytes]:
-    """All files, and of a video how many frames it has.
-
-    Its bytes differ after some kills, in the last block of the first picture and by three levels of 255: neither the
-    decoder nor the encoder did so for the same pictures, also under load, and why it happens was not found.
-    """
-    files = contents(out, [name for name in files_in(out) if not is_temporary(name)])
-    return {
-        name: str(VideoReader(out / name).num_frames).encode() if name.endswith(".mp4") else content
-        for name, content in files.items()
-    }
-
-
 def _read_pointer(path: Path) -> None:
     """The file that names the latest checkpoint."""
     load_local_checkpoint(path.read_text(encoding="utf-8").strip())
@@ -276,7 +263,6 @@ COMMANDS: dict[str, KilledCommand] = {
         },
         _write_clip,
         again=("--resume",),
-        result=_all_but_pixels,
         first="*.partial.jsonl",
     ),
 }

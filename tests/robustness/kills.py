@@ -204,7 +204,7 @@ def inspect_and_restart(command: KilledCommand, folder: Path, whole: Uninterrupt
     begun = _has_begun(command, out, whole.given)
     left = [name for name in files_in(out) if name not in whole.given]
     kept = [name for name in left if not is_temporary(name)]
-    damaged = find_damage(out, kept, command.readers)
+    damaged = _find_damage(command, folder, kept)
     finish(_start(command, folder, *command.again), folder / "log.txt")
     return Kill(
         seconds=round(seconds, 3),
@@ -255,6 +255,17 @@ def _row(name: str, kills: list[Kill]) -> list[str]:
 def _start(command: KilledCommand, folder: Path, *options: str) -> ForkProcess:
     arguments = [*command.arguments(folder / "inputs", folder / "out"), *options]
     return start(command.main(), arguments, folder / "log.txt")
+
+
+def _find_damage(command: KilledCommand, folder: Path, names: list[str]) -> dict[str, str]:
+    """See ``find_damage``; in a process of its own, whose threads the next command does not inherit."""
+    told, log = folder / "damage.json", folder / "log.txt"
+
+    def look(_: list[str]) -> None:
+        told.write_text(json.dumps(find_damage(folder / "out", names, command.readers)), encoding="utf-8")
+
+    finish(start(look, [], log), log)
+    return read_json(told)
 
 
 def _set_up(command: KilledCommand, folder: Path) -> Path:

@@ -1,6 +1,7 @@
 """tools/benchmark.py kills: real kills of short runs, and that its checks find what they look for."""
 
 import dataclasses
+import os
 import subprocess
 import time
 
@@ -21,6 +22,10 @@ def sleep_with_a_worker(arguments):
     subprocess.Popen(["sleep", "1000"])
     print("started", flush=True)
     time.sleep(1000)
+
+
+def tell_process(path):
+    raise ValueError(os.getpid())
 
 
 @pytest.fixture
@@ -62,6 +67,7 @@ def test_rows_of_other_activities_stay(page):
 def test_a_result_that_differs_and_a_damaged_file_are_told(tmp_path, page):
     """The second start meets a finished picture that is cut short, and keeps it."""
     command, folder = COMMANDS["dataset conversion"], tmp_path / "work"
+    command = dataclasses.replace(command, readers={**command.readers, "notes.txt": tell_process})
     kills.prepare(command, folder)
     whole = kills.run_whole(command, folder)
     (out,) = folder.glob("out")
@@ -71,6 +77,7 @@ def test_a_result_that_differs_and_a_damaged_file_are_told(tmp_path, page):
     kill = kills.inspect_and_restart(command, folder, whole, 1.5)
     assert set(kill.damaged) == {picture, "notes.txt"}
     assert kill.damaged[picture].startswith("BrokenImageError")
+    assert kill.damaged["notes.txt"] != f"ValueError: {os.getpid()}"  # threads of readers are not inherited
     assert kill.difference == "missing: nothing; too many: notes.txt"
     assert not kill.before_first_file
     (out / "notes.txt").unlink()

@@ -14,6 +14,7 @@ from support.untrained_mion import use_model
 
 from mion_plugin.demo_data import KEYPOINTS, PHOTO
 from mion_plugin.prediction import Pace, read_predictions
+from mion_plugin.prediction.settings import claimed_folder
 
 ROOT = Path(__file__).parents[2]
 
@@ -116,6 +117,50 @@ def test_a_run_that_finds_nobody_is_an_error_once_all_is_told(folder, tmp_path, 
         tool.main([str(tmp_path / "list.txt"), "--keypoints", str(folder / "k.json"), *PLAIN, "--out", str(out)]) == 2
     )
     assert json.loads((out / "summary.json").read_text())["num_skipped"]["image that cannot be read"] == 1
+
+
+@pytest.mark.usefixtures("model")
+def test_a_run_that_finds_nobody_leaves_the_folder_to_the_next(folder, tmp_path, capsys):
+    """A photograph that is whole the next time, and other keypoints; but not other settings once somebody is there."""
+    images, out = tmp_path / "images", tmp_path / "out"
+    images.mkdir()
+    (images / "0.jpg").write_bytes(b"<!DOCTYPE html>")
+    arguments = [str(images), "--keypoints", str(folder / "k.json"), *PLAIN, "--out", str(out)]
+    assert tool.main(arguments) == 2
+    assert [path.name for path in out.iterdir()] == ["summary.json"]
+    shutil.copy(PHOTO, images / "0.jpg")
+    (tmp_path / "nobody.json").write_text('{"images": [], "annotations": []}')
+    other = [str(tmp_path / "nobody.json") if option == str(folder / "k.json") else option for option in arguments]
+    assert tool.main([*other, "--shard-size", "2"]) == 2
+    assert "none of its 0 images is called 0.jpg" in capsys.readouterr().err
+    assert tool.main(arguments) == 0
+    assert json.loads((out / "summary.json").read_text())["people"] == 1
+    (images / "0.jpg").write_bytes(b"<!DOCTYPE html>")
+    assert tool.main([*arguments, "--shard-size", "2"]) == 2
+    assert "shard_size 1000 (not 2)" in capsys.readouterr().err
+    (shard,) = read_predictions(out)
+    assert shard.image_name.tolist() == ["0.jpg"]
+
+
+def test_which_errors_give_a_folder_back(tmp_path):
+    """One before anything is found; not that of a run of several processes, nor where there is a file of others."""
+
+    def fail(alone, name=None):
+        with claimed_folder(tmp_path, {"shard_size": 2}, alone):
+            assert (tmp_path / "settings.json").is_file()
+            if name is not None:
+                (tmp_path / name).write_bytes(b"another's")
+            raise MemoryError
+
+    with pytest.raises(MemoryError):
+        fail(alone=True)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(MemoryError):
+        fail(alone=False)
+    assert (tmp_path / "settings.json").is_file()
+    with pytest.raises(MemoryError):
+        fail(alone=True, name="a.npz")
+    assert {path.name for path in tmp_path.iterdir()} == {"settings.json", "a.npz"}
 
 
 class TestBenchmark:

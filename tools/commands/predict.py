@@ -21,7 +21,7 @@ from mion_plugin.inference.detectors import choose_detector, local_weights
 from mion_plugin.prediction.keypoints import DetectedPeople, KeypointTable, PeopleOf, members_beside
 from mion_plugin.prediction.parts import Part, find_part
 from mion_plugin.prediction.run import Pace, PieceDone, predict
-from mion_plugin.prediction.settings import claim_folder, model_digest
+from mion_plugin.prediction.settings import claimed_folder, model_digest
 from mion_plugin.prediction.sources import COCO_SUFFIX, PhotographSource, open_photographs
 from mion_plugin.prediction.summary import write_summaries
 
@@ -36,14 +36,14 @@ def run(args: argparse.Namespace) -> int:
     source = open_photographs(args.inputs, args.image_root, args.shard_size, args.keypoints_member)
     people_of = choose_people(args)
     inferencer = build_inferencer(args)
-    claim_folder(args.out, settings_of(args, source, inferencer), alone=part.count == 1)
     report = Report(part)
-    names = predict(inferencer, source.pieces(part), people_of, args.out, pace, report.add)
-    path, summary = write_summaries(args.out, names, part)
-    report.close(summary, path)
-    if part.count == 1 and not summary["people"]:
-        first = "".join(one["why"] for one in summary["skipped"][:1]) or "there are no photographs"
-        raise ValueError(f"nobody was found in {' '.join(args.inputs)[:500]}; first: {first}")
+    with claimed_folder(args.out, settings_of(args, source, inferencer), alone=part.count == 1):
+        names = predict(inferencer, source.pieces(part), people_of, args.out, pace, report.add)
+        path, summary = write_summaries(args.out, names, part)
+        report.close(summary, path)
+        if part.count == 1 and not summary["people"]:
+            first = "".join(one["why"] for one in summary["skipped"][:1]) or "there are no photographs"
+            raise ValueError(f"nobody was found in {' '.join(args.inputs)[:500]}; first: {first}")
     return 0
 
 
