@@ -300,13 +300,13 @@ def _are_one(first: np.ndarray, second: np.ndarray) -> bool:
 
 def _is_upside_down_in(first: np.ndarray, second: np.ndarray) -> bool:
     """Whether somebody is seen in somebody else (17, 3) and the other way up, as the networks see legs for arms."""
-    trunks = [_trunk(one) for one in (first, second)]
-    if any(trunk is None for trunk in trunks):
+    trunk, other = _trunk(first), _trunk(second)
+    if trunk is None or other is None:
         return False
     places, others = (one[one[:, 2] > 0, :2] for one in (first, second))
     margin = _MARGIN * np.ptp(others, axis=0).max()
     inside = ((places >= others.min(axis=0) - margin) & (places <= others.max(axis=0) + margin)).all(axis=1).mean()
-    return bool(inside >= _INSIDE and np.dot(*trunks) < _OPPOSITE)
+    return bool(inside >= _INSIDE and trunk @ other < _OPPOSITE)
 
 
 def _trunk(keypoints2d: np.ndarray) -> np.ndarray | None:
