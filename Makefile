@@ -48,16 +48,19 @@ browser:  ## Debian's Chromium for the web page's test, where it is missing and 
 test test-commands test-parts test-mmcv2: export OMP_WAIT_POLICY := passive
 # Half of the tests by what they take; new folders come to the other half.
 COMMANDS_TESTS := tests/configs tests/hosts tests/robustness tests/tools
+PARTS_TESTS := tests $(addprefix --ignore=,$(COMMANDS_TESTS))
 
-test: $(STAMP)  ## all tests, in two halves side by side: one leaves a second core idle; each prints when it is through
-	@echo "two halves at once; each prints when it is through, after some ten minutes"
-	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target test-commands test-parts
+test: $(STAMP)  ## all tests, in two halves at once, since one leaves a second core idle; the second prints at the end
+	@log=$$(mktemp); $(BIN)/python -m pytest $(PARTS_TESTS) >$$log 2>&1 & parts=$$!; \
+	trap 'kill $$parts; rm -f $$log; exit 130' INT TERM; \
+	$(BIN)/python -m pytest $(COMMANDS_TESTS); commands=$$?; \
+	wait $$parts; parts=$$?; cat $$log; rm -f $$log; exit $$((commands ? commands : parts))
 
 test-commands: $(STAMP)  ## the half that runs whole trainings and tools
 	$(BIN)/python -m pytest $(COMMANDS_TESTS)
 
 test-parts: $(STAMP)  ## the other half
-	$(BIN)/python -m pytest tests $(addprefix --ignore=,$(COMMANDS_TESTS))
+	$(BIN)/python -m pytest $(PARTS_TESTS)
 
 test-mmcv2: $(STAMP2)  ## the components in mmpose 1.x and mmcv 2.x
 	$(VENV2)/bin/python -m pytest tests/mmcv2 tests/docs/test_reuse.py tests/hosts/test_mmpose_backbones.py \
