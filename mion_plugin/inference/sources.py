@@ -46,7 +46,7 @@ class FrameSource:
     Attributes:
         name: What to call results of the whole.
         frames: Can be run through once.
-        count: How many; of a video as its header tells, None if unknown.
+        count: How many, of a video about, as its header tells; None if unknown.
         frame_rate: Frames per second of a video, None of photographs.
         live: From a webcam, which does not end by itself.
         paths: Of all photographs.
@@ -122,7 +122,7 @@ def _video(source: Path | int, name: str) -> FrameSource:
     return FrameSource(
         name,
         _pictures(reader, name, called=name if isinstance(source, int) else source.name),
-        reader.num_frames,
+        reader.num_shown,
         reader.frame_rate,
         live,
         video=None if isinstance(source, int) else source,

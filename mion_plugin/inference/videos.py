@@ -37,6 +37,7 @@ class VideoReader:
     Attributes:
         frame_rate: Frames per second, on average where the frames are not evenly spaced.
         num_frames: As the file's header tells, or None of a webcam or a file that does not tell.
+        num_shown: About how many of these are to be shown: a file that was cut may still hold what is left out.
         clock: Seconds of one unit of the file's time stamps.
         time: When the frame that was given last is to be shown, seconds from the first; of a file that does not tell,
             as the frame rate has it.
@@ -54,6 +55,10 @@ class VideoReader:
         self.frame_rate = float(stream.average_rate or stream.guessed_rate or _FALLBACK_RATE)
         self.num_frames = None if isinstance(source, int) else stream.frames or None
         self.clock = stream.time_base or Fraction(1) / Fraction(self.frame_rate).limit_denominator(_LARGEST_DENOMINATOR)
+        self.num_shown = self.num_frames
+        if self.num_frames is not None and stream.duration is not None:
+            lasting = round(float(stream.duration * self.clock) * self.frame_rate)
+            self.num_shown = lasting if 0 < lasting < self.num_frames - 1 else self.num_frames
         self.time = 0.0
         self._start: float | None = None
         self._converter = pyav().video.reformatter.VideoReformatter()  # a frame's own has threads of its own

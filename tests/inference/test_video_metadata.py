@@ -58,3 +58,25 @@ def test_any_rate_can_be_written_and_is_read(tmp_path, rate):
         for _ in range(3):
             writer.write(picture())
     assert VideoReader(tmp_path / "a.mp4").frame_rate == pytest.approx(rate, rel=1e-4)
+
+
+def test_what_a_cut_leaves_out_is_not_counted(tmp_path):
+    """A player's cut without coding anew: the pictures before it stay in the file, and are not to be shown."""
+    import av
+
+    write_clip(tmp_path / "whole.mp4", [picture()] * 3 * COUNT)
+    with (
+        av.open(str(tmp_path / "whole.mp4")) as whole,
+        av.open(str(tmp_path / "cut.mp4"), "w", options={"avoid_negative_ts": "disabled"}) as cut,
+    ):
+        stream = cut.add_stream_from_template(whole.streams.video[0])
+        begin = round(2 * COUNT / whole.streams.video[0].average_rate / whole.streams.video[0].time_base)
+        for packet in whole.demux(whole.streams.video[0]):
+            if packet.size:
+                packet.stream, packet.pts, packet.dts = stream, packet.pts - begin, packet.dts - begin
+                cut.mux(packet)
+    source = open_source(str(tmp_path / "cut.mp4"))
+    frames = list(source.frames)
+    assert source.count == len(frames) == COUNT
+    assert not any(frame.problem for frame in frames)
+    assert VideoReader(tmp_path / "cut.mp4").num_frames == 3 * COUNT
