@@ -335,6 +335,24 @@ def test_few_missing_rows_are_named():
     assert "the lifter alone, first path, detector's (stale)" in text
 
 
+def test_who_wins_on_the_clip_is_said_first():
+    def of(values: list[float]) -> Measured:
+        return Measured("0123abcd", {"MPJPE": np.array(values), clip.BLOCKS: np.array([0, 1])})
+
+    lifter, mion = row_of("lifters-first-path_alone_detectors"), row_of("mion_alone_detectors")
+    alone = row_of("hmr_alone")
+    detected = {lifter: of([80.0, 160.0]), mion: of([90.0, 180.0]), alone: of([300.0, 300.0])}
+    (text,) = report.clip_verdict(detected, {mion: of([70.0, 90.0])})
+    assert text.splitlines() == [
+        "**On the real clip the lowest MPJPE is that of**",
+        "",
+        "- by 2D keypoints, detector's: the lifter alone, first path, 120.0 [80.0, 160.0]; MION's default +15.0 "
+        "[+10.0, +20.0] from it",
+        "- by exact 2D keypoints, as they are: MION, the default, 80.0 [70.0, 90.0]",
+    ]
+    assert report.clip_verdict({alone: detected[alone]}, {}) == []
+
+
 def test_the_winner_and_the_bars_are_said_first():
     def of(values: list[float]) -> Measured:
         return Measured("0123abcd", {error: np.array(values) for error in people.ERRORS})

@@ -53,7 +53,7 @@ def sections(
         tables += [f"### By {WITH_KEYPOINTS}, {keypoints}", group_table(rows, shown) or "Nothing is measured yet."]
         tables += margins(rows, shown)
     return {
-        "measured": "\n\n".join([opening(shown, hidden, args), *verdicts(shown)]),
+        "measured": "\n\n".join([opening(shown, hidden, args), *verdicts(shown), *clip_verdict(clip[0], exact[0])]),
         "tables": "\n\n".join(tables),
         "clip": clip_section(clip[0], exact[0]),
         "candidates": "Not measured yet." if curves is None else curves_section(curves, args),
@@ -154,16 +154,36 @@ def margins(rows: Sequence[Row], shown: Shown) -> list[str]:
     return [f"#### Change from {rival.name}", table(["method", *ERRORS], cells)]
 
 
+def clip_verdict(clip: Shown, exact: Shown) -> list[str]:
+    """Who wins on the real clip, and how far MION's default is from that."""
+    lines = []
+    for title, shown, rows in _clip_groups(clip, exact):
+        mion = next((row for row in rows if row.start == MION), None)
+        if mion is None:
+            continue
+        best, errors, blocks = _lowest(rows, shown), shown[mion].arrays["MPJPE"], shown[mion].arrays[BLOCKS]
+        line = f"- {title[0].lower()}{title[1:]}: {best.name}, {interval_text(shown[best].arrays['MPJPE'], blocks)}"
+        if best is not mion:
+            line += f"; MION's default {interval_text(errors - shown[best].arrays['MPJPE'], blocks, '+')} from it"
+        lines.append(line)
+    return ["\n".join(["**On the real clip the lowest MPJPE is that of**", "", *lines])] if lines else []
+
+
 def clip_section(clip: Shown, exact: Shown) -> str:
     """The rows on the real clip, by what they read."""
+    parts = []
+    for title, shown, rows in _clip_groups(clip, exact):
+        parts += [f"### {title}", *_clip_tables(rows, shown)]
+    return "\n\n".join(parts) or "Not measured yet: `tools/benchmark.py methods --real` does."
+
+
+def _clip_groups(clip: Shown, exact: Shown) -> list[tuple[str, Shown, list[Row]]]:
+    """Titles and rows of those that read the same; without groups that have no row."""
     groups = [(f"By {ALONE}", clip, NONE)]
     groups += [(f"By {WITH_KEYPOINTS}, {keypoints}", clip, keypoints) for keypoints in (DETECTED, CORRECTED)]
     groups += [(f"By exact {WITH_KEYPOINTS}, {told}", exact, keypoints) for keypoints, told in _EXACT.items()]
-    parts = []
-    for title, shown, keypoints in groups:
-        if rows := [row for row in shown if row.keypoints == keypoints]:
-            parts += [f"### {title}", *_clip_tables(rows, shown)]
-    return "\n\n".join(parts) or "Not measured yet: `tools/benchmark.py methods --real` does."
+    found = [(title, shown, [row for row in shown if row.keypoints == read]) for title, shown, read in groups]
+    return [group for group in found if group[2]]
 
 
 def _clip_tables(rows: Sequence[Row], shown: Shown) -> list[str]:
@@ -181,8 +201,11 @@ def _clip_tables(rows: Sequence[Row], shown: Shown) -> list[str]:
         cells.append([row.name, *means, *change, f"`{shown[row].identity}`"])
     if rival is not None:
         heading.insert(-1, f"MPJPE from {rival.name}")
-    best = min(rows, key=lambda row: shown[row].arrays["MPJPE"].mean())
-    return [f"The lowest MPJPE is that of {best.name}.", table(heading, cells)]
+    return [f"The lowest MPJPE is that of {_lowest(rows, shown).name}.", table(heading, cells)]
+
+
+def _lowest(rows: Sequence[Row], shown: Shown) -> Row:
+    return min(rows, key=lambda row: shown[row].arrays["MPJPE"].mean())
 
 
 def curves_section(curves: Measured, args: argparse.Namespace) -> str:
