@@ -77,6 +77,9 @@ def test_the_page_says_what_is_measured_and_what_is_not(measured):
         assert float(row[1].split()[0]) > 20
         assert row[-1].strip("`") in {bench.synthetic.identities.of(row_of(word)) for word in FEW}
     assert cells(text, "the first candidate alone")[6] == "0.0"  # nothing learned
+    first, whole = (float(cells(text, name)[8]) for name in ("the first candidate alone", "MION, the default"))
+    assert 0 < first < 2000  # MiB, of two people: what the pool's search needs
+    assert 0 < whole < 2000
 
 
 def test_what_is_kept_is_not_measured_again(measured, monkeypatch):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from benchmarks.markdown import write_section
 from benchmarks.methods import candidate_numbers, report
 from benchmarks.methods.candidate_numbers import CURVES, draw, measure_numbers
@@ -19,13 +20,15 @@ from benchmarks.methods.kept_rows import KEPT, STALE, UNTRAINED, Measured, read_
 from benchmarks.methods.people import Trial, synthetic_data, synthetic_trial
 from benchmarks.methods.rows import CORRECTED, MION, Row, all_rows
 from benchmarks.methods.ways import Ways, training_command
+from benchmarks.selection import peak_memory, reset_peak_memory
 from mmengine.config import Config
 from torch import Tensor, nn
 
 from mion_plugin.mion import MultiInitializationOptimizationNetwork
 from mion_plugin.registry import MODELS
 
-MILLISECONDS, PARAMETERS = "milliseconds", "parameters"
+MILLISECONDS, PARAMETERS, MEMORY = "milliseconds", "parameters", "memory"
+_CPU = torch.device("cpu")
 _HASH = re.compile(r"`([0-9a-f]{8})`")
 
 
@@ -241,19 +244,26 @@ def measure_rows(bench: Bench, test: Test, rows: Sequence[Row]) -> None:
 
 
 def measure_row(bench: Bench, row: Row, trial: Trial, read: Sequence[Tensor]) -> dict[str, np.ndarray]:
-    """Errors (S,) of a row, the processor's milliseconds per person, and the parameters that it has learned."""
-    parts, spent = [], 0.0
+    """Errors (S,) of a row, the processor's milliseconds per person, parameters that it has learned, and its memory.
+
+    The memory is what the first batch needs at most, in bytes, beyond what is held before; networks are loaded by then.
+    """
+    learned = learned_parameters(bench, row)
+    parts, spent, memory = [], 0.0, -reset_peak_memory(_CPU)
     for number, (batch, keypoints2d) in enumerate(zip(trial.people, read, strict=True)):
         start = time.process_time()
         bodies = bench.ways.answer(row, batch, keypoints2d)
         spent += time.process_time() - start
+        if not parts:
+            memory += peak_memory(_CPU)
         parts.append(trial.errors(number, bodies))
     count = sum(len(batch.image) for batch in trial.people)
     return {
         **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]},
         **trial.extra,
         MILLISECONDS: np.array(1000 * spent / count),
-        PARAMETERS: np.array(learned_parameters(bench, row)),
+        PARAMETERS: np.array(learned),
+        MEMORY: np.array(memory),
     }
 
 

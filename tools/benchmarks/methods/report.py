@@ -136,8 +136,10 @@ def group_table(rows: Sequence[Row], shown: Shown) -> str:
             for error in ERRORS
         ]
         ms, learned = float(arrays["milliseconds"]), float(arrays["parameters"])
-        cells.append([row.name, *errors, f"{learned / 1e6:.1f}", f"{ms:.1f}", f"`{shown[row].identity}`"])
-    return table(["method", *ERRORS, "parameters, M", "ms", "hash"], cells)
+        memory = f"{float(arrays['memory']) / 2**20:.0f}" if "memory" in arrays else "-"  # of a row before it was kept
+        costs = [f"{learned / 1e6:.1f}", f"{ms:.1f}", memory]
+        cells.append([row.name, *errors, *costs, f"`{shown[row].identity}`"])
+    return table(["method", *ERRORS, "parameters, M", "ms", "memory, MiB", "hash"], cells)
 
 
 def margins(rows: Sequence[Row], shown: Shown) -> list[str]:
