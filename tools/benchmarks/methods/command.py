@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -154,36 +155,34 @@ def prepare(args: argparse.Namespace) -> Bench:
     """Build the model and what tells rows of it from others."""
     cfg = Config.fromfile(args.config)
     model: MultiInitializationOptimizationNetwork = MODELS.build(cfg.model).eval()
-    identities = {
-        name: Identities(model, cfg, args.weights, data)
-        for name, data in {
-            "people": synthetic_data(cfg, args.seed, args.num_samples),
-            CURVES: synthetic_data(cfg, args.seed, args.curve_samples),
-            "clip": clip_data(exact=False),
-            "exact": clip_data(exact=True),
-        }.items()
-    }
+    identities = partial(Identities, model, cfg, args.weights)
     rows, folder = all_rows(), args.work_dir
     synthetic = Test(
         "synthetic people",
         rows,
         args.num_samples,
-        identities["people"],
+        identities(synthetic_data(cfg, args.seed, args.num_samples)),
         folder,
         lambda: synthetic_trial(model, cfg, args.seed, args.num_samples),
     )
     clip = Test(
-        "the real clip", rows, VIEWS, identities["clip"], folder / "clip", lambda: clip_trial(model, args, exact=False)
+        "the real clip",
+        rows,
+        VIEWS,
+        identities(clip_data(exact=False)),
+        folder / "clip",
+        lambda: clip_trial(model, args, exact=False),
     )
     exact = Test(
         "the real clip, exact 2D",
         [row for row in rows if row.keypoints],
         VIEWS,
-        identities["exact"],
+        identities(clip_data(exact=True)),
         folder / "clip_exact",
         lambda: clip_trial(model, args, exact=True),
     )
-    return Bench(model, cfg, Ways(model, args.weights), synthetic, clip, exact, identities[CURVES])
+    curves = identities(synthetic_data(cfg, args.seed, args.curve_samples))
+    return Bench(model, cfg, Ways(model, args.weights), synthetic, clip, exact, curves)
 
 
 def asked(bench: Bench, args: argparse.Namespace) -> Sequence[Test]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.markdown import table
@@ -97,7 +97,7 @@ def verdicts(shown: Shown) -> list[str]:
         rows = {row: shown[row].arrays["MPJPE"] for row in shown if row.keypoints == keypoints}
         if not rows:
             continue
-        best = min(rows, key=lambda row: rows[row].mean())
+        best = _lowest(rows, shown)
         line = f"**With {keypoints} keypoints the lowest MPJPE is that of {best.name}**, {mean_interval(rows[best])}."
         mion = next((row for row in rows if row.start == MION), None)
         if mion is not None and best.start != MION:
@@ -206,7 +206,8 @@ def _clip_tables(rows: Sequence[Row], shown: Shown) -> list[str]:
     return [f"The lowest MPJPE is that of {_lowest(rows, shown).name}.", table(heading, cells)]
 
 
-def _lowest(rows: Sequence[Row], shown: Shown) -> Row:
+def _lowest(rows: Iterable[Row], shown: Shown) -> Row:
+    """The row of the lowest mean MPJPE."""
     return min(rows, key=lambda row: shown[row].arrays["MPJPE"].mean())
 
 

@@ -99,8 +99,7 @@ class Ways:
         model = self.model
         points = model.body.pose_keypoints(bodies.pose, bodies.betas, convention=model.keypoints2d_convention)
         camera = model.camera
-        middle = (camera.image_size / 2, camera.image_size / 2)
-        transl, _ = fit_translation(points.double(), keypoints2d.double(), camera.focal_length, middle)
+        transl, _ = fit_translation(points.double(), keypoints2d.double(), camera.focal_length, camera.principal_point)
         transl[..., 2].abs_()  # somebody seen from the wrong side may fit best behind the camera
         return Bodies(bodies.pose, bodies.betas, transl.to(bodies.transl))
 
