@@ -75,19 +75,20 @@ class PoseKeypoints(nn.Module):
             kept = np.ascontiguousarray(array, dtype=np.float32 if array.dtype == np.float64 else array.dtype)
             self.register_buffer(name, torch.from_numpy(kept), persistent=False)
 
-    def forward(self, rotations: Tensor, betas: Tensor) -> Tensor:
-        """Keypoints in metres.
+    def forward(self, rotations: Tensor, betas: Tensor) -> tuple[Tensor, Tensor]:
+        """Joints and keypoints in metres.
 
         Args:
             rotations: (..., 24, 3, 3) joint rotations, index 0 global_orient.
             betas: (..., 10).
 
         Returns:
-            (..., K, 3).
+            SMPL's joints (..., 24, 3) and the keypoints (..., K, 3).
         """
         lead = rotations.shape[:-3]
-        rotations, betas = rotations.reshape(-1, NUM_JOINTS, 3, 3), betas.reshape(-1, NUM_BETAS)
-        return (self.sum_pairs @ self.place(rotations, betas).moved).reshape(*lead, len(self.sum_pairs), 3)
+        placed = self.place(rotations.reshape(-1, NUM_JOINTS, 3, 3), betas.reshape(-1, NUM_BETAS))
+        keypoints = self.sum_pairs @ placed.moved
+        return placed.joints.reshape(*lead, NUM_JOINTS, 3), keypoints.reshape(*lead, len(self.sum_pairs), 3)
 
     def place(self, rotations: Tensor, betas: Tensor) -> PlacedPairs:
         """The bones of M bodies (M, ...) of ``forward``, and what hangs on them."""

@@ -135,12 +135,20 @@ class SMPLBody(nn.Module):
 
         Arguments as ``forward``. Returns (..., K, 3) metres.
         """
+        return self.pose_joints_and_keypoints(pose, betas, transl, convention)[1]
+
+    def pose_joints_and_keypoints(
+        self, pose: Tensor, betas: Tensor | None = None, transl: Tensor | None = None, convention: str = "coco"
+    ) -> tuple[Tensor, Tensor]:
+        """SMPL's joints (..., 24, 3) and what ``pose_keypoints`` gives (..., K, 3), in the time of the latter alone."""
         rotations, betas = self._check(pose, betas, transl)
         if convention not in self._pose_keypoints:
             self._pose_keypoints[convention] = PoseKeypoints(self.arrays, keypoint_rows(self.arrays, convention))
         with full_precision(rotations):
-            keypoints = self._pose_keypoints[convention].to(self.v_template)(rotations, betas)
-        return keypoints if transl is None else keypoints + transl[..., None, :]
+            joints, keypoints = self._pose_keypoints[convention].to(self.v_template)(rotations, betas)
+        if transl is not None:
+            joints, keypoints = joints + transl[..., None, :], keypoints + transl[..., None, :]
+        return joints, keypoints
 
     def _rows(self, convention: str, like: Tensor) -> tuple[Tensor, Tensor]:
         """Regressor (K, 6890) and joint index (K,) of ``keypoint_rows`` on the device of ``like``, made once."""

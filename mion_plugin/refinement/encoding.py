@@ -37,28 +37,22 @@ class EncodedCandidates:
 
 
 @torch.no_grad()
-def candidate_joints(candidates: Bodies, body: SMPLBody) -> Tensor:
-    """SMPL's joints (B, N, 24, 3) of candidates with the mean shape, camera frame, metres."""
-    with full_precision(candidates.transl):
-        return body.pose_keypoints(candidates.rotations.float(), transl=candidates.transl.float(), convention="smpl")
+def candidate_points(candidates: Bodies, body: SMPLBody, convention: str | None = None) -> tuple[Tensor, Tensor]:
+    """SMPL's joints (B, N, 24, 3) and keypoints (B, N, K, 3) of candidates with the mean shape, camera frame, metres.
+
+    Without a ``convention`` the keypoints are the joints.
+    """
+    rotations, transl = candidates.rotations.float(), candidates.transl.float()
+    return body.pose_joints_and_keypoints(rotations, transl=transl, convention=convention or "smpl")
 
 
 @torch.no_grad()
-def keypoint_evidence(
-    keypoints2d: Tensor,
-    convention: str,
-    candidates: Bodies,
-    body: SMPLBody,
-    camera: CropCamera,
-    depths: Tensor | None = None,
-) -> Tensor:
+def keypoint_evidence(keypoints2d: Tensor, points: Tensor, camera: CropCamera, depths: Tensor | None = None) -> Tensor:
     """Where the keypoints are, and how far the candidates' own are from there.
 
     Args:
         keypoints2d: (B, K, 3) x, y in crop pixels and confidence; 0 is absent, whatever the coordinates.
-        convention: Their order.
-        candidates: (B, N), taken with the mean shape.
-        body: The body model.
+        points: (B, N, K, 3) the candidates' own; see ``candidate_points``.
         camera: The crop's camera.
         depths: (B, K, 2) what is known of the keypoints' depths: metres behind the middle of the hips, and the
             precision of that, one over its mean error, 1 / metres; 0 is unknown.
@@ -69,8 +63,6 @@ def keypoint_evidence(
         certain it is, 1 for an error of 0, 0.5 for one of 0.1 m, 0 for none that is known.
     """
     with full_precision(keypoints2d):
-        rotations, transl = candidates.rotations.float(), candidates.transl.float()
-        points = body.pose_keypoints(rotations, transl=transl, convention=convention)
         # some detectors give more than 1, of which training has seen nothing
         confidence = keypoints2d[:, None, :, 2:].float().clamp(max=1.0).expand(*points.shape[:-1], 1)
         place = camera.normalize(keypoints2d[:, None, :, :2].float()).expand(*points.shape[:-1], 2)

@@ -18,7 +18,7 @@ from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.precision import full_precision
 from mion_plugin.parts import Part, build_part
-from mion_plugin.refinement.encoding import EncodedCandidates, candidate_joints, keypoint_evidence
+from mion_plugin.refinement.encoding import EncodedCandidates, candidate_points, keypoint_evidence
 from mion_plugin.refinement.heads import BodyHead
 from mion_plugin.refinement.position_encoding import SinePositionEncoding2D
 from mion_plugin.refinement.queries import JointQueries
@@ -146,7 +146,7 @@ class RefinementNetwork(BaseModule):
     ) -> EncodedCandidates:
         """What the network is told about candidates; arguments as ``forward``."""
         candidates = replace(candidates, pose=candidates.rotations.float())  # once, not for each that asks
-        joints = candidate_joints(candidates, self.body)
+        joints, keypoints = candidate_points(candidates, self.body, self.keypoints2d_convention)
         with full_precision(joints):
             joints2d = self.camera.project_normalized(joints)
         return EncodedCandidates(
@@ -155,7 +155,7 @@ class RefinementNetwork(BaseModule):
             pelvis=joints[..., 0, :],
             joints2d=joints2d,
             pncc=self.render_pncc(candidates) if candidates.pncc is None else candidates.pncc,
-            evidence=self._evidence(candidates, keypoints2d, depths),
+            evidence=self._evidence(keypoints, keypoints2d, depths),
         )
 
     def decode(self, image: Tensor | None, candidates: EncodedCandidates) -> Bodies:
@@ -192,11 +192,11 @@ class RefinementNetwork(BaseModule):
             pncc = self.renderer(vertices, camera.focal_length, camera.principal_point, camera.image_size)
         return pncc.unflatten(0, lead)
 
-    def _evidence(self, candidates: Bodies, keypoints2d: Tensor | None, depths: Tensor | None) -> Tensor | None:
-        convention = self.keypoints2d_convention
-        if convention is None or keypoints2d is None:
+    def _evidence(self, points: Tensor, keypoints2d: Tensor | None, depths: Tensor | None) -> Tensor | None:
+        """``keypoint_evidence`` of candidates whose own keypoints (B, N, K, 3) are ``points``."""
+        if self.keypoints2d_convention is None or keypoints2d is None:
             return None
-        expected = (len(candidates.transl), self.queries.num_keypoints, 3)
+        expected = (len(points), self.queries.num_keypoints, 3)
         if keypoints2d.shape != expected:
             raise ValueError(f"keypoints2d has shape {tuple(keypoints2d.shape)}, expected {expected}")
         if not self.queries.depths:
@@ -205,7 +205,7 @@ class RefinementNetwork(BaseModule):
             depths = keypoints2d.new_zeros(*keypoints2d.shape[:2], 2)
         elif depths.shape != (*expected[:2], 2):
             raise ValueError(f"depths has shape {tuple(depths.shape)}, expected {(*expected[:2], 2)}")
-        return keypoint_evidence(keypoints2d, convention, candidates, self.body, self.camera, depths)
+        return keypoint_evidence(keypoints2d, points, self.camera, depths)
 
     def _features(self, image: Tensor) -> Tensor:
         assert self.backbone is not None  # for the type checker; see reads_image

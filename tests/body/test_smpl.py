@@ -87,10 +87,13 @@ def test_global_orientation_turns_about_the_pelvis(body, posed):
 
 @pytest.mark.parametrize("convention", [*SMPL_CONVENTIONS, "mpii", "smpl_49", "openpose_25", "h36m_mmpose", "smpl"])
 def test_keypoints_from_the_pose_equal_those_from_the_mesh(body, posed, convention):
-    expected = body.keypoints(body(*posed), convention)
+    output = body(*posed)
+    expected = body.keypoints(output, convention)
     assert expected.shape == (4, len(CONVENTIONS[convention]), 3)
-    fast = body.pose_keypoints(*posed, convention=convention)
+    joints, fast = body.pose_joints_and_keypoints(*posed, convention=convention)
     torch.testing.assert_close(fast, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(joints, output.joints, rtol=1e-4, atol=1e-5)
+    assert torch.equal(body.pose_keypoints(*posed, convention=convention), fast)
 
 
 def test_keypoints_carry_gradients(body):

@@ -15,7 +15,7 @@ from mion_plugin.bodies import Bodies
 from mion_plugin.body import SMPLBody
 from mion_plugin.candidates import CandidatePool, CandidateSelector
 from mion_plugin.refinement import KeypointLifting, RefinementNetwork
-from mion_plugin.refinement.encoding import keypoint_evidence
+from mion_plugin.refinement.encoding import candidate_points, keypoint_evidence
 from mion_plugin.refinement.lifting import LiftingNetwork
 from mion_plugin.registry import MODELS
 from mion_plugin.samples import collect_targets
@@ -191,7 +191,8 @@ class TestDepths:
         batch = make_batch(body)
         network = make_network(body)
         keypoints2d = batch["inputs"]["keypoints2d"]
-        return keypoint_evidence(keypoints2d, "coco", candidates_of(batch), body, network.camera, depths)
+        points = candidate_points(candidates_of(batch), body, "coco")[1]
+        return keypoint_evidence(keypoints2d, points, network.camera, depths)
 
     def test_they_stand_behind_the_rest_with_how_certain_they_are(self, body) -> None:
         depths = torch.zeros(4, 17, 2)

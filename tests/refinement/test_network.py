@@ -17,7 +17,7 @@ from mion_plugin.geometry.camera import project
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.sampling import sample_features
 from mion_plugin.refinement import MeshRefinementTransformer, RefinementNetwork
-from mion_plugin.refinement.encoding import candidate_joints, keypoint_evidence
+from mion_plugin.refinement.encoding import candidate_points, keypoint_evidence
 from mion_plugin.refinement.heads import BodyHead
 from mion_plugin.refinement.network import build_refiner
 from mion_plugin.registry import MODELS
@@ -210,7 +210,9 @@ class TestQueries:
         _, candidates = inputs
         encoded = make_network().encode(candidates)
         posed = body(candidates.pose, transl=candidates.transl)
-        torch.testing.assert_close(candidate_joints(candidates, body), posed.joints, atol=1e-5, rtol=0)
+        joints, keypoints = candidate_points(candidates, body, "lsp")
+        torch.testing.assert_close(joints, posed.joints, atol=1e-5, rtol=0)
+        torch.testing.assert_close(keypoints, body.keypoints(posed, "lsp"), atol=1e-5, rtol=0)
         torch.testing.assert_close(encoded.pelvis, posed.joints[..., 0, :], atol=1e-5, rtol=0)
         pixels = project(posed.joints, 5000.0, (112.0, 112.0))
         torch.testing.assert_close(encoded.joints2d * 112 + 112, pixels, atol=0.01, rtol=0)
@@ -239,7 +241,8 @@ class TestKeypointQueries:
     def test_a_confidence_above_one_is_one(self, inputs, keypoints2d, body) -> None:
         _, candidates = inputs
         sure, surer = (keypoints2d.index_fill(-1, torch.tensor([2]), value) for value in (1.0, 1e30))
-        found, expected = (keypoint_evidence(one, "coco", candidates, body, CropCamera()) for one in (surer, sure))
+        points = candidate_points(candidates, body, "coco")[1]
+        found, expected = (keypoint_evidence(one, points, CropCamera()) for one in (surer, sure))
         assert torch.equal(found, expected)
 
     def test_evidence_is_zero_offset_for_the_candidates_own_keypoints(self, inputs, body) -> None:
@@ -247,7 +250,7 @@ class TestKeypointQueries:
         own = project(body.keypoints(body(first.pose[:, 0], transl=first.transl[:, 0]), "lsp"), 5000.0, (112.0, 112.0))
         shift = torch.tensor([7.0, -3.0])
         points = torch.cat([own + shift, torch.full((2, 14, 1), 0.7)], dim=-1)
-        evidence = keypoint_evidence(points, "lsp", first, body, CropCamera())
+        evidence = keypoint_evidence(points, candidate_points(first, body, "lsp")[1], CropCamera())
         assert evidence.shape == (2, 1, 14, 5)
         torch.testing.assert_close(evidence[:, 0, :, :2], (shift / 112).expand(2, 14, 2), atol=1e-4, rtol=0)
         torch.testing.assert_close(evidence[:, 0, :, 2:4], points[..., :2] / 112 - 1, atol=1e-6, rtol=0)
@@ -255,7 +258,7 @@ class TestKeypointQueries:
 
     def test_evidence_is_encoded_with_the_candidates(self, network, inputs, keypoints2d, body) -> None:
         _, candidates = inputs
-        expected = keypoint_evidence(keypoints2d, "coco", candidates, body, CropCamera())
+        expected = keypoint_evidence(keypoints2d, candidate_points(candidates, body, "coco")[1], CropCamera())
         assert torch.equal(network.encode(candidates, keypoints2d).evidence, expected)
 
     def test_absent_keypoints_may_be_anything(self, network, inputs, keypoints2d) -> None:
