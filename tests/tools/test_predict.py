@@ -68,6 +68,19 @@ def test_a_run_its_report_and_other_settings(folder, tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("model")
+def test_a_folder_that_was_moved_goes_on_and_another_with_the_same_names_does_not(folder, tmp_path, capsys):
+    shutil.copytree(folder / "images", tmp_path / "images")
+    arguments = ["--keypoints", str(folder / "k.json"), *PLAIN, "--out", str(tmp_path / "out")]
+    assert tool.main([str(tmp_path / "images"), *arguments]) == 0
+    moved = (tmp_path / "images").rename(tmp_path / "moved")
+    assert tool.main([str(moved), *arguments]) == 0
+    path = next(moved.iterdir())
+    path.write_bytes(path.read_bytes() + b"longer")
+    assert tool.main([str(moved), *arguments]) == 2
+    assert "out is of a run with photographs '" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("model")
 @pytest.mark.parametrize(
     ("options", "told"),
     [
