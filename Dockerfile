@@ -1,8 +1,9 @@
 # MION in a container, on CPUs or GPUs:
 #   docker build --target cpu  -t mion .        # or --target cuda
 #   docker run --rm --user "$(id -u)" -v "$PWD:/work" mion demo photo.jpg --out outputs
-#   docker run --rm --user "$(id -u)" --gpus all -v "$PWD:/work" mion train mrt_tiny_lifting
+#   docker run --rm --user "$(id -u)" --gpus all --shm-size 2g -v "$PWD:/work" mion train mrt_tiny_lifting
 #   docker run --rm -p 7860:7860 mion app --host 0.0.0.0
+# (workers hand batches over in shared memory, of which a container has 64 MB unless told otherwise)
 ARG PYTHON=3.12
 
 FROM python:${PYTHON}-slim-bookworm AS wheel
@@ -19,9 +20,13 @@ FROM python:${PYTHON}-slim-bookworm AS base
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libegl1 libgl1 libgles2 libglib2.0-0 \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --create-home --uid 1000 mion
+    && useradd --create-home --uid 1000 mion \
+    && chmod 1777 /home/mion
 COPY --from=wheel /wheels /wheels
-ENV PYTHONUNBUFFERED=1 \
+# A home and a name also for those whom `--user` names and the image does not know: what libraries keep goes there
+ENV HOME=/home/mion \
+    USER=mion \
+    PYTHONUNBUFFERED=1 \
     EXTRAS=app,convert,export,mocap,numba,pretrained,rtmpose
 WORKDIR /work
 ENTRYPOINT ["mion"]

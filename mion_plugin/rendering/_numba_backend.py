@@ -6,8 +6,11 @@ avoided on purpose: their thread pools do not survive the fork that starts a dat
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import pairwise
+from typing import Any
 
 import numba
 import numpy as np
@@ -43,8 +46,16 @@ def rasterize_numba(
     return torch.from_numpy(face_index), torch.from_numpy(depth), torch.from_numpy(barycentric)
 
 
-# No fastmath: it would fuse multiplications and additions, and neighbouring faces would no longer agree on edges.
-_compile = numba.njit(nogil=True, cache=True, error_model="numpy")
+def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile at the first call, and keep the result for other processes where there is a folder to keep it in.
+
+    No fastmath: it would fuse multiplications and additions, and neighbouring faces would no longer agree on edges.
+    """
+    compiled = numba.njit(nogil=True, error_model="numpy")(function)
+    # numba finds no folder where neither the package's nor the user's can be written: a container's user without a home
+    with suppress(RuntimeError):
+        compiled.enable_caching()
+    return compiled
 
 
 @_compile

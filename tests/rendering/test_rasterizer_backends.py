@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from support.meshes import limbs, triangle_soup
 from support.rasterizing import TRIANGLE, assert_equal, draw, needs_numba
 
+from mion_plugin.rendering._torch_backend import rasterize_torch
 from mion_plugin.rendering.rasterizer import rasterize
 
 
@@ -42,6 +43,20 @@ class TestNumba:
         expected = rasterize(vertices, faces, *camera, backend="numba")
         assert_equal(rasterize(strided, faces.int(), *camera, backend="numba"), expected)
         assert_equal(rasterize(vertices.double(), faces, *camera, backend="numba"), expected)
+
+    def test_compiles_where_nothing_can_be_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The package belongs to another user, and this one has no home, as in a container."""
+        caching = pytest.importorskip("numba.core.caching")
+        monkeypatch.setattr(caching.CompileResultCacheImpl, "_locator_classes", [])
+        spec = importlib.util.find_spec("mion_plugin.rendering._numba_backend")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        screen, faces = torch.tensor([[[1.0, 1.0, 2.0], [8.0, 1.0, 2.0], [1.0, 8.0, 3.0]]]), TRIANGLE
+        for found, expected in zip(
+            module.rasterize_numba(screen, faces, 9, 9, False), rasterize_torch(screen, faces, 9, 9, False), strict=True
+        ):
+            assert torch.equal(found, expected)
+        assert expected.any()
 
 
 class TestDevice:
