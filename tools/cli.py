@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any, NoReturn
 
 from mion_plugin.near_names import did_you_mean
@@ -172,7 +173,10 @@ def program(tool: str) -> str:
 
 
 def report_errors(tool: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Decorate ``main``: bad input ends with one line on standard error and exit code 2, not with a traceback."""
+    """Decorate ``main``: bad input ends with one line on standard error and exit code 2, not with a traceback.
+
+    So does Ctrl-C, of which the process then dies, so that a shell's loop ends, too.
+    """
 
     def decorate(main: Callable[..., int]) -> Callable[..., int]:
         @functools.wraps(main)
@@ -187,10 +191,20 @@ def report_errors(tool: str) -> Callable[[Callable[..., int]], Callable[..., int
                     raise
                 print(f"{program(tool)}: error: {_one_line(error)}", file=sys.stderr)
                 return 2
+            except KeyboardInterrupt:
+                print(f"\n{program(tool)}: stopped", file=sys.stderr)
+                sys.excepthook = _hide_interrupt
+                raise
 
         return wrapped
 
     return decorate
+
+
+def _hide_interrupt(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """As ``sys.excepthook``, without a traceback of Ctrl-C."""
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
 
 
 def _is_bad_input(error: Exception) -> bool:

@@ -2,6 +2,9 @@
 
 import argparse
 import importlib.util
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import cli
@@ -177,6 +180,17 @@ def test_what_is_in_the_way_is_told(tmp_path, monkeypatch, capsys, work, message
     Path("folder").mkdir()
     assert report_errors("tool")(lambda arguments=None: work())() == 2
     assert capsys.readouterr().err == f"tool: error: {message}\n"
+
+
+def test_ctrl_c_is_told_in_a_line_and_ends_a_shells_loop_too():
+    code = (
+        "import signal, sys\n"
+        "from cli import report_errors\n"
+        "sys.exit(report_errors('tool')(lambda arguments=None: signal.raise_signal(signal.SIGINT))())"
+    )
+    tools = Path(cli.__file__).parent
+    done = subprocess.run([sys.executable, "-c", code], cwd=tools, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "\ntool: stopped\n")
 
 
 def test_a_log_that_cannot_be_written_names_the_extra(tmp_path, monkeypatch):
