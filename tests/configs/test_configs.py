@@ -17,6 +17,7 @@ from support.real_layout import NUM_PEOPLE, SETS, write_real_layout
 
 from mion_plugin.body import SMPLBody
 from mion_plugin.registry import DATASETS, MODELS
+from mion_plugin.synthesis.writing import SetSettings, write_set
 
 # `import test` would be Python's own package of that name
 _SPEC = importlib.util.spec_from_file_location("test_tool", Path(train_tool.__file__).with_name("test.py"))
@@ -40,6 +41,8 @@ LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 def real_layout(tmp_path_factory):
     root = tmp_path_factory.mktemp("real")
     write_real_layout(root)
+    settings = SetSettings(num_images=4, image_size=112, detected_noise=1.5)
+    write_set(settings, root / "data" / "synthetic_112_more", workers=0)
     return root
 
 
@@ -109,7 +112,12 @@ def cut_down_network(model: ConfigDict) -> dict:
 
 
 def cut_down_timm(backbone: ConfigDict) -> dict:
-    """One block of a transformer; timm's smallest HRNet, whose maps have the channels of all of its HRNets."""
+    """One block of a transformer; timm's smallest HRNet, whose maps have the channels of all of its HRNets.
+
+    EfficientNet-Lite0 is small as it is.
+    """
+    if backbone.model_name == "tf_efficientnet_lite0":
+        return {}
     smaller = {"depth": 1} if backbone.model_name.startswith("vit") else {"model_name": "hrnet_w18_small"}
     return {**smaller, "weights": None}
 
