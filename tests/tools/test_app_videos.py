@@ -1,17 +1,19 @@
 """What the web page shows of a video, without the page."""
 
 import json
+from types import SimpleNamespace
 
 import demo
 import numpy as np
 import pytest
 from demos.example_clip import write_example_clip
+from demos.results import PeopleOfVideo
 from demos.videos import Watch, follow_bodies
 
 from mion_plugin.datasets.transforms.loading import read_image
 from mion_plugin.demo_data import KEYPOINTS, PHOTO
 from mion_plugin.inference import Frame, find_in_file
-from mion_plugin.inference.frames import NobodyError
+from mion_plugin.inference.frames import FramePeople, NobodyError
 from mion_plugin.inference.videos import VideoReader
 
 pytest.importorskip("av")
@@ -67,6 +69,20 @@ def test_pictures_without_anybody_are_counted(inferencer, clip, tmp_path):
     (tmp_path / "k.json").write_text(json.dumps(content))
     found = follow(inferencer, (clip[0], tmp_path / "k.json"), tmp_path)
     assert found.summary.startswith("1 person found in 3 pictures; nobody in 2 of them")
+
+
+@pytest.mark.parametrize(
+    ("pictures", "told"),
+    [
+        ([[0, 1], [1, 2], []], "3 people found in the video, at most 2 in one picture"),
+        ([[0], [], [0]], "1 person found in the video"),
+    ],
+)
+def test_people_are_counted_in_all_and_at_once(pictures, told):
+    people = PeopleOfVideo()
+    for numbers in pictures:
+        people.see(FramePeople(frame=None, people=[SimpleNamespace(person=number) for number in numbers]))
+    assert people.told("the video") == told
 
 
 def test_bad_videos_leave_one_line_and_no_files(inferencer, clip, tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -105,10 +105,10 @@ def write_bodies_of_video(
 ) -> list[Path]:
     """Write the video with the bodies over it, its JSON lines, and everyone's motion; the files."""
     body, rate = inferencer.body, source.frame_rate
-    faces, recorder, everyone = body.faces.cpu(), MotionRecorder(body, rate), set[int]()
+    faces, recorder, people = body.faces.cpu(), MotionRecorder(body, rate), PeopleOfVideo()
 
     def draw(result: FramePeople) -> np.ndarray:
-        everyone.update(person.person for person in result.people)
+        people.see(result)
         if wishes.motion_formats:
             recorder.add(result)
         return draw_people(
@@ -128,7 +128,7 @@ def write_bodies_of_video(
         for motion in recorder.motions():
             stem = wishes.folder / f"{source.name}_person{motion.person}_motion"
             files += save_motion(motion, stem, wishes.motion_formats, body)
-    print(f"{people_found(len(everyone))} in the video")
+    print(people.told("the video"))
     return [*files, lines.path]
 
 
@@ -147,6 +147,29 @@ def write_one(result: FramePeople, inferencer: MIONInferencer, wishes: Wishes) -
             print(f"person {person.person}")
         report_paths(person)
     return write_photograph(result, Path(result.frame.name).stem, inferencer, wishes)
+
+
+@dataclass
+class PeopleOfVideo:
+    """How many people a video shows: all who ever had a number, also somebody seen for a moment, and at once.
+
+    Attributes:
+        everyone: Their numbers.
+        most: In one picture.
+    """
+
+    everyone: set[int] = field(default_factory=set)
+    most: int = 0
+
+    def see(self, result: FramePeople) -> None:
+        """Count those of a picture."""
+        self.everyone.update(person.person for person in result.people)
+        self.most = max(self.most, len(result.people))
+
+    def told(self, where: str) -> str:
+        """What was found ``where``, to be read."""
+        fewer = f", at most {self.most} in one picture" if self.most < len(self.everyone) else ""
+        return f"{people_found(len(self.everyone))} in {where}{fewer}"
 
 
 def people_found(count: int) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from demos.inferring import expected_count, infer_source
-from demos.results import Wishes, people_found, watched, write_bodies_of_video
+from demos.results import PeopleOfVideo, Wishes, watched, write_bodies_of_video
 
 from mion_plugin.constants import MOTION_FORMATS
 from mion_plugin.inference import FramePeople, FrameSource, MIONInferencer, open_source
@@ -52,7 +52,7 @@ class Watch:
         limit: Of pictures; a longer video is cut.
         done: Pictures.
         empty: Those without a body.
-        everyone: The people's numbers.
+        people: Whom they show.
         cut: Whether it was stopped.
     """
 
@@ -61,7 +61,7 @@ class Watch:
     limit: int = MAX_FRAMES
     done: int = 0
     empty: int = 0
-    everyone: set[int] = field(default_factory=set)
+    people: PeopleOfVideo = field(default_factory=PeopleOfVideo)
     cut: bool = False
 
     def __call__(self, results: Iterable[FramePeople], count: int | None) -> Iterator[FramePeople]:
@@ -77,7 +77,7 @@ class Watch:
             if result is None:
                 return
             self.done, self.empty = self.done + 1, self.empty + (not result.people)
-            self.everyone.update(person.person for person in result.people)
+            self.people.see(result)
             yield result
         self.cut = True
         if not self.done:
@@ -85,7 +85,7 @@ class Watch:
 
     def summary(self, source: FrameSource) -> str:
         """What was found, in a line."""
-        parts = [f"{people_found(len(self.everyone))} in {self.done} pictures"]
+        parts = [self.people.told(f"{self.done} pictures")]
         if self.empty:
             parts.append(f"nobody in {self.empty} of them")
         if self.cut:
