@@ -5,7 +5,8 @@
 #   python tools/train.py configs/mion/mrt_tiny_pncc.py
 #   python tools/test.py configs/mion/mrt_tiny_pncc.py work_dirs/mrt_tiny_pncc/epoch_2.pth \
 #       --cfg-options model.selector.parts=1
-#   python tools/benchmark.py pncc configs/mion/mrt_tiny_pncc.py work_dirs/mrt_tiny_pncc/epoch_2.pth
+#   python tools/benchmark.py pncc configs/mion/mrt_tiny_pncc.py work_dirs/mrt_tiny_pncc/epoch_2.pth \
+#       --cfg-options model.selector.parts=1
 # The paper's ablation of it: configs/mion/mrt_tiny_pncc_sine-pe.py
 _base_ = [
     "../_base_/default_runtime.py",

@@ -1,5 +1,7 @@
 """tools/benchmark.py pncc on untrained models."""
 
+import copy
+
 import benchmark
 import pytest
 import torch
@@ -43,9 +45,12 @@ def test_the_network_gets_what_the_row_says():
 def test_the_table_is_printed(small, tmp_path, capsys):
     cfg, model = small
     save_weights(model.state_dict(), tmp_path / "weights.pth")
+    cfg = copy.deepcopy(cfg)
     cfg.test_dataloader.update(batch_size=4, num_workers=0, persistent_workers=False)
+    cfg.model.selector.num_candidates = 1  # who then has no sibling
     cfg.dump(tmp_path / "config.py")
-    benchmark.main(["pncc", str(tmp_path / "config.py"), str(tmp_path / "weights.pth"), "--num-samples", "4"])
+    files = [str(tmp_path / name) for name in ("config.py", "weights.pth")]
+    benchmark.main(["pncc", *files, "--num-samples", "4", "--cfg-options", "model.selector.num_candidates=2"])
     printed = capsys.readouterr().out.split("own")[1].splitlines()
     moved = [float(line.split("│")[-2]) for line in printed if line.count("│") > 2 and line.split("│")[-2].strip()]
     assert moved[0] == 0  # with their own images
