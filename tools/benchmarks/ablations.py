@@ -104,7 +104,9 @@ def report(args: argparse.Namespace) -> str:
     return (
         f"# Stage 2's choices\n\nWritten by `tools/benchmark.py ablations`: `{CONFIG}`, the small model in the paper's "
         f"form and not the one that ships, for {args.steps} steps of {BATCH_SIZE} images instead of 4,000, tested on "
-        f"{args.num_samples} images whose poses come from recordings that neither training nor stage 1 has seen. "
+        f"{args.num_samples} images whose poses come from recordings that neither training nor stage 1 has seen. All "
+        "but the absolute one turn the candidate's rotations, so that PNCC is not what alone tells of it, as it is in "
+        "the paper: [there](results.md#what-pncc-pe-is-worth) it makes a difference. "
         "MPJPE / PA-MPJPE in mm, mean and standard deviation over training "
         f"seeds.\n\n{table(['variant', 'seeds', 'first', 'mean of 5', 'oracle (best of 5)'], rows)}\n"
     )
