@@ -20,14 +20,14 @@ install: $(STAMP)
 
 $(STAMP): requirements.lock pyproject.toml | $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
-	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip sync --quiet --require-hashes --build-constraints build-constraints.txt requirements.lock
-	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip install --quiet --no-deps -e .
+	VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(UV) pip sync --quiet --require-hashes --build-constraints build-constraints.txt requirements.lock
+	VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(UV) pip install --quiet --no-deps -e .
 	@touch $@
 
 $(STAMP2): requirements-mmcv2.lock pyproject.toml | $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV2)
-	VIRTUAL_ENV=$(CURDIR)/$(VENV2) $(UV) pip sync --quiet --require-hashes requirements-mmcv2.lock
-	VIRTUAL_ENV=$(CURDIR)/$(VENV2) $(UV) pip install --quiet --no-deps -e .
+	VIRTUAL_ENV="$(CURDIR)/$(VENV2)" $(UV) pip sync --quiet --require-hashes requirements-mmcv2.lock
+	VIRTUAL_ENV="$(CURDIR)/$(VENV2)" $(UV) pip install --quiet --no-deps -e .
 	@touch $@
 
 $(UV_BOOTSTRAP)/bin/uv:
@@ -119,7 +119,7 @@ lock: | $(UV)  ## resolve requirements.lock anew from pyproject.toml
 	$(UV) $(COMPILE) --extra train --extra numba --group test --group mmcv2 -o requirements-mmcv2.lock
 
 body: $(STAMP) | $(UV)  ## rebuild the free stand-in body from its CC0 source (some minutes)
-	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip install --quiet --require-hashes --build-constraints build-constraints.txt -r requirements-body.lock
+	VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(UV) pip install --quiet --require-hashes --build-constraints build-constraints.txt -r requirements-body.lock
 	$(BIN)/python tools/build_body_model.py
 
 clean:

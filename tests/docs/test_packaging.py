@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import shutil
+import subprocess
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -128,3 +130,18 @@ class TestDockerfile:
         text = (ROOT / "Dockerfile").read_text()
         (stage,) = re.findall(rf"^FROM base AS {name}\n(.*?)(?=^FROM|\Z)", text, re.M | re.S)
         assert "USER 1000" in stage
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+def test_the_makefile_installs_in_a_folder_with_a_space(tmp_path):
+    """By what it would run."""
+    folder = tmp_path / "my projects"
+    folder.mkdir()
+    for name in ("Makefile", "pyproject.toml", "requirements.lock", "requirements-mmcv2.lock"):
+        shutil.copy(ROOT / name, folder)
+    planned = subprocess.run(
+        ["make", "--dry-run", "install", "test-mmcv2", "body"], cwd=folder, capture_output=True, text=True, check=True
+    )
+    commands = [shlex.split(line) for line in planned.stdout.splitlines() if "VIRTUAL_ENV=" in line]
+    assert len(commands) == 5
+    assert {words[0] for words in commands} == {f"VIRTUAL_ENV={folder}/{name}" for name in (".venv", ".venv-mmcv2")}
