@@ -21,6 +21,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = """--no-sandbox --disable-gpu --use-gl=angle --use-angle=swiftshader --enable-unsafe-swiftshader --disable-quic
     --no-first-run --disable-background-networking --disable-component-update --disable-sync""".split()
 SECONDS = 300  # until a page that does not answer fails the test
+UNREACHABLE = "http://127.0.0.1:9"  # the port of what is thrown away
 
 
 @dataclass
@@ -45,10 +46,11 @@ class Server:
 
 @contextlib.contextmanager
 def served(folder: Path, *arguments: str) -> Iterator[Server]:
-    """Run the page; its temporary files go to ``folder``."""
+    """Run the page, behind a proxy that nobody reaches; its temporary files go to ``folder``."""
     port = free_port()
     command = [sys.executable, str(APP), "--port", str(port), "--device", "cpu", *arguments]
-    environment = {**os.environ, "TMPDIR": str(folder)}
+    environment = {name: value for name, value in os.environ.items() if name.lower() != "no_proxy"}
+    environment |= {"TMPDIR": str(folder), "http_proxy": UNREACHABLE, "https_proxy": UNREACHABLE}
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, cwd=folder
     )

@@ -10,7 +10,7 @@ import sys
 import app as tool
 import numpy as np
 import pytest
-from commands.app import SILENT
+from commands.app import SILENT, past_proxies
 from demos.uploads import MAX_SIDE, read_upload
 from PIL import Image
 from support.web_page import Visitor
@@ -278,11 +278,18 @@ def test_its_files_are_gone_when_it_ends(server):
 @pytest.fixture(autouse=True)
 def same_environment(monkeypatch):
     """Let what the tool sets for itself end with the test."""
-    for name in (*SILENT, "GRADIO_TEMP_DIR"):
+    for name in (*SILENT, "GRADIO_TEMP_DIR", "no_proxy", "NO_PROXY"):
         monkeypatch.setenv(name, "")
     handler = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, handler)
+
+
+def test_proxies_that_are_to_be_passed_by_stay(monkeypatch):
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv("NO_PROXY", "example.org,localhost")
+    expected = "example.org,localhost,127.0.0.1,0.0.0.0"
+    assert past_proxies("0.0.0.0") == {"no_proxy": expected, "NO_PROXY": expected}
 
 
 @pytest.fixture

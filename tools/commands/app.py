@@ -27,6 +27,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def past_proxies(host: str) -> dict[str, str]:
+    """Variables that keep requests to this machine from a proxy: Gradio asks its own page whether it is there."""
+    told = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    names = ",".join(dict.fromkeys([*filter(None, told.split(",")), "localhost", "127.0.0.1", host]))
+    return {"no_proxy": names, "NO_PROXY": names}
+
+
 def serve(args: argparse.Namespace, folder: Path) -> None:
     """Show the page until the process is told to end.
 
@@ -38,7 +45,8 @@ def serve(args: argparse.Namespace, folder: Path) -> None:
         ImportError: Gradio is not installed.
         OSError: The port is taken.
     """
-    os.environ.update(SILENT, GRADIO_TEMP_DIR=str(folder))  # Gradio reads them when it is imported
+    # Gradio reads these when it is imported
+    os.environ.update(SILENT, GRADIO_TEMP_DIR=str(folder), **past_proxies(args.host))
     try:
         from demos import page
     except ImportError as error:
