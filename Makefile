@@ -11,6 +11,10 @@ UV := $(shell command -v uv 2>/dev/null || echo $(UV_BOOTSTRAP)/bin/uv)
 VENV2 := .venv-mmcv2
 STAMP2 := $(VENV2)/.installed
 
+# In quotes: the folder's path may have a space.
+PIP := VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(UV) pip
+PIP2 := VIRTUAL_ENV="$(CURDIR)/$(VENV2)" $(UV) pip
+
 # Not to wait long where there is no network.
 APT_OPTIONS := -qq -o Acquire::Retries=1 -o Acquire::http::Timeout=20
 
@@ -20,14 +24,14 @@ install: $(STAMP)
 
 $(STAMP): requirements.lock pyproject.toml | $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
-	VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(UV) pip sync --quiet --require-hashes --build-constraints build-constraints.txt requirements.lock
-	VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(UV) pip install --quiet --no-deps -e .
+	$(PIP) sync --quiet --require-hashes --build-constraints build-constraints.txt requirements.lock
+	$(PIP) install --quiet --no-deps -e .
 	@touch $@
 
 $(STAMP2): requirements-mmcv2.lock pyproject.toml | $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV2)
-	VIRTUAL_ENV="$(CURDIR)/$(VENV2)" $(UV) pip sync --quiet --require-hashes requirements-mmcv2.lock
-	VIRTUAL_ENV="$(CURDIR)/$(VENV2)" $(UV) pip install --quiet --no-deps -e .
+	$(PIP2) sync --quiet --require-hashes requirements-mmcv2.lock
+	$(PIP2) install --quiet --no-deps -e .
 	@touch $@
 
 $(UV_BOOTSTRAP)/bin/uv:
@@ -119,7 +123,7 @@ lock: | $(UV)  ## resolve requirements.lock anew from pyproject.toml
 	$(UV) $(COMPILE) --extra train --extra numba --group test --group mmcv2 -o requirements-mmcv2.lock
 
 body: $(STAMP) | $(UV)  ## rebuild the free stand-in body from its CC0 source (some minutes)
-	VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(UV) pip install --quiet --require-hashes --build-constraints build-constraints.txt -r requirements-body.lock
+	$(PIP) install --quiet --require-hashes --build-constraints build-constraints.txt -r requirements-body.lock
 	$(BIN)/python tools/build_body_model.py
 
 clean:

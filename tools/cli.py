@@ -129,8 +129,8 @@ class _ConfigOptions(argparse.Action):
         DictAction(self.option_strings, self.dest, nargs=self.nargs)(parser, namespace, values, option_string)
 
 
-def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options that train.py and test.py share with every OpenMMLab project."""
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """``--cfg-options`` as of every OpenMMLab project."""
     parser.add_argument(
         "--cfg-options",
         nargs="+",
@@ -138,6 +138,11 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="change entries of the config, e.g. train_dataloader.batch_size=8 optim_wrapper.optimizer.lr=1e-4",
     )
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that train.py and test.py share with every OpenMMLab project."""
+    add_config_options(parser)
     parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none", help="job launcher")
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help="set by the launcher")
 

@@ -19,14 +19,13 @@ def hash_file(path: Path) -> str:
     return told.hexdigest()
 
 
-def lengths_digest(root: Path, names: Sequence[str | Path]) -> str:
-    """Of the lengths in bytes of up to 64 files below ``root``, evenly spread: tells folders with the same names apart.
+def spread_lengths(root: Path, names: Sequence[str | Path]) -> tuple[int | None, ...]:
+    """The lengths in bytes of up to 64 files below ``root``, evenly spread: tells folders with the same names apart.
 
-    It stays the same where a folder is moved, and a million files are not looked at. One that is not there has none.
+    They stay the same where a folder is moved, and a million files are not looked at. One that is not there has None.
     """
     count = min(len(names), _MOST_LENGTHS)
-    lengths = [_length(root / names[number * len(names) // count]) for number in range(count)]
-    return hashlib.sha256(repr(lengths).encode()).hexdigest()[:16]
+    return tuple(_length(root / names[number * len(names) // count]) for number in range(count))
 
 
 def _length(path: Path) -> int | None:

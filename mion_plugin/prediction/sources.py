@@ -17,7 +17,7 @@ from pathlib import Path
 
 from mion_plugin.datasets.coco import CocoKeypointFile
 from mion_plugin.datasets.transforms.loading import IMAGE_SUFFIXES
-from mion_plugin.files.hashing import lengths_digest
+from mion_plugin.files.hashing import spread_lengths
 from mion_plugin.files.relative_paths import leads_out
 from mion_plugin.files.text_files import read_text
 from mion_plugin.prediction.parts import Part
@@ -72,8 +72,8 @@ class FileSource(PhotographSource):
 
     def digest(self) -> str:
         """See ``PhotographSource``; photographs are known by their names, and some also by their lengths."""
-        lengths = lengths_digest(self.root, self.names)
-        return _digest([str(self.piece_size), lengths, *self.names])
+        lengths = spread_lengths(self.root, self.names)
+        return _digest([str(self.piece_size), str(lengths), *self.names])
 
     def pieces(self, part: Part) -> Iterator[Piece]:
         """Piece after piece in turn to the processes."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mion_plugin.files.hashing import hash_file, lengths_digest
+from mion_plugin.files.hashing import hash_file, spread_lengths
 
 
 def test_the_hash_of_a_file_longer_than_a_block(tmp_path):
@@ -30,12 +30,12 @@ def make_folder(tmp_path):
 def test_lengths_tell_folders_with_the_same_names_apart_and_not_where_they_are(make_folder, tmp_path):
     names = ["0.jpg", "1.jpg", "lost.jpg", "n" * 5000, "no\0name"]
     first, same, other = (make_folder(name, lengths) for name, lengths in (("a", [3, 4]), ("b", [3, 4]), ("c", [3, 5])))
-    assert lengths_digest(first, names) == lengths_digest(same, names)
-    assert lengths_digest(first, names) == lengths_digest(Path(), [first / name for name in names])
+    assert spread_lengths(first, names) == spread_lengths(same, names)
+    assert spread_lengths(first, names) == spread_lengths(Path(), [first / name for name in names])
     without = make_folder("d", [3])
     folders = (first, other, without, tmp_path / "nowhere")
-    assert len({lengths_digest(folder, names) for folder in folders}) == 4
-    assert lengths_digest(first, []) == lengths_digest(other, [])
+    assert len({spread_lengths(folder, names) for folder in folders}) == 4
+    assert spread_lengths(first, []) == spread_lengths(other, [])
 
 
 def test_lengths_of_a_few_are_looked_at_from_the_first_to_near_the_last(make_folder, monkeypatch):
@@ -43,7 +43,7 @@ def test_lengths_of_a_few_are_looked_at_from_the_first_to_near_the_last(make_fol
     seen = []
     stat = Path.stat
     monkeypatch.setattr(Path, "stat", lambda path, **options: seen.append(path.name) or stat(path, **options))
-    lengths_digest(folder, [f"{number}.jpg" for number in range(200)])
+    spread_lengths(folder, [f"{number}.jpg" for number in range(200)])
     numbers = sorted({int(Path(name).stem) for name in seen})
     assert len(numbers) == 64
     assert (numbers[0], numbers[-1]) == (0, 196)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config, DictAction
+from cli import add_config_options
+from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
@@ -42,20 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", help="config of a mion.MRT")
     parser.add_argument("checkpoint", help="its weights")
     parser.add_argument("--num-samples", type=int, default=1024, help="test samples")
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action=DictAction,
-        default={},
-        metavar="KEY=VALUE",
-        help="change entries of the config, as for tools/test.py",
-    )
+    add_config_options(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     """Print one row per kind of input: errors, and how far the paths' joints move from those with their own images."""
     cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options)
+    cfg.merge_from_dict(args.cfg_options or {})
     model = load_model(cfg.model, args.checkpoint)
     cfg.test_dataloader.dataset.num_samples = args.num_samples
     reports = measure(model, Runner.build_dataloader(cfg.test_dataloader, seed=0))
