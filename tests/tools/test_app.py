@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import signal
+import socket
 import sys
 
 import app as tool
+import demos
 import numpy as np
 import pytest
-from commands.app import SILENT, past_proxies
+from commands.app import SILENT, check_address, past_proxies
 from demos.uploads import MAX_SIDE, read_upload
 from PIL import Image
 from support.web_page import Visitor
@@ -292,9 +294,24 @@ def test_proxies_that_are_to_be_passed_by_stay(monkeypatch):
     assert past_proxies("0.0.0.0") == {"no_proxy": expected, "NO_PROXY": expected}
 
 
+def test_a_port_that_is_taken_is_said_before_a_model_is_loaded(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert tool.main([f"--port={port}", "--checkpoint=never_read.pth"]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    expected = f"cannot serve at 127.0.0.1, port {port} (Address already in use): see --port and --host"
+    assert line == f"app.py: error: {expected}"
+
+
+def test_a_name_without_an_address_is_said():
+    with pytest.raises(OSError, match=r"cannot serve at nobody\.invalid, port 7860 \(.*\): see --port and --host"):
+        check_address("nobody.invalid", 7860)
+
+
 @pytest.fixture
 def no_gradio(monkeypatch):
     monkeypatch.delitem(sys.modules, "demos.page", raising=False)
+    monkeypatch.delattr(demos, "page", raising=False)  # `from demos import page` takes it from there first
     monkeypatch.setitem(sys.modules, "gradio", None)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -34,6 +35,16 @@ def past_proxies(host: str) -> dict[str, str]:
     return {"no_proxy": names, "NO_PROXY": names}
 
 
+def check_address(host: str, port: int) -> None:
+    """Raise an OSError that says what to do if nothing can be served at this address; Gradio finds out late."""
+    try:
+        with socket.socket(socket.AF_INET) as served:  # Gradio knows no IPv6
+            served.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            served.bind((host, port))
+    except OSError as error:
+        raise OSError(f"cannot serve at {host}, port {port} ({error.strerror}): see --port and --host") from error
+
+
 def serve(args: argparse.Namespace, folder: Path) -> None:
     """Show the page until the process is told to end.
 
@@ -43,7 +54,7 @@ def serve(args: argparse.Namespace, folder: Path) -> None:
 
     Raises:
         ImportError: Gradio is not installed.
-        OSError: The port is taken.
+        OSError: The port is taken, or not to be had.
     """
     # Gradio reads these when it is imported
     os.environ.update(SILENT, GRADIO_TEMP_DIR=str(folder), **past_proxies(args.host))
@@ -51,6 +62,7 @@ def serve(args: argparse.Namespace, folder: Path) -> None:
         from demos import page
     except ImportError as error:
         raise ImportError(f"the web page needs gradio ({error}): pip install 'mion-plugin[app]'") from error
+    check_address(args.host, args.port)
     find = choose_finder(args)
     config = make_config(args, max(2, last_stage(args)))
     inferencer = MIONInferencer(
