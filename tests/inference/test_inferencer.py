@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,18 @@ def same(a: PersonBodies, b: PersonBodies) -> None:
     assert a.selected == b.selected
     for name, value in a.arrays().items():
         np.testing.assert_allclose(b.arrays()[name], value, rtol=1e-3, atol=1e-3, err_msg=name)
+
+
+def test_threads_may_share_an_inferencer(inferencer):
+    image, people = read_image(PHOTO), three_people()
+
+    def estimate(person: int) -> PersonBodies:
+        return inferencer(image, keypoints2d=people[person : person + 1])["predictions"][0][0]
+
+    alone = [estimate(person) for person in range(3)]
+    with ThreadPoolExecutor(3) as threads:
+        for person, found in enumerate(threads.map(estimate, [0, 1, 2] * 3)):
+            same(found, alone[person % 3])
 
 
 class TestResult:
