@@ -40,6 +40,9 @@ class HumanDataset(BaseDataset):
     the file tells the camera (``cam_param``: a dict with ``K`` (N, 3, 3), or a list of mmhuman3d's camera dicts);
     ``smpl_pelvis`` (3,) if ``body`` is given; ``rng``, the ``numpy.random.Generator`` for the sample's augmentation.
 
+    Where a file has no ``keypoints2d``, they are ``keypoints2d_original``, else ``keypoints2d_smpl`` or
+    ``keypoints2d_smplx``, as mmhuman3d's later converters name them; the same with ``keypoints3d``.
+
     Detected keypoints stand beside the annotated ones in the file as ``keypoints2d_detected`` (N, K, 3), with
     ``keypoints2d_detected_mask`` and ``keypoints2d_detected_convention`` as for ``keypoints2d``.
 

@@ -15,6 +15,8 @@ from mion_plugin.geometry.keypoints import keypoint_names
 
 DETECTED_KEY = "keypoints2d_detected"
 KEYPOINTS2D_SOURCES = ("annotated", "detected")
+# mmhuman3d's later files say of keypoints where they come from: the annotation first, then the projected or posed body
+_KEYPOINT_SUFFIXES = ("", "_original", "_smpl", "_smplx")
 _GENDERS = {"m": "male", "male": "male", "f": "female", "female": "female", "n": "neutral", "neutral": "neutral"}
 
 
@@ -109,8 +111,9 @@ def box_columns(data: HumanData) -> dict[str, np.ndarray]:
 def _keypoints(data: HumanData, convention2d: str, convention3d: str, source: str) -> dict[str, np.ndarray]:
     columns = {}
     for key, convention in (("keypoints2d", convention2d), ("keypoints3d", convention3d)):
-        if key in data:
-            columns[key] = data.keypoints(key, convention)[0]
+        stored = next((key + suffix for suffix in _KEYPOINT_SUFFIXES if key + suffix in data), None)
+        if stored is not None:
+            columns[key] = data.keypoints(stored, convention)[0]
         else:
             columns[key] = np.zeros((len(data), len(keypoint_names(convention)), 3 if key == "keypoints2d" else 4))
         columns[f"has_{key}"] = (columns[key][..., -1] > 0).any(axis=1).astype(np.int64)

@@ -127,6 +127,26 @@ class TestSamples:
         np.testing.assert_array_equal(sample["keypoints2d"], annotated["keypoints2d"])
         np.testing.assert_array_equal(annotated["keypoints2d_input"], annotated["keypoints2d"])
 
+    @pytest.mark.parametrize("suffixes", [("_original", "_smpl"), ("_smplx", "_original")])
+    def test_keypoints_by_their_source(self, write_set, suffixes):
+        """As mmhuman3d's docs/human_data.md tells of its later files."""
+
+        def change(data):
+            data.set_key_strict(False)
+            for key, suffix in zip(("keypoints2d", "keypoints3d"), suffixes, strict=True):
+                for end in ("_mask", ""):
+                    data[f"{key}{suffix}{end}"] = data.pop(f"{key}{end}")
+            if suffixes[0] == "_original":  # goes before the body's
+                data["keypoints2d_smpl"] = data["keypoints2d_original"] + 1
+                data["keypoints2d_smpl_mask"] = data["keypoints2d_original_mask"]
+
+        plain = build(*write_set()).get_data_info(1)
+        sample = build(*write_set(name="later.npz", change=change, compress=True)).get_data_info(1)
+        assert sample["has_keypoints2d"]
+        assert sample["has_keypoints3d"]
+        for key in ("keypoints2d", "keypoints2d_input", "keypoints3d"):
+            np.testing.assert_array_equal(sample[key], plain[key])
+
     @pytest.mark.parametrize("form", ["K", "in_mat"])
     def test_camera(self, write_set, form):
         matrix = np.array([[500.0, 0, 60], [0, 510, 40], [0, 0, 1]])
