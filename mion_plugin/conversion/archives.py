@@ -98,6 +98,21 @@ def fields(content: Mapping[str, Any], path: Path, **shapes: tuple[int, ...]) ->
     return arrays
 
 
+def chosen_rows(
+    content: Mapping[str, Any], key: str, chosen: np.ndarray, shape: tuple[int, ...], path: Path
+) -> np.ndarray:
+    """Float64 rows (N, *shape) of ``content[key]`` (T, *shape) where ``chosen`` (T,) is True; the others hold anything.
+
+    Raises:
+        ValueError: There are not T rows of that shape, or the chosen ones are not numeric or not finite.
+    """
+    values = np.asarray(content.get(key))
+    if values.shape != (len(chosen), *shape):
+        raise ValueError(f"{path}: {key} has shape {values.shape}, expected {(len(chosen), *shape)}")
+    (flat,) = fields({key: values[chosen].reshape(-1)}, path, **{key: (-1,)})
+    return flat.reshape(-1, *shape)
+
+
 def _has_shape(array: np.ndarray, shape: tuple[int, ...]) -> bool:
     found, expected = ([length for length in lengths if length != 1] for lengths in (array.shape, shape))
     if len(found) < len(expected) and -1 in expected:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from mion_plugin.conversion.archives import fields, load_pickle, require_files
+from mion_plugin.conversion.archives import chosen_rows, fields, load_pickle, require_files
 from mion_plugin.conversion.people import BOX_SCALE, People
 from mion_plugin.geometry.boxes import scale_boxes
 
@@ -87,9 +87,9 @@ def _read_good(sequence: dict[str, Any], path: Path, mask: np.ndarray) -> _Good:
         raise ValueError(f"{path}: gender {sequence.get('gender')!r}, expected one of {', '.join(_GENDERS)}")
     camera, smpl = _part(sequence, "camera", path), _part(sequence, "smpl", path)
     intrinsics, betas = *fields(camera, path, intrinsics=(3, 3)), *fields(smpl, path, betas=(10,))
-    rows = {**sequence, **smpl, **_part(sequence, "bboxes", path)}
-    kp2d, boxes, root, body, trans = (_rows_of(rows, key, mask, shape, path) for key, shape in _FRAME_KEYS.items())
-    extrinsics = _rows_of(camera, "extrinsics", mask, (4, 4), path)
+    parts = {**sequence, **smpl, **_part(sequence, "bboxes", path)}
+    kp2d, boxes, root, body, trans = (chosen_rows(parts, key, mask, shape, path) for key, shape in _FRAME_KEYS.items())
+    extrinsics = chosen_rows(camera, "extrinsics", mask, (4, 4), path)
     try:
         rotation = Rotation.from_matrix(extrinsics[:, :3, :3]) if mask.any() else Rotation.identity(0)
     except ValueError as error:
@@ -146,15 +146,6 @@ def _part(sequence: Mapping[str, Any], key: str, path: Path) -> Mapping[str, Any
     if not isinstance(part, dict):
         raise ValueError(f"{path}: {key} is {'missing' if part is None else type(part).__name__}, expected a dict")
     return part
-
-
-def _rows_of(content: Mapping[str, Any], key: str, good: np.ndarray, shape: tuple[int, ...], path: Path) -> np.ndarray:
-    """Float64 rows (G, *shape) of the good frames; what the others hold does not matter."""
-    values = np.asarray(content.get(key))
-    if values.shape != (len(good), *shape):
-        raise ValueError(f"{path}: {key} has shape {values.shape}, expected {(len(good), *shape)}")
-    (rows,) = fields({key: values[good].reshape(-1)}, path, **{key: (-1,)})
-    return rows.reshape(-1, *shape)
 
 
 def _pelvis_at_rest(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from mion_plugin.conversion.archives import fields, load_pickle, require_files, safe_relative
+from mion_plugin.conversion.archives import chosen_rows, fields, load_pickle, require_files, safe_relative
 from mion_plugin.conversion.people import People, person_box
 
 
@@ -47,26 +47,26 @@ def convert_pw3d(archive: Path, split: str, progress: Callable[[int, int], None]
 
 @dataclass(frozen=True, eq=False)
 class _Track:
-    """One person in the T frames of a sequence.
+    """One person in the V frames of a sequence whose camera is known.
 
     Attributes:
         name: The sequence's.
         gender: m or f.
-        orientations: T global orientations, camera axes.
-        poses: (T, 72) axis-angle; the first three in the world.
-        keypoints: (T, 18, 3) pixels, confidence.
+        frames: (V,) their indices.
+        orientations: V global orientations, camera axes.
+        poses: (V, 72) axis-angle; the first three in the world.
+        keypoints: (V, 18, 3) pixels, confidence.
         betas: (10,).
-        valid: (T,) whether the camera is known.
         intrinsics: (3, 3).
     """
 
     name: str
     gender: str
+    frames: np.ndarray
     orientations: Rotation
     poses: np.ndarray
     keypoints: np.ndarray
     betas: np.ndarray
-    valid: np.ndarray
     intrinsics: np.ndarray
 
 
@@ -79,28 +79,31 @@ def _read_track(sequence: dict[str, Any], person: int, path: Path) -> _Track:
         name = safe_relative(str(sequence["sequence"]), path)
     except (KeyError, IndexError, TypeError) as error:
         raise ValueError(f"{path} lacks {error} of person {person}") from None
-    poses, keypoints, betas, valid, cameras, intrinsics = fields(
-        values,
-        path,
-        poses=(-1, 72),
-        poses2d=(-1, 3, 18),
-        betas=(-1,),
-        campose_valid=(-1,),
-        cam_poses=(-1, 4, 4),
-        cam_intrinsics=(3, 3),
-    )
-    if len({len(rows) for rows in (poses, keypoints, valid, cameras)}) > 1 or len(betas) < 10:
-        raise ValueError(f"{path}: person {person} has different numbers of poses, keypoints and cameras")
+    betas, valid, intrinsics = fields(values, path, betas=(-1,), campose_valid=(-1,), cam_intrinsics=(3, 3))
+    if len(betas) < 10:
+        raise ValueError(f"{path}: person {person} has {len(betas)} betas, expected 10")
+    known = valid.astype(bool)  # what stands in the other frames does not matter
+    shapes = {"poses": (72,), "poses2d": (3, 18), "cam_poses": (4, 4)}
+    poses, keypoints, cameras = (chosen_rows(values, key, known, shape, path) for key, shape in shapes.items())
     try:
-        orientations = Rotation.from_matrix(cameras[:, :3, :3]) * Rotation.from_rotvec(poses[:, :3])
+        turned = Rotation.from_matrix(cameras[:, :3, :3]) if known.any() else Rotation.identity(0)
     except ValueError as error:
         raise ValueError(f"{path}: cam_poses are no cameras: {error}") from None
-    return _Track(name, gender, orientations, poses, keypoints.swapaxes(1, 2), betas[:10], valid, intrinsics)
+    return _Track(
+        name=name,
+        gender=gender,
+        frames=np.flatnonzero(known),
+        orientations=turned * Rotation.from_rotvec(poses[:, :3]),
+        poses=poses,
+        keypoints=keypoints.swapaxes(1, 2),
+        betas=betas[:10],
+        intrinsics=intrinsics,
+    )
 
 
 def _add_track(people: People, track: _Track) -> None:
-    for frame in np.flatnonzero(track.valid):
-        keypoints = track.keypoints[frame]
+    for row, frame in enumerate(track.frames):
+        keypoints = track.keypoints[row]
         box = person_box(keypoints)
         if box is None:
             people.skip("people without keypoints in a frame")
@@ -110,8 +113,8 @@ def _add_track(people: People, track: _Track) -> None:
             box=box,
             keypoints2d=keypoints,
             smpl={
-                "global_orient": track.orientations[frame].as_rotvec(),
-                "body_pose": track.poses[frame, 3:],
+                "global_orient": track.orientations[row].as_rotvec(),
+                "body_pose": track.poses[row, 3:],
                 "betas": track.betas,
             },
             gender=track.gender,

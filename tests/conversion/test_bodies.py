@@ -59,6 +59,22 @@ def test_3dpws_bodies_project_on_the_keypoints(convert, pw3d, body_files):
         assert np.abs(points - keypoints2d).max() > 2  # the comparison sees rotations
 
 
+@pytest.mark.parametrize("rest", [np.nan, 0.0])
+def test_frames_of_3dpw_without_a_camera_may_hold_anything(rest, convert, pw3d):
+    path = pw3d / "sequenceFiles" / "test" / "office_00.pkl"
+    content = pickle.loads(path.read_bytes())
+    _, before = convert("pw3d", "test", keypoints2d="pw3d")
+    content["campose_valid"] = [np.array([1, 1, 0, 1]), np.array([0, 0, 0, 1])]
+    for values in (content["cam_poses"], content["poses2d"][0], content["poses"][1]):
+        values[2] = rest
+    path.write_bytes(pickle.dumps(content))
+    _, after = convert("pw3d", "test", keypoints2d="pw3d")
+    assert len(after) == 4
+    for key in ("smpl_global_orient", "smpl_body_pose", "keypoints2d", "bbox_xywh"):
+        for new, old in enumerate((0, 1, 3, 5)):
+            np.testing.assert_array_equal(after.get_data_info(new)[key], before.get_data_info(old)[key])
+
+
 @pytest.mark.parametrize(
     ("name", "split", "file"),
     [("up3d", "trainval", "00001_body.pkl"), ("pw3d", "test", "sequenceFiles/test/office_00.pkl")],
