@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mion_plugin.conversion.archives import fields, load_json, safe_relative
 from mion_plugin.conversion.people import BOX_SCALE, People
+from mion_plugin.datasets.coco import with_confidence
 from mion_plugin.datasets.coco_documents import PersonCategories, id_key, require_ids
 from mion_plugin.geometry.boxes import scale_boxes
 
@@ -14,7 +15,8 @@ from mion_plugin.geometry.boxes import scale_boxes
 def convert_coco(archive: Path, split: str, progress: Callable[[int, int], None] = lambda done, total: None) -> People:
     """Convert the training set: the people whose 12 joints of the body are all annotated, as SPIN and mmhuman3d.
 
-    The box is the annotated one times 1.2, as SPIN's; mmhuman3d's converter leaves it tight.
+    The box is the annotated one times 1.2, as SPIN's; mmhuman3d's converter leaves it tight. Keypoints are told by the
+    middle of their pixel, as everywhere here; COCO gives its index, from 0, and mmhuman3d's converter leaves it so.
 
     Args:
         archive: Holds ``annotations/person_keypoints_train2014.json`` and ``train2014``.
@@ -39,8 +41,7 @@ def convert_coco(archive: Path, split: str, progress: Callable[[int, int], None]
         )
         for done, annotation in enumerate(annotations, start=1):
             keypoints2d, bbox = fields(annotation, path, keypoints=(51,), bbox=(4,))
-            keypoints2d = keypoints2d.reshape(17, 3)
-            keypoints2d[:, 2] = keypoints2d[:, 2] > 0  # 1 is hidden, 2 visible; both are annotated
+            keypoints2d = with_confidence(keypoints2d.reshape(17, 3))
             if keypoints2d[5:, 2].all():
                 name = f"{folder}/{names[id_key(annotation['image_id'])]}"
                 people.add(name, scale_boxes(bbox, BOX_SCALE), keypoints2d)

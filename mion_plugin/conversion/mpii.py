@@ -65,7 +65,7 @@ def _add(people: People, name: str, person: Any) -> None:
     if not keypoints2d[:, 2].all():
         people.skip("people with a joint not annotated")
         return
-    if np.size(person.scale) != 1 or not hasattr(getattr(person, "objpos", None), "x"):
+    if np.size(getattr(person, "scale", ())) != 1 or not hasattr(getattr(person, "objpos", None), "x"):
         people.skip("people without scale or position")
         return
     scale = float(person.scale)

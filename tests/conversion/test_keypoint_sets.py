@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 from scipy.io import savemat
-from support.official_archives import write_coco, write_lsp, write_lspet, write_mpii
+from support.official_archives import _structs, write_coco, write_lsp, write_lspet, write_mpii
 
+from mion_plugin.conversion.mpii import ANNOTATIONS
 from mion_plugin.conversion.through_mmhuman3d import _run
 from mion_plugin.datasets.human_data import load_human_data
 from mion_plugin.geometry.keypoints import keypoint_names
@@ -25,7 +26,9 @@ def test_coco(convert, data):
     ours = load_human_data(outcome.path).content
     assert ours["image_path"] == list(theirs["image_path"])
     np.testing.assert_array_equal(ours["keypoints2d_mask"], theirs["keypoints2d_mask"])
-    np.testing.assert_allclose(ours["keypoints2d"], theirs["keypoints2d"])
+    seen = theirs["keypoints2d"][..., 2:] > 0
+    # the middle of a pixel, not its index
+    np.testing.assert_allclose(ours["keypoints2d"], theirs["keypoints2d"] + np.where(seen, [0.5, 0.5, 0.0], 0.0))
     # SPIN's box: 1.2 times mmhuman3d's
     np.testing.assert_allclose(ours["bbox_xywh"], [[1, 1, 48, 60, 1]] * 3)
     np.testing.assert_allclose(theirs["bbox_xywh"], [[5, 6, 40, 50, 1]] * 3)
@@ -69,6 +72,16 @@ def test_mpii_from_the_official_annotations(convert, data):
     # 15 pixels times the scale lower, 1.25 times 200 pixels times the scale large
     np.testing.assert_allclose(sample["center"], [40, 30 + 4.5], rtol=1e-6)
     np.testing.assert_allclose(sample["scale"], [75, 75], rtol=1e-6)
+
+
+def test_people_of_mpii_without_a_scale_are_left_out(convert, data):
+    root = data / "datasets" / "mpii"
+    complete = write_mpii(root)
+    people = [complete, {"annopoints": complete["annopoints"]}]  # MATLAB's structs have the fields that their image has
+    images = [{"image": {"name": "000001163.jpg"}, "annorect": one} for one in people]
+    savemat(root / ANNOTATIONS, {"RELEASE": {"annolist": _structs(images), "img_train": np.array([1, 1])}})
+    outcome, _ = convert("mpii", "train", keypoints2d="mpii")
+    assert (outcome.num_people, outcome.left_out) == (1, {"people without scale or position": 1})
 
 
 def test_the_joints_of_mpii_are_by_number_the_ones_of_the_convention():
