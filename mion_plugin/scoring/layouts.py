@@ -1,6 +1,7 @@
 """Files of bodies: the project's own layout, and those of other methods brought into it.
 
-Nothing of a file is run: arrays come without pickles, and ScoreHypo's pickle is read by a reader of plain arrays.
+Nothing of a file is run: arrays come without pickles, and ScoreHypo's pickle and 4D-Humans' dict are read by a reader
+of plain arrays.
 """
 
 from __future__ import annotations
@@ -14,12 +15,17 @@ import numpy as np
 
 from mion_plugin.body.arrays import NUM_JOINTS, NUM_VERTICES
 from mion_plugin.files.npz import npz_names, one_line, read_npz
-from mion_plugin.files.restricted_pickle import read_pickle
+from mion_plugin.files.restricted_pickle import read_objects, read_pickle
 from mion_plugin.prediction.shards import read_shard
 from mion_plugin.scoring.hypotheses import KIND, Hypotheses, check_hypotheses, check_topology
 
 _PICKLE = ".pkl"
 _HMR2_FOCAL_LENGTH, _HMR2_IMAGE_SIZE = 5000.0, 256.0  # of its crops: EXTRA.FOCAL_LENGTH and MODEL.IMAGE_SIZE
+_HMR2_PARAMETERS = "pred_smpl_params"
+_HMR2_KEYS = (
+    *("pred_cam", "box_center", "box_size", "image_name", "img_path"),
+    *("global_orient", "body_pose", "betas", "pred_vertices"),
+)
 _MILLIMETRES = 1000.0
 
 
@@ -85,9 +91,14 @@ def _read_hmr2(path: Path) -> Hypotheses:
     """4D-Humans (HMR2), and ProHMR with its N bodies: what the model returns, and the boxes that the crops were.
 
     ``pred_cam`` (s, tx, ty) projects by 5000 px on a crop of 256 px, so by 5000 / 256 ``box_size`` in the photograph,
-    around ``box_center``.
+    around ``box_center``. The parameters are arrays of the file, or those of its dict ``pred_smpl_params``.
     """
-    found = _required(read_npz(path, KIND), ("pred_cam", "box_center", "box_size"), path)
+    content = read_npz(path, KIND, only=(*_HMR2_KEYS, _HMR2_PARAMETERS), read_objects=read_objects)
+    held = np.asarray(content.pop(_HMR2_PARAMETERS, {}), dtype=object)
+    parameters = held.item() if held.ndim == 0 else None
+    if not (isinstance(parameters, dict) and all(isinstance(value, np.ndarray) for value in parameters.values())):
+        raise ValueError(f"{path}: {_HMR2_PARAMETERS} is no dict of arrays")
+    found = _required({**content, **parameters}, ("pred_cam", "box_center", "box_size"), path)
     weak = _with_count(found["pred_cam"], 1, "pred_cam", path)
     people, count = weak.shape[:2]
     side, center = np.asarray(found["box_size"], np.float64).reshape(-1), found["box_center"]

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.smpl_files import Malicious
 
 from mion_plugin.files import UnsafePickleError
 from mion_plugin.files.npz import write_npz
@@ -147,6 +148,24 @@ class TestHMR2:
         in_crop = 5000 * points[:, :2] / points[:, 2:] + 128
         expected = in_crop * (100.0 / 256) + np.array([100.0, 50.0]) - 50.0
         np.testing.assert_allclose(found, expected, atol=1e-3)
+
+    def test_parameters_in_the_models_dict(self, tmp_path):
+        """What ``np.savez`` writes of the model's output as it is; the rest of it is not read."""
+        flat = self.make((P,))
+        write_npz(tmp_path / "flat.npz", flat)
+        parameters = {name: flat.pop(name) for name in ("global_orient", "body_pose", "betas")}
+        losses = {"loss": Malicious(tmp_path / "ran")}
+        np.savez(tmp_path / "dict.npz", **flat, pred_smpl_params=parameters, losses=losses)
+        expected, found = read_bodies(tmp_path / "flat.npz"), read_bodies(tmp_path / "dict.npz")
+        for name in ("pose", "betas", "transl", "focal_length"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+        assert not (tmp_path / "ran").exists()
+        np.savez(tmp_path / "list.npz", **flat, pred_smpl_params=[1, 2])
+        with pytest.raises(ValueError, match=r"list.npz: pred_smpl_params is no dict of arrays"):
+            read_bodies(tmp_path / "list.npz")
+        np.savez(tmp_path / "code.npz", **flat, pred_smpl_params=losses)
+        with pytest.raises(UnsafePickleError, match=r"code.npz: the pickle asks for"):
+            read_bodies(tmp_path / "code.npz")
 
     def test_vertices_in_place_of_parameters(self, tmp_path):
         kept = {name: self.make((P,))[name] for name in ("img_path", "pred_cam", "box_center", "box_size")}
