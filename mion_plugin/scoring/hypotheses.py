@@ -5,7 +5,7 @@ The project's own layout is an ``.npz`` of these arrays; other methods' files ar
 | key | shape | what |
 |---|---|---|
 | ``image_name`` | (P,) text | the photograph; may be left out where there is only one |
-| ``person`` | (P,) integers | which of its people with keypoints, from 0 in their order; may be left out (``people.py``) |
+| ``person`` | (P,) integers | of its people with keypoints which, from 0; may be left out (``people.py``) |
 | ``keypoints2d`` | (P, 17, 3) | COCO keypoints: pixels of the photograph, confidence; may be left out |
 | ``pose`` | (P, N, 24, 3) or (P, N, 24, 3, 3) | SMPL: axis-angle in radians, or matrices; index 0 is global |
 | ``betas`` | (P, N, 10) | with ``pose``; left out, the mean shape |

@@ -93,12 +93,14 @@ def _read_hmr2(path: Path) -> Hypotheses:
     ``pred_cam`` (s, tx, ty) projects by 5000 px on a crop of 256 px, so by 5000 / 256 ``box_size`` in the photograph,
     around ``box_center``. The parameters are arrays of the file, or those of its dict ``pred_smpl_params``.
     """
-    content = read_npz(path, KIND, only=(*_HMR2_KEYS, _HMR2_PARAMETERS), read_objects=read_objects)
-    held = np.asarray(content.pop(_HMR2_PARAMETERS, {}), dtype=object)
+    content = read_npz(path, KIND, only=_HMR2_KEYS)
+    objects = read_npz(path, KIND, only=(_HMR2_PARAMETERS,), read_objects=read_objects)
+    held = np.asarray(objects.get(_HMR2_PARAMETERS, {}), dtype=object)
     parameters = held.item() if held.ndim == 0 else None
     if not (isinstance(parameters, dict) and all(isinstance(value, np.ndarray) for value in parameters.values())):
         raise ValueError(f"{path}: {_HMR2_PARAMETERS} is no dict of arrays")
-    found = _required({**content, **parameters}, ("pred_cam", "box_center", "box_size"), path)
+    content |= {name: parameters[name] for name in _HMR2_KEYS if name in parameters}
+    found = _required(content, ("pred_cam", "box_center", "box_size"), path)
     weak = _with_count(found["pred_cam"], 1, "pred_cam", path)
     people, count = weak.shape[:2]
     side, center = np.asarray(found["box_size"], np.float64).reshape(-1), found["box_center"]
