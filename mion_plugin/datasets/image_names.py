@@ -36,7 +36,7 @@ class ImageNames:
         self._by_last: dict[str, dict[Parts, list[int]]] = defaultdict(lambda: defaultdict(list))
         self._folders: set[tuple[int, str]] = set()  # how far from the end, name
         for number, name in enumerate(names):
-            parts = _parts(name)
+            parts = name_parts(name)
             if parts:
                 self._by_last[parts[-1]][parts].append(number)
                 self._folders.update(enumerate(reversed(parts)))
@@ -58,7 +58,7 @@ class ImageNames:
         known = self._by_last.get(wanted[-1], {}) if wanted else {}
         if not known:
             return []
-        fit = {parts: (_shared(parts, wanted), _shared(parts, wanted) == len(parts)) for parts in known}
+        fit = {parts: (shared_end(parts, wanted), shared_end(parts, wanted) == len(parts)) for parts in known}
         best = [parts for parts in known if fit[parts] == max(fit.values())]
         shared, whole = fit[best[0]]
         if not whole and (shared, wanted[-1 - shared] if shared < len(wanted) else "") in self._folders:
@@ -66,22 +66,22 @@ class ImageNames:
         if len(best) > 1:
             told = " and ".join("/".join(parts) for parts in best[:2])
             raise ValueError(f"{self._source}: {os.fspath(path)} may be {told}; give it with its folder")
-        if any(_shared(best[0], rival) > shared for rival in self._paths.get(wanted[-1], [])):
+        if any(shared_end(best[0], rival) > shared for rival in self._paths.get(wanted[-1], [])):
             return []
         return known[best[0]]
 
 
-def _parts(name: str) -> Parts:
-    """Composed, since macOS writes accents as characters of their own."""
+def name_parts(name: str) -> Parts:
+    """The parts of a path of whatever system; composed, since macOS writes accents as characters of their own."""
     return path_parts(unicodedata.normalize("NFC", name))
 
 
 def _location(path: str | os.PathLike[str]) -> Parts:
     """The parts of a path; of one that exists, from the root on."""
-    return _parts(os.path.abspath(path) if os.path.exists(path) else os.fspath(path))
+    return name_parts(os.path.abspath(path) if os.path.exists(path) else os.fspath(path))
 
 
-def _shared(one: Parts, other: Parts) -> int:
+def shared_end(one: Parts, other: Parts) -> int:
     """How many parts, from the last on, are equal."""
     count = 0
     for mine, theirs in zip(reversed(one), reversed(other), strict=False):

@@ -6,12 +6,12 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Callable
-from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from mion_plugin.datasets.coco import CocoKeypointFile, CocoPerson, coco_person
+from mion_plugin.datasets.image_names import name_parts, shared_end
 from mion_plugin.detection.people import PersonDetector
 from mion_plugin.inference.frames import NobodyError
 from mion_plugin.prediction.photographs import StoredPhotograph
@@ -35,33 +35,43 @@ class KeypointTable:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = os.fspath(path)
         keypoints2d, boxes, rows = [np.zeros((0, 17, 3))], [np.zeros((0, 4))], defaultdict[str, list[int]](list)
-        self._same_name: dict[str, str | None] = {}
         count = 0
         for name, people in CocoKeypointFile(path).images():
-            known = self._same_name.setdefault(PurePosixPath(name).name, name)
-            if known != name:
-                self._same_name[PurePosixPath(name).name] = None
             rows[name].extend(range(count, count + len(people)))
             count += len(people)
             keypoints2d += [person.keypoints2d[None] for person in people]
             boxes += [person.bbox[None] for person in people]
         self._rows = {name: tuple(numbers) for name, numbers in rows.items()}
+        self._by_last = defaultdict[str, list[str]](list)
+        for name in self._rows:
+            self._by_last["".join(name_parts(name)[-1:])].append(name)
         self._keypoints2d, self._boxes = np.concatenate(keypoints2d), np.concatenate(boxes)
 
     def __call__(self, photograph: StoredPhotograph, pixels: np.ndarray) -> list[CocoPerson]:
-        """Those of the image of the photograph's name, or else of its name without folders, if that is one image's."""
-        name = photograph.name
-        if name not in self._rows:
-            name = PurePosixPath(name).name
-            if name not in self._same_name:
-                raise NobodyError(f"{self._path}: none of its {len(self._rows)} images is called {photograph.name}")
-            known = self._same_name[name]
-            if known is None:
-                raise NobodyError(f"{self._path}: several images in other folders are called {name}")
-            name = known
+        """Those of the image whose name and the photograph's end alike.
+
+        Another folder is another photograph: there is no list of all, by which to tell that it was renamed.
+        """
+        name = self._find(photograph.name)
         if not self._rows[name]:
             raise NobodyError(f"{self._path}: nobody in {name} has keypoints")
         return [CocoPerson(self._keypoints2d[row].copy(), self._boxes[row].copy()) for row in self._rows[name]]
+
+    def _find(self, called: str) -> str:
+        """What the file calls a photograph; of several names that its path ends in, the longest."""
+        if called in self._rows:
+            return called
+        wanted = name_parts(called)
+        near = [(known, name_parts(known)) for known in self._by_last.get("".join(wanted[-1:]), ())]
+        alike = {known: shared_end(parts, wanted) for known, parts in near}
+        fits = [known for known, parts in near if alike[known] in (len(parts), len(wanted))]
+        best = [known for known in fits if alike[known] == max(alike[other] for other in fits)]
+        if not best:
+            told = f"; {near[0][0]} is in another folder" if near else ""
+            raise NobodyError(f"{self._path}: none of its {len(self._rows)} images is called {called}{told}")
+        if len(best) > 1:
+            raise NobodyError(f"{self._path}: {called} may be {best[0]} and {best[1]} of its images")
+        return best[0]
 
 
 def members_beside(photograph: StoredPhotograph, pixels: np.ndarray) -> list[CocoPerson]:

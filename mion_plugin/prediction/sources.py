@@ -18,7 +18,7 @@ from pathlib import Path
 from mion_plugin.datasets.coco import CocoKeypointFile
 from mion_plugin.datasets.transforms.loading import IMAGE_SUFFIXES
 from mion_plugin.files.hashing import spread_lengths
-from mion_plugin.files.relative_paths import leads_out
+from mion_plugin.files.relative_paths import leads_out, with_slashes
 from mion_plugin.files.text_files import read_text
 from mion_plugin.prediction.parts import Part
 from mion_plugin.prediction.photographs import StoredPhotograph
@@ -171,7 +171,7 @@ def _list_text(path: Path) -> str:
 
 
 def _annotated(path: Path) -> list[str]:
-    names = list(dict.fromkeys(name for name, _ in CocoKeypointFile(path).images()))
+    names = list(dict.fromkeys(with_slashes(name) for name, _ in CocoKeypointFile(path).images()))
     if not names:
         raise ValueError(f"{path} lists no images")
     for name in names:

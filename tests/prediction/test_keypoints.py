@@ -42,16 +42,37 @@ def test_it_holds_what_the_file_does(table):
 
 
 def test_images_of_one_name_in_several_folders_are_told_apart(table):
-    for name, expected in {"a/1.png": [5], "b/1.png": [10], "b/2.png": [20, 21], "2.png": [20, 21]}.items():
+    for name, expected in {
+        "a/1.png": [5],
+        "b/1.png": [10],
+        "b/2.png": [20, 21],
+        "2.png": [20, 21],
+        "./a/1.png": [5],
+        "x.tar/b/1.png": [10],
+        "/home/me/a/1.png": [5],
+    }.items():
         assert places(table(StoredPhotograph(name, ""), PIXELS)) == expected
     for name, told in {
-        "1.png": "several images in other folders are called 1.png",
-        "c/1.png": "several images in other folders are called 1.png",
+        "1.png": "1.png may be a/1.png and b/1.png",
+        "c/1.png": "none of its 4 images is called c/1.png; a/1.png is in another folder",  # not the one of that name
+        "c/2.png": "none of its 4 images is called c/2.png; b/2.png is in another folder",
         "lost.png": "none of its 4 images is called lost.png",
         "3.png": "nobody in c/3.png has keypoints",
     }.items():
         with pytest.raises(NobodyError, match=told):
             table(StoredPhotograph(name, ""), PIXELS)
+
+
+def test_a_name_is_that_of_any_system(tmp_path):
+    names = ["val\\1.png", "val/fu\u0308r.png", "2.png", "val/2.png"]
+    content = {
+        "images": [{"id": number, "file_name": name} for number, name in enumerate(names)],
+        "annotations": [person(number, number) for number in range(4)],
+    }
+    (tmp_path / "k.json").write_text(json.dumps(content))
+    table = KeypointTable(tmp_path / "k.json")
+    for name, expected in {"val/1.png": 0, "val/f\u00fcr.png": 1, "train/2.png": 2, "x.tar/val/2.png": 3}.items():
+        assert places(table(StoredPhotograph(name, ""), PIXELS)) == [expected]
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,10 @@ def test_the_images_of_an_annotation_file(folder):
     (folder / "k.json").write_text(json.dumps({"images": images, "annotations": []}))
     source = open_photographs([str(folder / "k.json")], root=folder / "images")
     assert names(source) == [["b/1.png", "2.png"]]
+    windows = {"images": [{"id": 1, "file_name": "b\\1.png"}], "annotations": []}
+    (folder / "k.json").write_text(json.dumps(windows))
+    (piece,) = open_photographs([str(folder / "k.json")], root=folder / "images").pieces(Part())
+    assert piece.photographs[0].read()[0, 0, 0] == 2
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7])
