@@ -19,12 +19,15 @@ from mion_plugin.files.npz import one_line
 from mion_plugin.inference.ffmpeg import decoded, open_video, open_webcam, pyav
 from mion_plugin.inference.sound import Sound
 
-VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
+VIDEO_SUFFIXES = (
+    *(".3gp", ".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm", ".wmv"),
+)
 _FALLBACK_RATE = 25.0  # frames per second of a webcam or file that does not tell
 # Nobody sees a difference at 18; a preset that takes less time than drawing does. Without frames that are coded after
 # later ones ("bf"), for with uneven times those make MP4 tell a duration that cuts the end off.
 _ENCODER = {"crf": "18", "preset": "veryfast", "bf": "0"}
 _BT709 = 1  # FFmpeg's number of the colours of HD television, which players take for granted
+_OBLONG = (0.4, 2.5)  # width over height of a stored pixel; what a file tells beyond is an error
 _LARGEST_DENOMINATOR = 1001  # of a frame rate: television's are n * 1000 / 1001
 
 
@@ -59,12 +62,17 @@ class VideoReader:
         if self.num_frames is not None and stream.duration is not None:
             lasting = round(float(stream.duration * self.clock) * self.frame_rate)
             self.num_shown = lasting if 0 < lasting < self.num_frames - 1 else self.num_frames
+        oblong = float(stream.sample_aspect_ratio or 1)
+        self._oblong = oblong if _OBLONG[0] <= oblong <= _OBLONG[1] else 1.0
+        self._size: tuple[int, int] | None = None
         self.time = 0.0
         self._start: float | None = None
         self._converter = pyav().video.reformatter.VideoReformatter()  # a frame's own has threads of its own
 
     def __iter__(self) -> Iterator[np.ndarray | None]:
-        """Every frame, upright as the file says; None for one that cannot be decoded.
+        """Every frame, upright and with square pixels as the file says; None for one that cannot be decoded.
+
+        All have the size of the first: calls and broadcasts may change it on the way.
 
         A file that ends before the frames its header tells of gives None for one more.
         """
@@ -105,7 +113,8 @@ class VideoReader:
 
     def _upright(self, frame: Any) -> np.ndarray:
         """The pixels, turned and mirrored as the file's display matrix says."""
-        pixels = self._converter.reformat(frame, format="rgb24").to_ndarray()
+        width, height = self._size = self._size or (round(frame.width * self._oblong), frame.height)
+        pixels = self._converter.reformat(frame, width, height, format="rgb24").to_ndarray()
         # not the frame's own, a circle that would keep the frame, its threads and the decoder's until Python looks for
         # circles: in a forked process, which has no such threads, that is for ever
         matrix = pyav().sidedata.sidedata.SideDataContainer(frame).get("DISPLAYMATRIX")

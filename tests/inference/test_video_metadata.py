@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 from support.video_files import clock, time_frames, turn, write_clip
 
 from mion_plugin.inference import open_source
@@ -80,3 +81,35 @@ def test_what_a_cut_leaves_out_is_not_counted(tmp_path):
     assert source.count == len(frames) == COUNT
     assert not any(frame.problem for frame in frames)
     assert VideoReader(tmp_path / "cut.mp4").num_frames == 3 * COUNT
+
+
+@pytest.mark.parametrize(("oblong", "expected"), [("4/3", 64), ("8/9", 57), (None, 64), ("50/1", 64)])
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+def test_pixels_are_square(tmp_path, oblong, expected, ending):
+    """Camcorders and DVDs store fewer columns than are shown."""
+    stored = Image.fromarray(picture()).resize((48, 48)) if oblong == "4/3" else Image.fromarray(picture())
+    write_clip(tmp_path / f"clip.{ending}", [np.asarray(stored)] * 2, oblong=oblong)
+    first, second = open_source(str(tmp_path / f"clip.{ending}")).frames
+    assert first.pixels.shape == second.pixels.shape == (48, expected, 3)
+    shown = np.asarray(Image.fromarray(picture()).resize((expected, 48)))
+    assert np.median(np.abs(first.pixels.astype(int) - shown)) <= 6
+
+
+def test_a_turned_clip_of_oblong_pixels(tmp_path):
+    write_clip(tmp_path / "clip.mp4", [picture()] * 2, oblong="2/1")
+    turn(tmp_path / "clip.mp4", 90)
+    assert next(iter(open_source(str(tmp_path / "clip.mp4")).frames)).pixels.shape == (128, 48, 3)
+
+
+@pytest.mark.parametrize("ending", ["mts", "m2ts", "ts"])
+def test_a_broadcast_whose_size_changes(tmp_path, ending):
+    """And the endings of camcorders and receivers are a video's."""
+    parts = []
+    for step in (1, 2):
+        write_clip(tmp_path / "part.ts", [picture()[::step, ::step]] * 3, codec="mpeg2video", rate=25)
+        parts.append((tmp_path / "part.ts").read_bytes())
+    (tmp_path / f"clip.{ending}").write_bytes(b"".join(parts))
+    frames = list(open_source(str(tmp_path / f"clip.{ending}")).frames)
+    assert [frame.pixels.shape for frame in frames] == [(48, 64, 3)] * len(frames)
+    assert len(frames) >= 5
+    assert np.median(np.abs(frames[-1].pixels.astype(int) - picture())) <= 8

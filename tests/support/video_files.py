@@ -11,10 +11,10 @@ _ONE = 1 << 16  # 1.0 in a matrix of 16.16 bits
 _TURNS = {0: (_ONE, 0, 0, _ONE), 90: (0, _ONE, -_ONE, 0), 180: (-_ONE, 0, 0, -_ONE), 270: (0, -_ONE, _ONE, 0)}
 
 
-def write_clip(path, pictures, rate=10, sound=None, codec="mpeg4", seconds=1.0):
+def write_clip(path, pictures, rate=10, sound=None, codec="mpeg4", seconds=1.0, oblong=None):
     """Write pictures (H, W, 3) as another program would: without any code of ours, the index behind the pictures.
 
-    ``sound`` is the codec of a tone of 440 Hz beside them.
+    ``sound`` is the codec of a tone of 440 Hz beside them, ``oblong`` how wide a pixel is over its height.
     """
     import av
 
@@ -22,6 +22,8 @@ def write_clip(path, pictures, rate=10, sound=None, codec="mpeg4", seconds=1.0):
         video = container.add_stream(codec, rate=rate)
         video.height, video.width = pictures[0].shape[:2]
         video.pix_fmt = "yuv420p"
+        if oblong is not None:
+            video.codec_context.sample_aspect_ratio = Fraction(oblong)
         audio = container.add_stream(sound, rate=48000, layout="mono") if sound else None
         for index, picture in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
