@@ -18,7 +18,7 @@ from mion_plugin.files.json_files import read_json
 from mion_plugin.geometry.boxes import LEAST_SCORE, keypoint_box
 
 NUM_KEYPOINTS = 17
-_LARGEST_SCORE = 2.0  # of detectors: a heatmap's peak may pass 1
+LARGEST_SCORE = 2.0  # of detectors: a heatmap's peak may pass 1
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def read_keypoints(keypoints: Any, names: Sequence[str] | None, scored: bool, wh
         raise ValueError(f"{where} has {error}") from None
     if not np.isfinite(triples).all():
         raise ValueError(f"{where}: keypoints hold NaN or infinite values")
-    if triples[:, 2].max() > _LARGEST_SCORE:
+    if triples[:, 2].max() > LARGEST_SCORE:
         raise ValueError(
             f"{where}: keypoint {int(triples[:, 2].argmax())} has {triples[:, 2].max():g} as third number, expected a "
             "visibility (0, 1 or 2) or a score (0 to 1)"

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mion_plugin.datasets.coco import CocoPerson, load_coco_people_of
+from mion_plugin.datasets.coco import LARGEST_SCORE, CocoPerson, load_coco_people_of
 from mion_plugin.datasets.keypoint_layouts import LAYOUTS, to_coco
 from mion_plugin.datasets.transforms.loading import list_images, read_image
 from mion_plugin.inference.cropping import visible_box
@@ -75,7 +75,7 @@ def find_people(keypoints2d: Any, photographs: Sequence[Photograph]) -> list[lis
     Args:
         keypoints2d: A COCO keypoint annotation file that names the photographs; or for each photograph (17, 3) x, y in
             pixels of the image and confidence, (P, 17, 3), or a list of ``CocoPerson``. In place of COCO's 17 keypoints
-            there may be those of another order of ``LAYOUTS``, told by their number.
+            there may be those of another order of ``LAYOUTS``, told by their number. Confidences above 1 count as 1.
         photographs: Of ``list_photographs``.
 
     Raises:
@@ -122,7 +122,12 @@ def _people(entry: Any, name: str) -> list[CocoPerson]:
         raise ValueError(f"{name}: keypoints2d holds a confidence that is NaN or infinite")
     if not np.isfinite(values[values[..., 2] > 0]).all():
         raise ValueError(f"{name}: keypoints2d holds NaN or infinite values where the confidence is above 0")
-    values = np.where(values[..., 2:] > 0, values, 0.0)
+    if values.size and values[..., 2].max() > LARGEST_SCORE:
+        raise ValueError(
+            f"{name}: keypoints2d holds a confidence of {values[..., 2].max():g}, expected 0 to 1, or a visibility"
+        )
+    # as of files: visible and hidden keypoints count alike, and a heatmap's peak may pass 1
+    values = np.where(values[..., 2:] > 0, np.minimum(values, [np.inf, np.inf, 1.0]), 0.0)
     return [CocoPerson(person, _box(person, f"{name}, person {n}")) for n, person in enumerate(values)]
 
 

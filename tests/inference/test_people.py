@@ -71,6 +71,14 @@ def test_people_as_arrays():
     assert find_people(for_each_photograph(given, True), photographs[:1]) == [given]
 
 
+def test_visibilities_and_peaks_above_one_count_as_one():
+    values = keypoints()[0]
+    values[:, 2] = np.resize([2, 1, 0.4, 1.02, 0, -1], 17)
+    ((person,),) = find_people([values], list_photographs(ARRAY))
+    np.testing.assert_array_equal(person.keypoints2d[:, 2], np.resize([1, 1, 0.4, 1, 0, 0], 17))
+    np.testing.assert_array_equal(person.keypoints2d[0, :2], values[0, :2])
+
+
 def test_absent_keypoints_may_be_anything():
     values = keypoints()[0]
     values[3] = np.nan, np.inf, 0
@@ -104,6 +112,7 @@ def test_people_of_a_file(folder):
         ([[1.0], [1.0, 2.0]], "image_0: keypoints2d is not an array of numbers"),
         ({"nose": 1}, "image_0: keypoints2d is not an array of numbers"),
         ([[1.0, 2.0, float("inf")]] * 17, "keypoints2d holds a confidence that is NaN or infinite"),
+        (keypoints()[0] * [1, 1, 98], "keypoints2d holds a confidence of 98, expected 0 to 1, or a visibility"),
         (np.zeros((2, 17, 3)), "image_0, person 0: 0 keypoints are visible"),
     ],
 )
