@@ -123,7 +123,8 @@ def _decode(stream: BinaryIO, name: str, most: float) -> tuple[np.ndarray, tuple
             return np.asarray(as_rgb(upright, file)), (height, width), reduction
     except (OSError, ValueError, SyntaxError, EOFError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         # Pillow's words name the open file by its address
-        told = "it is no picture" if isinstance(error, UnidentifiedImageError) else error
+        other = f"it is no picture of {', '.join(IMAGE_FORMATS)}"  # phones have others, such as HEIC
+        told = other if isinstance(error, UnidentifiedImageError) else error
         raise BrokenImageError(f"{name} cannot be read: {told}; fetch it again, or leave it out") from error
 
 
