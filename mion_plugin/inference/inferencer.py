@@ -338,7 +338,8 @@ class MIONInferencer(BaseInferencer):
         self, people: list[list[PersonBodies]], pictures: list[list[np.ndarray]], folder: Path, mesh_format: str | None
     ) -> None:
         names = [Path(group[0].image_name).stem if group else "" for group in people]
-        twice = len(set(names)) < len(names)  # files of one name from several folders
+        shown = [name for name, group in zip(names, people, strict=True) if group]
+        twice = len(set(shown)) < len(shown)  # files of one name from several folders
         for index, (name, group) in enumerate(zip(names, people, strict=True)):
             for person in group:
                 stem = folder / f"{f'{index}_' if twice else ''}{name}_person{person.person}"

@@ -286,6 +286,11 @@ class TestOutputs:
         names = {path.name for path in (tmp_path / "out").iterdir()}
         assert names == {f"{n}_x_person0.{end}" for n in (0, 1) for end in ("json", "npz")}
 
+    def test_photographs_without_people_change_no_names(self, inferencer, tmp_path) -> None:
+        everyone = [[], [load_coco_people(KEYPOINTS, PHOTO.name)[0]], []]
+        inferencer([PHOTO] * 3, keypoints2d=everyone, out_dir=tmp_path)
+        assert {path.name for path in tmp_path.iterdir()} == {f"{PHOTO.stem}_person0.{end}" for end in ("json", "npz")}
+
 
 class TestConstruction:
     def test_through_the_registry(self, body, parts, selector) -> None:
