@@ -235,6 +235,8 @@ def test_options_that_would_do_nothing_are_refused_at_once(arguments, message, c
         (["photos/b.jpg", "--keypoints", "k.json"], "k.json: nobody in b.jpg has keypoints"),
         (["photos/[bc].jpg", "--keypoints", "k.json"], "no body in any of 2 images; first: k.json: nobody in b.jpg"),
         (["photos", "--keypoints", "k.json", "--stage", "1"], "stage 1 alone draws the candidates of one photograph"),
+        (["photos/b.jpg", "--stage", "1", "--config", "a.py"], "--config would do nothing with photos/b.jpg"),
+        (["photos/b.jpg", "--stage", "1", "--amp"], "--amp would do nothing with photos/b.jpg: it is for networks"),
         (["clip.mp4", "--keypoints", "k.json", "--person", "5"], "no body in any of 3 images; first: --person 5"),
         (["clip.mp4", "--keypoints", "k.json", "--smooth", "0"], "min_cutoff is 0.0"),
         (["clip.mp4", "--keypoints", "k.json", "--save-mesh"], "--save-mesh would do nothing with clip.mp4"),

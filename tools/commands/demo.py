@@ -58,6 +58,8 @@ def refuse_idle_options(args: argparse.Namespace, source: FrameSource, stage: in
         (args.resume and (source.single or source.live), "--resume", "goes on with a folder or a video file"),
         (stage == 1 and args.turntable, "--turntable", "draws the chosen body, and stage 1 alone chooses none"),
         (stage == 1 and args.gender, "--gender", "is of the chosen body, and stage 1 alone chooses none"),
+        (stage == 1 and args.config, "--config", "is of stages 2 and 3; stage 1 alone has --pool"),
+        (stage == 1 and args.amp, "--amp", "is for networks, and stage 1 has none"),
         (stage == 1 and args.overlay_camera, "--overlay-camera", "is for bodies over the image, not for stage 1 alone"),
     ):
         if idle:
