@@ -93,7 +93,7 @@ def test_bad_videos_leave_one_line_and_no_files(inferencer, clip, tmp_path):
     find = find_in_file(clip[1])
     for path, message in (
         (tmp_path / "text.mp4", "video my text.mp4 cannot be read"),
-        (tmp_path / "note.txt", "my note.txt is no video by its ending; expected .avi"),
+        (tmp_path / "note.txt", "my note.txt is no video by its ending; expected .3gp, .avi"),
     ):
         with pytest.raises(ValueError, match=message) as error:
             follow_bodies(path, f"my {path.name}", inferencer, find, root, Watch(print, lambda: False))
