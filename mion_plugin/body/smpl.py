@@ -62,7 +62,7 @@ class SMPLBody(nn.Module):
         self.register_buffer("posedirs", posedirs, persistent=False)
         # no submodules: what is made at first use would give copies of a model (mmengine's EMAHook, DDP) other buffers
         self._pose_keypoints: dict[str, PoseKeypoints] = {}
-        self._rows_cache: dict[str, tuple[Tensor, Tensor]] = {}
+        self._rows_cache: dict[tuple[str, torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
         self._fingerprint: tuple[BodyArrays, BodyFingerprint] | None = None
 
     @property
@@ -142,22 +142,25 @@ class SMPLBody(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """SMPL's joints (..., 24, 3) and what ``pose_keypoints`` gives (..., K, 3), in the time of the latter alone."""
         rotations, betas = self._check(pose, betas, transl)
-        if convention not in self._pose_keypoints:
-            self._pose_keypoints[convention] = PoseKeypoints(self.arrays, keypoint_rows(self.arrays, convention))
+        with torch.inference_mode(False):  # what is kept may later take part in a training
+            if convention not in self._pose_keypoints:
+                self._pose_keypoints[convention] = PoseKeypoints(self.arrays, keypoint_rows(self.arrays, convention))
+            points = self._pose_keypoints[convention].to(self.v_template)
         with full_precision(rotations):
-            joints, keypoints = self._pose_keypoints[convention].to(self.v_template)(rotations, betas)
+            joints, keypoints = points(rotations, betas)
         if transl is not None:
             joints, keypoints = joints + transl[..., None, :], keypoints + transl[..., None, :]
         return joints, keypoints
 
     def _rows(self, convention: str, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Regressor (K, 6890) and joint index (K,) of ``keypoint_rows`` on the device of ``like``, made once."""
-        if convention not in self._rows_cache:
+        """Regressor (K, 6890) and joint index (K,) of ``keypoint_rows`` as ``like``, made once for each precision."""
+        key = convention, like.device, like.dtype
+        if key not in self._rows_cache:
             rows = keypoint_rows(self.arrays, convention)
-            self._rows_cache[convention] = torch.from_numpy(rows.regressor), torch.from_numpy(rows.joint_index)
-        regressor, joint_index = self._rows_cache[convention]
-        self._rows_cache[convention] = regressor.to(like), joint_index.to(like.device)
-        return self._rows_cache[convention]
+            with torch.inference_mode(False):  # as in ``pose_joints_and_keypoints``
+                regressor, joint_index = torch.from_numpy(rows.regressor), torch.from_numpy(rows.joint_index)
+                self._rows_cache[key] = regressor.to(like.device, like.dtype), joint_index.to(like.device)
+        return self._rows_cache[key]
 
     def _check(self, pose: Tensor, betas: Tensor | None, transl: Tensor | None) -> tuple[Tensor, Tensor]:
         """Rotation matrices (..., 24, 3, 3) and betas (..., 10) with equal leading dimensions."""

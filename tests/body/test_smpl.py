@@ -48,6 +48,26 @@ def test_pose_keypoints_follow_the_body_to_another_precision(posed):
     torch.testing.assert_close(double.float(), single)
 
 
+@pytest.mark.parametrize("way", ["mesh", "pose"])
+def test_a_first_use_in_inference_mode_spoils_no_training(posed, way):
+    body = SMPLBody()
+
+    def keypoints(pose):
+        return body.keypoints(body(pose), "h36m") if way == "mesh" else body.pose_keypoints(pose, convention="h36m")
+
+    with torch.inference_mode():
+        keypoints(posed[0])
+    pose = posed[0].clone().requires_grad_()
+    keypoints(pose).sum().backward()
+    assert pose.grad.abs().sum() > 0
+
+
+def test_vertices_of_half_precision_round_no_later_keypoints(body, posed):
+    vertices, fresh = body(*posed).vertices, SMPLBody()
+    fresh.vertex_keypoints(vertices.bfloat16(), "h36m")
+    assert torch.equal(fresh.vertex_keypoints(vertices, "h36m"), body.vertex_keypoints(vertices, "h36m"))
+
+
 def test_matrices_equal_axis_angle(body, posed):
     pose, betas, transl = posed
     from_matrices = body(roma.rotvec_to_rotmat(pose), betas, transl)
