@@ -18,6 +18,7 @@ from mion_plugin.fitting.solver import minimize, where_rows
 from mion_plugin.fitting.spread import corner_moves, depth_axes
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.geometry.crop_camera import CropCamera
+from mion_plugin.geometry.keypoints import is_present
 from mion_plugin.geometry.precision import full_precision
 from mion_plugin.parts import Part, build_part
 from mion_plugin.registry import MODELS
@@ -205,7 +206,7 @@ class KeypointFit(nn.Module):
     def _observe(self, keypoints2d: Tensor, paths: int, depths: Tensor | None = None) -> Observed:
         """The keypoints (B, K, 3) and their depths (B, K, 2), of each of B x N bodies."""
         confidence = keypoints2d[..., 2]
-        present = keypoints2d.isfinite().all(-1) & (confidence > 0)
+        present = is_present(keypoints2d)
         points = self.camera.normalize(keypoints2d[..., :2]).clamp(-_FARTHEST, _FARTHEST)
         points = torch.where(present[..., None], points, 0.0)
         precision = torch.where(present, confidence.clamp(max=1.0) / (2.0 * self.keypoint_noise), 0.0)

@@ -88,6 +88,11 @@ def convert_keypoints(keypoints: Array, src: str, dst: str, approximate: bool = 
     return converted, mask
 
 
+def is_present(keypoints2d: torch.Tensor) -> torch.Tensor:
+    """Which (..., K) of the keypoints (..., K, 3), x, y and confidence, are there: finite, of a confidence above 0."""
+    return keypoints2d.isfinite().all(dim=-1) & (keypoints2d[..., 2] > 0)
+
+
 def as_written(keypoints2d: np.ndarray) -> np.ndarray:
     """Keypoints (..., 3) as files of results tell them, to 1e-5 pixels, in double precision; again changes nothing.
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from mion_plugin.bodies import Bodies
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.geometry.crop_camera import CropCamera
+from mion_plugin.geometry.keypoints import is_present
 from mion_plugin.geometry.precision import full_precision
 
 _HALF_CERTAIN = 0.1  # metres, an error of depth that halves how certain it is
@@ -51,11 +52,11 @@ def keypoint_evidence(keypoints2d: Tensor, points: Tensor, camera: CropCamera, d
     """Where the keypoints are, and how far the candidates' own are from there.
 
     Args:
-        keypoints2d: (B, K, 3) x, y in crop pixels and confidence; 0 is absent, whatever the coordinates.
+        keypoints2d: (B, K, 3) x, y in crop pixels and confidence; see ``is_present``.
         points: (B, N, K, 3) the candidates' own; see ``candidate_points``.
         camera: The crop's camera.
         depths: (B, K, 2) what is known of the keypoints' depths: metres behind the middle of the hips, and the
-            precision of that, one over its mean error, 1 / metres; 0 is unknown.
+            precision of that, one over its mean error, 1 / metres; 0 is unknown, as what is not finite.
 
     Returns:
         (B, N, K, 5): x, y of the keypoint minus the candidate's, x, y of the keypoint, confidence, at most 1;
@@ -67,10 +68,10 @@ def keypoint_evidence(keypoints2d: Tensor, points: Tensor, camera: CropCamera, d
         confidence = keypoints2d[:, None, :, 2:].float().clamp(max=1.0).expand(*points.shape[:-1], 1)
         place = camera.normalize(keypoints2d[:, None, :, :2].float()).expand(*points.shape[:-1], 2)
         evidence = torch.cat([place - camera.project_normalized(points), place, confidence], dim=-1)
-        evidence = torch.where(confidence > 0, evidence, 0.0)  # absent ones may be NaN
+        evidence = torch.where(is_present(keypoints2d)[:, None, :, None], evidence, 0.0)
         if depths is None:
             return evidence
         depth, precision = depths.float().unsqueeze(1).expand(*points.shape[:-1], 2).split(1, dim=-1)
-        known = precision > 0
+        known = (precision > 0) & precision.isfinite() & depth.isfinite()
         certain = torch.where(known, precision / (precision + 1.0 / _HALF_CERTAIN), 0.0)
         return torch.cat([evidence, torch.where(known, depth, 0.0), certain], dim=-1)

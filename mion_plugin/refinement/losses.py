@@ -271,6 +271,7 @@ def _difference(predicted: Tensor, target: Tensor, known: Tensor) -> Tensor:
 def _confident_mean(errors: Tensor, confidence: Tensor) -> Tensor:
     """Mean of ``errors`` (B, N, K) over the present joints, each times its ``confidence`` (B, K): (B, N)."""
     present = (confidence > 0).sum(dim=-1).clamp(min=1)
+    confidence = torch.where(confidence > 0, confidence, 0.0)  # chosen, as in ``_difference``
     return (errors * confidence[:, None]).sum(dim=-1) / present[:, None]
 
 

@@ -266,6 +266,8 @@ class TestKeypointQueries:
         expected = network(*inputs, keypoints2d).pose
         keypoints2d[:, 3, :2] = torch.nan
         assert torch.equal(network(*inputs, keypoints2d).pose, expected)
+        keypoints2d[:, 3, 2] = 1  # absent, too, as for the fit: there is no such place
+        assert torch.equal(network(*inputs, keypoints2d).pose, expected)
 
     def test_every_keypoint_matters_to_its_own_image_alone(self, network, inputs, keypoints2d) -> None:
         expected = network(*inputs, keypoints2d).pose

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mion_plugin.geometry.crop_camera import CropCamera
+from mion_plugin.geometry.keypoints import is_present
 from mion_plugin.geometry.sampling import sample_features
 
 # Half crops, the unit of everything here: 0.04 are 2 px of a 112 px crop.
@@ -175,7 +176,7 @@ class KeypointLocator(nn.Module):
 def corrected_keypoints(reading: KeypointReading, keypoints2d: Tensor, camera: CropCamera) -> Tensor:
     """Keypoints (B, K, 3) at the places that were read, crop pixels; confidences, and absent ones, are as they were."""
     pixels = (reading.places + 1.0) * (camera.image_size / 2.0)
-    present = keypoints2d[..., 2:] > 0
+    present = is_present(keypoints2d)[..., None]
     return torch.cat([torch.where(present, pixels.to(keypoints2d), keypoints2d[..., :2]), keypoints2d[..., 2:]], dim=-1)
 
 

@@ -17,7 +17,7 @@ from mion_plugin.consistency.images import check_images
 from mion_plugin.consistency.reading.locator import KeypointLocator, KeypointReading, LocatorEvidence
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.geometry.crop_camera import CropCamera
-from mion_plugin.geometry.keypoints import keypoint_names
+from mion_plugin.geometry.keypoints import is_present, keypoint_names
 from mion_plugin.geometry.precision import full_precision
 from mion_plugin.geometry.sampling import sample_features
 from mion_plugin.parts import Part, build_part
@@ -153,7 +153,7 @@ class DepthReader(BaseModule):
         Args:
             image: (B, 3, H, W) normalised float.
             keypoints2d: (B, K, 3), or (B, N, K, 3) for N guesses where the keypoints are: x, y in crop pixels and
-                confidence, 0 for absent ones, whose x and y may be anything. Depths are read of these, too.
+                confidence; see ``is_present``. Depths are read of absent ones, too.
             own_depths: (B, K) or (B, N, K) metres, what bodies whose keypoints these are say of the depths; a row that
                 is NaN, or None for all, where no body does. Not looked at without the option ``own_depths``.
 
@@ -197,7 +197,7 @@ class DepthReader(BaseModule):
         if self.locator is None or evidence.located is None:
             raise ValueError("this reader does not correct keypoints: give it a locator")
         with full_precision(evidence.context):
-            confidence = keypoints2d[..., 2].float().nan_to_num().clamp(0.0, 1.0)
+            confidence = torch.where(is_present(keypoints2d), keypoints2d[..., 2].float().clamp(max=1.0), 0.0)
             return self.locator(evidence.located, self.camera.normalize(keypoints2d[..., :2].float()), confidence)
 
     def read(self, evidence: ImageEvidence, keypoints2d: Tensor, own_depths: Tensor | None = None) -> DepthReading:
@@ -216,8 +216,8 @@ class DepthReader(BaseModule):
 
     def _describe(self, fine: Tensor, keypoints2d: Tensor) -> Tensor:
         """(B, N, K, C) what is known of each keypoint: the features at its place, the place, the confidence."""
-        confidence = keypoints2d[..., 2:].nan_to_num().clamp(0.0, 1.0)
-        present = confidence > 0
+        present = is_present(keypoints2d)[..., None]
+        confidence = torch.where(present, keypoints2d[..., 2:].clamp(max=1.0), 0.0)
         places = torch.where(present, self.camera.normalize(keypoints2d[..., :2]), 0.0)
         found = sample_features(fine, places.flatten(1, 2)[:, None]).view(*places.shape[:3], fine.shape[1])
         features = torch.where(present, found, 0.0)

@@ -27,7 +27,7 @@ from mion_plugin.bodies import Bodies
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.evaluation.errors import evaluation_joints, evaluation_mask, mpjpe
 from mion_plugin.geometry.crop_camera import CropCamera
-from mion_plugin.geometry.keypoints import convert_keypoints
+from mion_plugin.geometry.keypoints import convert_keypoints, is_present
 from mion_plugin.samples import collect_targets, sample_name
 
 RULES = ("first", "reprojection", "cen", "cen+reprojection", "fit", "random", "oracle")
@@ -41,7 +41,7 @@ def fit_loss_of(bodies: Bodies, keypoints2d: Tensor, convention: str, body: SMPL
 
     Args:
         bodies: (B, N).
-        keypoints2d: (B, K, 3) crop pixels and confidence; absent joints may be NaN.
+        keypoints2d: (B, K, 3) crop pixels and confidence; see ``is_present``.
         convention: Their order.
         body: The body model.
         camera: The crop's camera.
@@ -55,10 +55,10 @@ def fit_loss_of(bodies: Bodies, keypoints2d: Tensor, convention: str, body: SMPL
 
 def fit_loss_of_points(points: Tensor, keypoints2d: Tensor, camera: CropCamera) -> Tensor:
     """``fit_loss_of`` (B, N) of bodies whose keypoints (B, N, K, 3), metres before the camera, are known."""
-    confidence = keypoints2d[:, None, :, 2].nan_to_num()
+    confidence = keypoints2d[:, None, :, 2]
     difference = camera.project_normalized(points) - camera.normalize(keypoints2d[:, None, :, :2])
     squared = (difference * (camera.image_size / 2.0)).square().sum(dim=-1)
-    return torch.where(confidence > 0, confidence * squared, 0.0).sum(dim=-1)
+    return torch.where(is_present(keypoints2d)[:, None], confidence * squared, 0.0).sum(dim=-1)
 
 
 def reprojection_error(fit_loss: Tensor, keypoints2d: Tensor, image_size: float) -> Tensor:
@@ -72,8 +72,7 @@ def reprojection_error(fit_loss: Tensor, keypoints2d: Tensor, image_size: float)
     Returns:
         (B, N) float32.
     """
-    confidence = keypoints2d[..., 2].nan_to_num().clamp(min=0)
-    total = confidence.sum(dim=1, keepdim=True)
+    total = torch.where(is_present(keypoints2d), keypoints2d[..., 2], 0.0).sum(dim=1, keepdim=True)
     return (fit_loss / total.clamp(min=torch.finfo(total.dtype).tiny)).sqrt() / image_size
 
 

@@ -80,6 +80,8 @@ class TestPlaces:
         reading = KeypointReading(torch.tensor([[[0.0, -0.5], [0.1, 0.1]]]), torch.ones(1, 2), torch.zeros(1, 2, 4, 4))
         corrected = corrected_keypoints(reading, keypoints2d, CAMERA)
         assert torch.equal(corrected, torch.tensor([[[112.0, 56.0, 0.7], [5.0, 6.0, 0.0]]]))
+        keypoints2d[0, 0, 1] = torch.nan  # no place, whatever the confidence: stage 1 must see that
+        assert torch.equal(corrected_keypoints(reading, keypoints2d, CAMERA).isnan(), keypoints2d.isnan())
 
 
 class TestLosses:

@@ -92,6 +92,9 @@ class TestReading:
         nonsense[absent] = torch.tensor([float("nan"), float("inf"), 0.0])
         for name in FIELDS:
             assert torch.equal(getattr(reader(images, nonsense), name), getattr(reader(images, keypoints2d), name))
+        nonsense[absent] = torch.tensor([float("nan"), 50.0, 1.0])  # absent, too: there is no such place
+        for name in FIELDS:
+            assert torch.equal(getattr(reader(images, nonsense), name), getattr(reader(images, keypoints2d), name))
         nonsense[absent] = torch.nan
         assert reader(images, nonsense).depths.isfinite().all()
 
