@@ -377,10 +377,12 @@ def _check_corrector(cen: nn.Module | None, convention: str) -> None:
 def _set_num_candidates(selector: CandidateSelector | None, num_candidates: int) -> None:
     if selector is None:
         raise ValueError(f"num_candidates is {num_candidates}, but selector is None: the data provide the candidates")
-    available = selector.scorer.num_candidates
-    if not 1 <= num_candidates <= available:
-        raise ValueError(f"num_candidates is {num_candidates}, expected 1 to {available}, the size of the pool")
-    selector.num_candidates = num_candidates
+    if not hasattr(selector, "keep"):
+        raise ValueError(
+            f"num_candidates is {num_candidates}, but the selector is a {type(selector).__name__}, which has no method "
+            "keep(num_candidates): leave it out, and set the number there"
+        )
+    selector.keep(num_candidates)
 
 
 def _rename_loaded(model: nn.Module, weights: dict[str, Tensor], prefix: str, *_: Any) -> None:

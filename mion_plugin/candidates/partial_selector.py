@@ -48,6 +48,17 @@ class PartialSelector(nn.Module):
         """Order of the keypoints that come."""
         return self._first.keypoints2d_convention
 
+    @property
+    def num_candidates(self) -> int:
+        """N."""
+        return self._first.num_candidates
+
+    def keep(self, num_candidates: int) -> None:
+        """See ``CandidateSelector.keep``."""
+        for part in reversed(self.parts):  # the last is the smallest: if it cannot, none is changed
+            assert isinstance(part, CandidateSelector)
+            part.keep(num_candidates)
+
     def check_body(self, body: SMPLBody, owner: str) -> None:
         """See ``CandidateSelector.check_body``."""
         self._first.check_body(body, owner)

@@ -106,9 +106,6 @@ class CandidateSelector(nn.Module):
             if not 0 < value < float("inf"):
                 raise ValueError(f"{name} is {value}, expected a positive finite number")
         pool = _prepare_pool(pool, convention, body_model, pool_split)
-        if not 1 <= num_candidates <= len(pool):
-            raise ValueError(f"num_candidates is {num_candidates}, expected 1 to {len(pool)}, the size of the pool")
-        self.num_candidates = num_candidates
         self.max_fit_loss = float(max_fit_loss)
         self.focal_length = float(focal_length)
         self.image_size = image_size
@@ -121,6 +118,7 @@ class CandidateSelector(nn.Module):
         self.scorer = PoolScorer(self.keypoints3d, self.rotations)
         self.quick_fit = QuickFit(self.keypoints3d, self.rotations)
         self.distance = PoseDistance(self.body_pose, self.global_orient, distance)
+        self.keep(num_candidates)
 
     @torch.no_grad()
     def forward(self, keypoints2d: Tensor) -> Candidates:
@@ -152,6 +150,13 @@ class CandidateSelector(nn.Module):
                 bounds = self.scorer(target.slopes.float(), target.weight.float(), target.mean.float(), out=bounds)
                 chunks.append(self._select(bounds, target))
         return _join_images(chunks)
+
+    def keep(self, num_candidates: int) -> None:
+        """Select that many candidates from now on; raises ValueError if the pool does not hold as many."""
+        available = self.scorer.num_candidates
+        if not 1 <= num_candidates <= available:
+            raise ValueError(f"num_candidates is {num_candidates}, expected 1 to {available}, the size of the pool")
+        self.num_candidates = num_candidates
 
     @property
     def camera(self) -> CropCamera:

@@ -43,6 +43,16 @@ def test_one_part_is_the_whole_selector(pool, keypoints2d):
     assert (partial.camera, partial.keypoints2d_convention) == (whole.camera, whole.keypoints2d_convention)
 
 
+def test_the_number_of_candidates_is_that_of_every_part(pool, keypoints2d):
+    partial = PartialSelector(parts=3, pool=pool, num_candidates=2)
+    partial.keep(4)
+    assert partial.num_candidates == 4
+    for part in partial.parts:
+        assert part(keypoints2d).transl.shape == (4, 4, 3)
+    with pytest.raises(ValueError, match="num_candidates is 0, expected 1 to"):
+        partial.keep(0)
+
+
 def test_it_checks_the_body_as_a_selector_does():
     partial = PartialSelector(parts=4)
     partial.check_body(SMPLBody(), "network")
