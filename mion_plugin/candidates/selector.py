@@ -75,12 +75,14 @@ class CandidateSelector(nn.Module):
             pool's are computed from the body.
         distance: ``geodesic`` (root of the summed squared rotation angles between joints) or ``axis_angle`` (L2 of the
             pose vectors, the paper's "pose parameter distance").
-        body_model: SMPL file or folder whose mean shape replaces the pool's own keypoints; None keeps them.
+        body_model: SMPL file or folder whose mean shape replaces the pool's own keypoints; None keeps them, or in
+            another ``convention`` takes those of the free stand-in.
         pool_split: ``train`` leaves out the poses of the default split's test recordings (see ``split_pool``), so that
             they can be tested on; ``all`` keeps all.
 
     Raises:
-        ValueError: An argument is out of range, or the pool holds fewer than N candidates.
+        ValueError: An argument is out of range, the pool holds fewer than N candidates, or keypoints in another
+            convention are wanted of a pool of another body without ``body_model``.
     """
 
     body_pose: Tensor
@@ -305,4 +307,12 @@ def _prepare_pool(
     pool = open_pool(pool, pool_split)
     if convention == pool.convention and body_model is None:
         return pool
-    return make_pool(pool.body_pose, pool.global_orient, body=SMPLBody(body_model), convention=convention)
+    body = SMPLBody(body_model)
+    if body_model is None and pool.body_fingerprint is not None:
+        pool.body_fingerprint.check(
+            body.fingerprint,
+            f"the pool was built with {pool.body_fingerprint} in {pool.convention!r}; its keypoints in {convention!r} "
+            f"would be those of {body.fingerprint}",
+            "Give body_model=FILE, the pool's body",
+        )
+    return make_pool(pool.body_pose, pool.global_orient, body=body, convention=convention)

@@ -229,6 +229,12 @@ class TestItsBody:
     def test_the_packages_pool_is_that_of_the_packages_body(self):
         CandidateSelector().check_body(SMPLBody(), "network")
 
+    def test_its_keypoints_in_another_order_are_never_another_bodys(self):
+        pool = make_body_pool(SMPLBody(gender="male"))
+        CandidateSelector(pool)
+        with pytest.raises(ValueError, match=r"was built with .*male.* in 'coco'; its keypoints in 'h36m' would be"):
+            CandidateSelector(pool, convention="h36m")
+
     def test_another_body_is_named(self, stick_pool):
         body = SMPLBody()
         message = (
