@@ -37,6 +37,8 @@ class BodyBoxes:
     def crop(self, image: Tensor) -> Tensor:
         """What S images (S, C, H, W) show in the boxes, bilinear, at their own size; zero outside the image."""
         samples, channels, height, width = image.shape
+        if not samples:  # which torch's affine_grid does not take
+            return image
         affine = image.new_zeros(samples, 2, 3)
         affine[:, 0, 0] = affine[:, 1, 1] = self.half_side.to(image)
         affine[:, :, 2] = self.centre.to(image)

@@ -29,6 +29,10 @@ def test_the_whole_crop_is_the_image_itself():
     assert principal_point.tolist() == [[112, 112]] * 2
 
 
+def test_of_no_image_there_is_no_picture():
+    assert BodyBoxes(torch.zeros(0, 2), torch.ones(0)).crop(torch.rand(0, 3, 16, 16)).shape == (0, 3, 16, 16)
+
+
 def test_a_box_cuts_out_its_pixels():
     image = torch.arange(64.0).view(1, 1, 8, 8)
     quarter = BodyBoxes(torch.tensor([[0.5, -0.5]]), torch.tensor([0.5])).crop(image)  # top right
