@@ -29,9 +29,9 @@ def build_at_camera(part: Part | None, camera: CropCamera, **defaults: Any) -> A
 def check_parts(**parts: Any) -> None:
     """Check that parts which share crops have one camera, one body and one order of the 2D keypoints.
 
-    The last part is what the others are held to. A part that tells no ``camera``, ``body`` or
-    ``keypoints2d_convention`` is not asked for it. Stage 1 has no body of its own but a pool of
-    keypoints, which must be those of the others' body (``CandidateSelector.check_body``).
+    The last part is what the others are held to; the order of keypoints is that of the last that reads any. A part that
+    tells no ``camera``, ``body`` or ``keypoints2d_convention`` is not asked for it. Stage 1 has no body of its own but
+    a pool of keypoints, which must be those of the others' body (``CandidateSelector.check_body``).
 
     Args:
         parts: Name -> part, or None where there is none.
@@ -43,9 +43,11 @@ def check_parts(**parts: Any) -> None:
     if not known:
         return
     last, reference = list(known.items())[-1]
+    read = {name: part for name, part in known.items() if getattr(part, "keypoints2d_convention", None) is not None}
     for name, part in known.items():
         _check_camera(name, getattr(part, "camera", None), last, getattr(reference, "camera", None))
-        _check_convention(name, part, last, reference)
+        if name in read:
+            _check_convention(name, part, *list(read.items())[-1])
         body = getattr(reference, "body", None)
         if body is not None and hasattr(part, "check_body"):
             part.check_body(body, last)
@@ -64,8 +66,8 @@ def _check_camera(name: str, own: CropCamera | None, last: str, camera: CropCame
 
 
 def _check_convention(name: str, part: Any, last: str, reference: Any) -> None:
-    own, other = (getattr(each, "keypoints2d_convention", None) for each in (part, reference))
-    if own is not None and other is not None and own != other:
+    own, other = part.keypoints2d_convention, reference.keypoints2d_convention
+    if own != other:
         raise ValueError(f"the {name} reads 2D keypoints in {own!r}, the {last} in {other!r}: give both one convention")
 
 

@@ -17,10 +17,11 @@ from mion_plugin.bodies import Bodies
 from mion_plugin.body import SMPLBody
 from mion_plugin.evaluation import MeshMetric
 from mion_plugin.evaluation.choice.rules import RULES, Labels
+from mion_plugin.fitting import KeypointFit, StartPrior
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.mion import MIONOutput
 from mion_plugin.registry import MODELS
-from mion_plugin.samples import bodies_to_give
+from mion_plugin.samples import bodies_to_give, input_keypoints
 from mion_plugin.weights import load_part
 
 IMAGES = make_images()
@@ -311,6 +312,26 @@ class TestFit:
         with pytest.raises(ValueError, match=r"the fit's camera has focal_length 1000\.0 .* the refiner's 5000"):
             make_mion(body, fit=other)
 
+    def test_a_fit_of_another_body_or_order_of_keypoints(self, body) -> None:
+        prior, reads = StartPrior(pool_share=0), {"queries": {"keypoints": "coco"}}
+        with pytest.raises(ValueError, match="the fit reads 2D keypoints in 'h36m', the refiner in 'coco'"):
+            make_mion(body, refiner=reads, fit=KeypointFit(body, prior, convention="h36m"))  # as many of them
+        with pytest.raises(ValueError, match=r"the fit's body is .*\(male\).*, the refiner's .*\(neutral\)"):
+            make_mion(body, fit=KeypointFit(SMPLBody(gender="male"), prior))
+        assert isinstance(make_mion(body, fit=KeypointFit(body, prior)).fit, KeypointFit)
+
+    def test_keypoints_that_are_no_numbers_break_their_own_image_alone(self, body) -> None:
+        config = {"type": "mion.KeypointFit", "prior": {"type": "mion.StartPrior", "pool_share": 0}}
+        selector = {"type": "mion.CandidateSelector", "pool": make_body_pool(body), "num_candidates": 2}
+        model = make_mion(body, selector=selector, fit=config, refiner={"queries": {"keypoints": "coco"}})
+        keypoints2d = input_keypoints(make_samples(body), "coco", torch.device("cpu"))
+        expected = model.estimate(IMAGES, keypoints2d)
+        keypoints2d[0, 3, 0] = torch.nan  # of confidence 1
+        output = model.estimate(IMAGES, keypoints2d)
+        assert output.candidates.valid.tolist() == [False, True]
+        assert output.bodies.pose.isfinite().all()
+        assert torch.equal(output.scores[1], expected.scores[1])
+
     def test_alternatives_stand_beside_the_paths(self, body) -> None:
         model, samples = make_mion(body, selection="fit", alternatives=True), make_samples(body)
         plain = make_mion(body, selection="fit")(IMAGES, samples, mode="predict")
@@ -401,6 +422,14 @@ class TestParts:
             assert model(IMAGES, make_samples(body)).scores.shape == (2, expected)
         with pytest.raises(ValueError, match="num_candidates is 0, expected 1 to 720, the size of the pool"):
             make_mion(body, selector=selector, num_candidates=0)
+        partial = {**selector, "type": "mion.PartialSelector", "parts": 3}
+        assert make_mion(body, selector=partial, num_candidates=3)(IMAGES, make_samples(body)).scores.shape == (2, 3)
+        own = nn.Identity()
+        own.keypoints2d_convention = "coco"
+        with pytest.raises(
+            ValueError, match="num_candidates is 3, but the selector is a Identity, which has no method"
+        ):
+            make_mion(body, selector=own, num_candidates=3)
         with pytest.raises(ValueError, match="num_candidates is 3, but selector is None: the data provide"):
             make_mion(body, num_candidates=3)
 

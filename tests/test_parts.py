@@ -18,6 +18,7 @@ from mion_plugin.mion import MultiInitializationOptimizationNetwork
 from mion_plugin.parts import build_at_camera, build_part, check_parts
 from mion_plugin.refinement import MeshRefinementTransformer, RefinementNetwork
 from mion_plugin.registry import MODELS
+from mion_plugin.rendering import PNCCRenderer
 
 SMALL_CROP = {"focal_length": 2500.0, "image_size": 112}
 
@@ -150,8 +151,18 @@ class TestModels:
             ConsistencyModel(cen, selector=None, refiner=make_network(large_body))
         with pytest.raises(ValueError, match=r"the refiner's camera has focal_length 2500\.0 .*, the cen's 5000"):
             ConsistencyModel(cen, selector=None, refiner=make_network(body, **SMALL_CROP))
+        reads = make_network(body, queries={"keypoints": "coco"})
+        with pytest.raises(ValueError, match="the selector reads 2D keypoints in 'h36m', the refiner in 'coco'"):
+            ConsistencyModel(cen, selector=make_selector(body, convention="h36m"), refiner=reads)
         model = ConsistencyModel(cen, selector=make_selector(body), refiner=make_network(body))
         assert model.cen is cen
+
+    def test_a_renderer_that_codes_another_body(self, body) -> None:
+        renderer, other = PNCCRenderer(32, body=body), SMPLBody(gender="male")
+        for make in (make_network, make_cen):
+            assert make(body, renderer=renderer).renderer is renderer
+            with pytest.raises(ValueError, match="the renderer codes the surface of another body than the network's"):
+                make(other, renderer=renderer)
 
     def test_the_whole(self, body, large_body) -> None:
         with pytest.raises(ValueError, match=pools_body_differs("refiner", body.arrays.name)):

@@ -21,7 +21,7 @@ from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.precision import full_precision
 from mion_plugin.geometry.translation import check_before_camera
-from mion_plugin.parts import Part, build_part
+from mion_plugin.parts import Part, build_part, check_parts
 from mion_plugin.registry import MODELS
 from mion_plugin.rendering.pncc import PNCCRenderer
 
@@ -59,7 +59,7 @@ class ConsistencyEstimationNetwork(BaseModule):
         init_cfg: See mmengine's ``BaseModule``.
 
     Raises:
-        ValueError: An option is out of range.
+        ValueError: An option is out of range, or the renderer codes another body.
     """
 
     def __init__(
@@ -85,6 +85,7 @@ class ConsistencyEstimationNetwork(BaseModule):
         self.pooling, self.crop_to_body, self.bfloat16_features = pooling, crop_to_body, bfloat16_features
         self.body: SMPLBody = build_part(body, type="mion.SMPLBody")
         self.renderer: PNCCRenderer = build_part(renderer, type="mion.PNCCRenderer", size=image_size, body=self.body)
+        check_parts(renderer=self.renderer, network=self)
         self.body_height = template_height(self.body.v_template)
         self.backbone = _build_backbone(backbone)
         channels = feature_channels or getattr(self.backbone, "out_channels", None)

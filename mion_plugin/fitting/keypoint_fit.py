@@ -102,9 +102,20 @@ class KeypointFit(nn.Module):
         self.convention, self.iterations = convention, iterations
         self.keypoint_noise, self.cutoff, self.spread = float(keypoint_noise), float(cutoff), float(spread)
         model: SMPLBody = build_part(body, type="mion.SMPLBody")
+        self.body_fingerprint = model.fingerprint
         self.chain = KeypointChain(model.arrays, convention)
         self.prior: StartPrior = build_part(prior, type="mion.StartPrior")
         self._hips = hip_indices(convention) if use_depths else None
+
+    @property
+    def keypoints2d_convention(self) -> str:
+        """Order of the 2D keypoints that it reads."""
+        return self.convention
+
+    def check_body(self, body: SMPLBody, owner: str) -> None:
+        """Raise ValueError if ``owner``'s body, whose poses come, is another than the one that is fitted."""
+        told = f"the fit's body is {self.body_fingerprint}, the {owner}'s {body.fingerprint}"
+        self.body_fingerprint.check(body.fingerprint, told, "Give both the same body model")
 
     @property
     def reads_depths(self) -> bool:

@@ -17,7 +17,7 @@ from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.precision import full_precision
-from mion_plugin.parts import Part, build_part
+from mion_plugin.parts import Part, build_part, check_parts
 from mion_plugin.refinement.encoding import EncodedCandidates, candidate_points, keypoint_evidence
 from mion_plugin.refinement.heads import BodyHead
 from mion_plugin.refinement.position_encoding import SinePositionEncoding2D
@@ -55,7 +55,7 @@ class RefinementNetwork(BaseModule):
         init_cfg: See mmengine's ``BaseModule``.
 
     Raises:
-        ValueError: An option is out of range.
+        ValueError: An option is out of range, or the renderer codes another body.
     """
 
     def __init__(
@@ -91,6 +91,7 @@ class RefinementNetwork(BaseModule):
         self.queries = JointQueries(built.width, self.camera, **(queries or {}))
         self.head = BodyHead(built.width, self.camera, **(head or {}))
         self.bfloat16_features = bfloat16_features
+        check_parts(renderer=self.renderer, network=self)
 
     @property
     def keypoints2d_convention(self) -> str | None:

@@ -14,6 +14,7 @@ from mion_plugin.registry import MODELS
 from mion_plugin.rendering.interpolation import interpolate
 from mion_plugin.rendering.rasterizer import parse_image_size, per_sample_intrinsics, rasterize
 
+_SAME_COLOUR = 1e-4  # a tenth of a millimetre or two, of a body's extent
 PRINCIPAL_POINT = (IMAGE_SIZE / 2, IMAGE_SIZE / 2)
 
 
@@ -65,6 +66,16 @@ class PNCCRenderer(nn.Module):
         template, faces = _template_and_faces(load_stand_in() if body is None else body)
         self.register_buffer("ncc", normalized_coordinate_code(template), persistent=False)
         self.register_buffer("faces", faces, persistent=False)
+
+    def check_body(self, body: Any, owner: str) -> None:
+        """Raise ValueError if the colours and faces are not those of ``body``, which is ``owner``'s."""
+        ncc, faces = normalized_coordinate_code(body.v_template).to(self.ncc), body.faces.to(self.faces)
+        same = ncc.shape == self.ncc.shape and torch.allclose(ncc, self.ncc, rtol=0.0, atol=_SAME_COLOUR)
+        if not (same and torch.equal(faces, self.faces)):
+            raise ValueError(
+                f"the renderer codes the surface of another body than the {owner}'s: give it body=BODY, the same, or a "
+                "config without a body"
+            )
 
     def forward(
         self,
