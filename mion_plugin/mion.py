@@ -87,7 +87,7 @@ class MultiInitializationOptimizationNetwork(BaseModel):
 
     For testing: the stages are trained on their own. Each is replaceable, by a config or a built module:
 
-    - ``selector``: ``selector(keypoints2d) -> Bodies``;
+    - ``selector``: ``selector(keypoints2d) -> Bodies``; for ``num_candidates`` also ``selector.keep(num_candidates)``;
     - ``refiner``: ``refiner(image, candidates, keypoints2d) -> Bodies``, with its ``body`` and ``camera``, and
       ``keypoints2d_convention`` if it reads keypoints; one with a true ``reads_depths`` is also given ``depths``, where
       there are any;

@@ -159,6 +159,7 @@ class DepthReaderTraining(BaseModel):
         wrong = self._errors.detect(
             true[..., :2].cpu(), (detected[..., 2] < _SURE).cpu(), size, self.reader.convention, None
         ).to(true)
+        wrong = torch.where(true[..., 2:] > 0, wrong, 0.0)  # what is not annotated has no place to be found at
         places = self.cen.camera.normalize(true[..., :2])
         labelled = (true[..., 2] > 0) & (places.abs() <= 1.0).all(dim=-1)
         reading = self.reader.locate(evidence, wrong)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
@@ -191,6 +192,19 @@ class TestInTheReader:
         for name, parameter in model.reader.locator.named_parameters():
             assert parameter.grad is not None, name
         assert float(losses["detected_mean"]) > 2.0
+
+    def test_sees_no_keypoints_that_are_not_annotated(self, make_consistency, images, samples, monkeypatch) -> None:
+        model, seen = DepthReaderTraining(make_consistency(reader=READER), errors={"missing_prob": 0.0}).train(), []
+        samples = copy.deepcopy(samples)
+        for sample in samples:
+            sample.gt_body.keypoints2d[:5] = 0  # as of joints that a data set's convention lacks
+        locate = model.reader.locate
+        monkeypatch.setattr(model.reader, "locate", lambda *args: locate(*args[:1], seen.append(args[1]) or args[1]))
+        for _ in range(4):
+            model(images, samples, "loss")
+        confidence = torch.cat(seen)[..., 2]
+        assert (confidence[:, :5] == 0).all()
+        assert (confidence[:, 5:] > 0).any()
 
     def test_fake_cuda_tensors_meet_no_cpu_tensor(self, make_consistency, images, keypoints2d) -> None:
         consistency, shape = make_consistency(reader=READER, body=SMPLBody()), keypoints2d[:, 0].shape
