@@ -3,7 +3,7 @@
 # there: the demo after the core, each extra after its own install. Bodies of all environments must agree within 1 mm.
 #   tools/check_wheel.sh python3.10 python3.11 python3.12 python3.13           # everything: hours, gigabytes each
 #   tools/check_wheel.sh --from wheel --by uv --extras core python3.12         # one of them
-#   tools/check_wheel.sh --lowest --from wheel --by uv python3.11              # with the oldest that pyproject.toml allows
+#   tools/check_wheel.sh --lowest python3.11    # the folder by uv with the oldest dependencies that pyproject.toml allows
 #
 #   --from    wheel sdist (files, outside the clone), folder editable (`.` and `-e .` inside a new clone of HEAD)
 #   --by      uv pip
@@ -18,7 +18,7 @@ while [[ ${1:-} == --* ]]; do
         --from) sources=$2 ;;
         --by) installers=$2 ;;
         --extras) extras=$2 ;;
-        --lowest) export UV_RESOLUTION=lowest-direct && shift && continue ;;
+        --lowest) export UV_RESOLUTION=lowest-direct && sources=folder installers=uv && shift && continue ;;
         *) echo "$0: no such option: $1" >&2 && exit 2 ;;
     esac
     shift 2
