@@ -168,7 +168,8 @@ def _create(model_name: str, in_channels: int, options: Mapping[str, Any]) -> An
         raise ValueError(f"model_name is {model_name!r}, which timm {timm.__version__} does not have; it has {has}")
     network = timm.create_model(model_name, in_chans=in_channels, **options)
     if not hasattr(network, "prune_intermediate_layers"):
-        raise ValueError(f"timm {timm.__version__} gives no feature maps of model_name {model_name!r}")
+        told = f"timm {timm.__version__} gives no feature maps of model_name {model_name!r}"
+        raise ValueError(f"{told}; a newer one may: pip install -U timm")
     return network
 
 

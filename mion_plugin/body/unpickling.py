@@ -93,7 +93,7 @@ _STAND_INS: dict[tuple[str, str], Any] = {
     **{
         (f"scipy.sparse.{module}", f"{kind}_{form}"): stand_in
         for kind, stand_in in _SPARSE.items()
-        for module in (kind, f"_{kind}")
+        for module in (kind, f"_{kind}", "_arrays")  # the last: arrays of scipy before 1.11
         for form in ("matrix", "array")
     },
 }

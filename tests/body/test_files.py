@@ -1,4 +1,5 @@
 import pickle
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -207,6 +208,14 @@ class TestSparseRegressors:
     def test_every_form_is_the_same_array(self, tmp_path, form):
         dense = np.where(np.random.default_rng(0).random((24, 50)) < 0.1, 0.25, 0.0)
         (tmp_path / "a.pkl").write_bytes(pickle.dumps({"J_regressor": getattr(sparse, form)(dense)}))
+        np.testing.assert_array_equal(load_smpl_pickle(tmp_path / "a.pkl")["J_regressor"], dense)
+
+    def test_arrays_of_older_versions(self, tmp_path):
+        dense = np.diag([1.0, 2.0, 3.0])
+        content = pickle.dumps({"J_regressor": sparse.csc_array(dense)}, protocol=2)
+        old = re.sub(rb"scipy\.sparse\._\w+\n", b"scipy.sparse._arrays\n", content)
+        assert b"cscipy.sparse._arrays\ncsc_array\n" in old
+        (tmp_path / "a.pkl").write_bytes(old)
         np.testing.assert_array_equal(load_smpl_pickle(tmp_path / "a.pkl")["J_regressor"], dense)
 
     def test_coordinates_of_older_versions(self, tmp_path):
