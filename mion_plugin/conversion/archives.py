@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from mion_plugin.files import read_pickle
 from mion_plugin.files.json_files import read_json
@@ -111,6 +112,22 @@ def chosen_rows(
         raise ValueError(f"{path}: {key} has shape {values.shape}, expected {(len(chosen), *shape)}")
     (flat,) = fields({key: values[chosen].reshape(-1)}, path, **{key: (-1,)})
     return flat.reshape(-1, *shape)
+
+
+def camera_rotations(
+    content: Mapping[str, Any], key: str, chosen: np.ndarray, path: Path
+) -> tuple[Rotation, np.ndarray]:
+    """N rotations and translations (N, 3) of the cameras ``content[key]`` (T, 4, 4) where ``chosen`` (T,) is True.
+
+    Raises:
+        ValueError: As ``chosen_rows``, or a chosen one is no rotation.
+    """
+    cameras = chosen_rows(content, key, chosen, (4, 4), path)
+    try:  # scipy makes no rotations of none
+        rotations = Rotation.from_matrix(cameras[:, :3, :3]) if chosen.any() else Rotation.identity(0)
+    except ValueError as error:
+        raise ValueError(f"{path}: {key} are no cameras: {error}") from None
+    return rotations, cameras[:, :3, 3]
 
 
 def _has_shape(array: np.ndarray, shape: tuple[int, ...]) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from mion_plugin.conversion.archives import chosen_rows, fields, load_pickle, require_files
+from mion_plugin.conversion.archives import camera_rotations, chosen_rows, fields, load_pickle, require_files
 from mion_plugin.conversion.people import BOX_SCALE, People
 from mion_plugin.geometry.boxes import scale_boxes
 
@@ -89,11 +89,7 @@ def _read_good(sequence: dict[str, Any], path: Path, mask: np.ndarray) -> _Good:
     intrinsics, betas = *fields(camera, path, intrinsics=(3, 3)), *fields(smpl, path, betas=(10,))
     parts = {**sequence, **smpl, **_part(sequence, "bboxes", path)}
     kp2d, boxes, root, body, trans = (chosen_rows(parts, key, mask, shape, path) for key, shape in _FRAME_KEYS.items())
-    extrinsics = chosen_rows(camera, "extrinsics", mask, (4, 4), path)
-    try:
-        rotation = Rotation.from_matrix(extrinsics[:, :3, :3]) if mask.any() else Rotation.identity(0)
-    except ValueError as error:
-        raise ValueError(f"{path}: extrinsics are no cameras: {error}") from None
+    rotation, origin = camera_rotations(camera, "extrinsics", mask, path)
     return _Good(
         frames=np.flatnonzero(mask),
         gender=gender,
@@ -104,7 +100,7 @@ def _read_good(sequence: dict[str, Any], path: Path, mask: np.ndarray) -> _Good:
         rotation=rotation,
         orientation=rotation * Rotation.from_rotvec(root),
         body=body,
-        shift=np.einsum("nij,nj->ni", rotation.as_matrix(), trans) + extrinsics[:, :3, 3],
+        shift=np.einsum("nij,nj->ni", rotation.as_matrix(), trans) + origin,
     )
 
 

@@ -13,7 +13,14 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from mion_plugin.conversion.archives import chosen_rows, fields, load_pickle, require_files, safe_relative
+from mion_plugin.conversion.archives import (
+    camera_rotations,
+    chosen_rows,
+    fields,
+    load_pickle,
+    require_files,
+    safe_relative,
+)
 from mion_plugin.conversion.people import People, person_box
 
 
@@ -83,12 +90,9 @@ def _read_track(sequence: dict[str, Any], person: int, path: Path) -> _Track:
     if len(betas) < 10:
         raise ValueError(f"{path}: person {person} has {len(betas)} betas, expected 10")
     known = valid.astype(bool)  # what stands in the other frames does not matter
-    shapes = {"poses": (72,), "poses2d": (3, 18), "cam_poses": (4, 4)}
-    poses, keypoints, cameras = (chosen_rows(values, key, known, shape, path) for key, shape in shapes.items())
-    try:
-        turned = Rotation.from_matrix(cameras[:, :3, :3]) if known.any() else Rotation.identity(0)
-    except ValueError as error:
-        raise ValueError(f"{path}: cam_poses are no cameras: {error}") from None
+    poses = chosen_rows(values, "poses", known, (72,), path)
+    keypoints = chosen_rows(values, "poses2d", known, (3, 18), path)
+    turned, _ = camera_rotations(values, "cam_poses", known, path)
     return _Track(
         name=name,
         gender=gender,

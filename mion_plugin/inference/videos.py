@@ -19,9 +19,7 @@ from mion_plugin.files.npz import one_line
 from mion_plugin.inference.ffmpeg import decoded, open_video, open_webcam, pyav
 from mion_plugin.inference.sound import Sound
 
-VIDEO_SUFFIXES = (
-    *(".3gp", ".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm", ".wmv"),
-)
+VIDEO_SUFFIXES = tuple(".3gp .avi .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ts .webm .wmv".split())
 _FALLBACK_RATE = 25.0  # frames per second of a webcam or file that does not tell
 # Nobody sees a difference at 18; a preset that takes less time than drawing does. Without frames that are coded after
 # later ones ("bf"), for with uneven times those make MP4 tell a duration that cuts the end off.

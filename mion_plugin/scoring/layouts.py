@@ -87,6 +87,16 @@ def _read_mion_person(path: Path) -> Hypotheses:
     return check_hypotheses(arrays, path, "tools/demo.py")
 
 
+def _hmr2_parameters(path: Path) -> dict[str, np.ndarray]:
+    """The known arrays of the file's dict of parameters, by name; none where there is no such dict."""
+    objects = read_npz(path, KIND, only=(_HMR2_PARAMETERS,), read_objects=read_objects)
+    held = np.asarray(objects.get(_HMR2_PARAMETERS, {}), dtype=object)
+    parameters = held.item() if held.ndim == 0 else None
+    if not (isinstance(parameters, dict) and all(isinstance(value, np.ndarray) for value in parameters.values())):
+        raise ValueError(f"{path}: {_HMR2_PARAMETERS} is no dict of arrays")
+    return {name: parameters[name] for name in _HMR2_KEYS if name in parameters}
+
+
 def _read_hmr2(path: Path) -> Hypotheses:
     """4D-Humans (HMR2), and ProHMR with its N bodies: what the model returns, and the boxes that the crops were.
 
@@ -94,13 +104,7 @@ def _read_hmr2(path: Path) -> Hypotheses:
     around ``box_center``. The parameters are arrays of the file, or those of its dict ``pred_smpl_params``.
     """
     content = read_npz(path, KIND, only=_HMR2_KEYS)
-    objects = read_npz(path, KIND, only=(_HMR2_PARAMETERS,), read_objects=read_objects)
-    held = np.asarray(objects.get(_HMR2_PARAMETERS, {}), dtype=object)
-    parameters = held.item() if held.ndim == 0 else None
-    if not (isinstance(parameters, dict) and all(isinstance(value, np.ndarray) for value in parameters.values())):
-        raise ValueError(f"{path}: {_HMR2_PARAMETERS} is no dict of arrays")
-    content |= {name: parameters[name] for name in _HMR2_KEYS if name in parameters}
-    found = _required(content, ("pred_cam", "box_center", "box_size"), path)
+    found = _required(content | _hmr2_parameters(path), ("pred_cam", "box_center", "box_size"), path)
     weak = _with_count(found["pred_cam"], 1, "pred_cam", path)
     people, count = weak.shape[:2]
     side, center = np.asarray(found["box_size"], np.float64).reshape(-1), found["box_center"]

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from scipy.io import savemat
-from support.official_archives import _structs, write_coco, write_lsp, write_lspet, write_mpii
+from support.official_archives import structs, write_coco, write_lsp, write_lspet, write_mpii
 
 from mion_plugin.conversion.mpii import ANNOTATIONS
 from mion_plugin.conversion.through_mmhuman3d import _run
@@ -79,7 +79,7 @@ def test_people_of_mpii_without_a_scale_are_left_out(convert, data):
     complete = write_mpii(root)
     people = [complete, {"annopoints": complete["annopoints"]}]  # MATLAB's structs have the fields that their image has
     images = [{"image": {"name": "000001163.jpg"}, "annorect": one} for one in people]
-    savemat(root / ANNOTATIONS, {"RELEASE": {"annolist": _structs(images), "img_train": np.array([1, 1])}})
+    savemat(root / ANNOTATIONS, {"RELEASE": {"annolist": structs(images), "img_train": np.array([1, 1])}})
     outcome, _ = convert("mpii", "train", keypoints2d="mpii")
     assert (outcome.num_people, outcome.left_out) == (1, {"people without scale or position": 1})
 

@@ -217,7 +217,7 @@ def write_mpii(root, name="000001163.jpg", seed=0):
             for joint in rng.permutation(16)[:num_joints]
         ]
         return {
-            "annopoints": {"point": _structs(points)},
+            "annopoints": {"point": structs(points)},
             "scale": 0.3,
             "objpos": {"x": 40.0, "y": 30.0},
         }
@@ -225,17 +225,17 @@ def write_mpii(root, name="000001163.jpg", seed=0):
     complete, incomplete = person(16), person(15)
     images = [
         {"image": {"name": name}, "annorect": complete},
-        {"image": {"name": "000002.jpg"}, "annorect": _structs([person(16), incomplete])},
+        {"image": {"name": "000002.jpg"}, "annorect": structs([person(16), incomplete])},
         {"image": {"name": "000003.jpg"}, "annorect": np.array([])},
     ]
-    release = {"annolist": _structs(images), "img_train": np.array([1, 1, 0])}
+    release = {"annolist": structs(images), "img_train": np.array([1, 1, 0])}
     savemat_into(root / "mpii_human_pose_v1_u12_1.mat", RELEASE=release)
     for image in ("000001163.jpg", "000002.jpg"):
         write_image(root / "images" / image)
     return complete
 
 
-def _structs(items):
+def structs(items):
     """MATLAB's array of structs."""
     array = np.empty(len(items), dtype=[(key, object) for key in items[0]])
     for index, item in enumerate(items):
