@@ -56,17 +56,20 @@ class SideSwapGuard:
     frames, the choices are taken whose sum of
 
     - how far the keypoints of each frame are from where the two before lead to, in shares of the person's size, for
-      each part the mean over its keypoints, each at most ``_MOST``; and
-    - ``swap_cost``, and how uneven frames usually are, for each part of each frame that is not taken as given; the
-      whole body costs less than arms or legs alone, since a detector that takes a back for a front exchanges all
+      each part the mean over its keypoints, each at most ``_MOST``;
+    - half of how uneven frames usually are, for each part whose choice differs from that of the frame before, so that
+      jitter exchanges nothing where the sides pass each other;
+    - how far shoulders and hips of each frame point opposite ways: no trunk is turned so far, but it seems to be where
+      a detector took a back for a front and the arms alone are put back; and
+    - ``swap_cost`` for each part of each frame that is not taken as given; the whole body costs less than arms or legs
+      alone, since a detector that takes a back for a front exchanges all
 
     is lowest: exactly, by dynamic programming. Somebody who turns moves evenly as given, also when the sides pass each
     other in the picture; so does one whose sides are exchanged in every frame, whom no motion gives away. Pairs of
     which one keypoint is absent tell nothing.
 
     Args:
-        swap_cost: See above. The larger, the longer a run of exchanged frames must not be: four times the sides'
-            distance divided by it.
+        swap_cost: See above. The larger, the shorter the runs of exchanged frames that are put back.
 
     Raises:
         ValueError: ``swap_cost`` is not positive.
@@ -118,15 +121,17 @@ class SideSwapGuard:
             float(np.median([*track.jitter[part], *(table[0, 0, 0] for table in tables)]))
             for part, tables in enumerate(parts)
         ]
-        allowed = np.tile(self.swap_cost * _STATE_COSTS + (_STATES > 0) @ usual, (len(track.frames), 1))
+        allowed = np.tile(self.swap_cost * _STATE_COSTS, (len(track.frames), 1))
+        allowed += np.stack([_turned_trunk(places)[_OPPOSED] for places in track.keypoints2d])
+        changed = 0.5 * (_STATES[:, None] != _STATES) @ usual  # into a run of exchanged frames, and out of it
         allowed[:first, 1:] = np.inf  # settled frames stay as they are
-        cost = allowed[0][:, None] + allowed[1]
+        cost = allowed[0][:, None] + allowed[1] + changed
         came_from: list[np.ndarray] = []
         for last in range(2, len(track.frames)):
             uneven = sum(
                 tables[last - 2][np.ix_(state, state, state)] for tables, state in zip(parts, _STATES.T, strict=True)
             )
-            total = cost[..., None] + uneven + allowed[last]
+            total = cost[..., None] + uneven + allowed[last] + changed
             came_from.append(total.argmin(axis=0))
             cost = total.min(axis=0)
         before, here = np.unravel_index(int(cost.argmin()), cost.shape)
@@ -162,6 +167,18 @@ def _unevenness(track: _Track, variants: np.ndarray, last: int) -> np.ndarray:
     return np.minimum(away, _MOST).mean(axis=-1)
 
 
+def _turned_trunk(keypoints2d: np.ndarray) -> np.ndarray:
+    """(2,) how far shoulders and hips of (17, 3) point opposite ways, with the sides of both as given, and of one
+    exchanged: the part of the shorter one's length, in shares of the person's size, that is against the other."""
+    box = keypoint_box(keypoints2d)
+    if box is None or not (keypoints2d[[*_SHOULDERS, *_HIPS], 2] > 0).all():
+        return np.zeros(2)
+    across = [keypoints2d[left, :2] - keypoints2d[right, :2] for left, right in (_SHOULDERS, _HIPS)]
+    longer = max(float(np.linalg.norm(one)) for one in across)
+    along = float(across[0] @ across[1]) / max(longer, 1e-9) / float(box[2:].max())
+    return np.array([max(-along, 0.0), max(along, 0.0)])
+
+
 def tells_sides(keypoints2d: np.ndarray) -> bool:
     """Whether a frame's keypoints (17, 3) of a person are worth noting: two are there, apart."""
     return keypoint_box(as_written(keypoints2d)) is not None
@@ -188,8 +205,13 @@ def _variants(parts: Sequence[Sequence[str]]) -> np.ndarray:
     return np.stack(orders)
 
 
+_NAMES = keypoint_names("coco")
 _VARIANTS = [_variants(joints) for joints, _ in _PARTS]
 # What may have happened to a frame: a variant of each part, as given first; and how unlikely that is.
 _STATES = np.array(list(itertools.product(*(range(len(variants)) for variants in _VARIANTS))))
 _STATE_COSTS = _PARTIAL * ((_STATES > 0) @ np.array([distance for _, distance in _PARTS]))
 _STATE_COSTS[(_STATES == 1).all(axis=1)] = _WHOLE
+_SHOULDERS, _HIPS = (
+    (_NAMES.index(f"left_{joint}"), _NAMES.index(f"right_{joint}")) for joint in ("shoulder", "hip_extra")
+)
+_OPPOSED = ((_STATES[:, 1] == 1) != (_STATES[:, 2] == 1)).astype(int)  # shoulders exchanged and hips not, or hips alone

@@ -79,6 +79,14 @@ def test_every_exchange_is_put_back(turning, part):
     assert np.abs(guarded(given) - track).max() < 3  # pixels, of 200
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_back_taken_for_a_front_longer_than_it_looks_ahead(turning, seed):
+    """All sides at once, for three times as many frames as are seen ahead: no part is put back without the others."""
+    track = noisy(turning, 1.0, seed)
+    given = swapped(track, "all", range(20, 20 + 3 * LOOK_AHEAD))
+    assert np.abs(guarded(given) - track).max() < 5  # pixels, of 200: only where the sides all but coincide
+
+
 def test_two_parts_at_once_are_told_apart(turning):
     track = noisy(turning, 0.5)
     given = swapped(swapped(track, "legs", [10, 30]), "forearms", [30, 50])
@@ -120,8 +128,21 @@ def test_the_choice_is_that_of_trying_all(turning, start, bad):
 
     usual = np.median(list(unevenness([0] * len(track))))
 
+    def turned(frame, state):
+        across = [
+            frame[order][NAMES.index(f"left_{joint}"), :2] - frame[order][NAMES.index(f"right_{joint}"), :2]
+            for joint, order in (("shoulder", orders[0]), ("hip_extra", orders[state]))
+        ]
+        longer, size = max(map(np.linalg.norm, across)), max(np.ptp(frame[:, 0]), np.ptp(frame[:, 1]))
+        return max(-np.dot(*across), 0) / longer / size
+
     def cost(choice):
-        return sum(unevenness(choice)) + (0.02 + usual) * sum(state > 0 for state in choice)
+        return (
+            sum(unevenness(choice))
+            + sum(turned(frame, state) for frame, state in zip(track, choice, strict=True))
+            + 0.025 * sum(state > 0 for state in choice)
+            + 0.5 * usual * sum(one != other for one, other in itertools.pairwise(choice))
+        )
 
     best = min(itertools.product(range(3), repeat=5), key=cost)
     guard = SideSwapGuard()
