@@ -61,6 +61,11 @@ BENCHMARKS = {
         "Every way to an answer on a calibrated real clip with 3D truth, with its picture and without, into "
         "docs/real.md.",
     ),
+    "places": (
+        "benchmarks.places",
+        "Where MediaPipe puts its keypoints on synthetic people, against where the body model has those of the same "
+        "names.",
+    ),
     "predict": (
         "benchmarks.predict",
         "Many photographs: people per second, work outside the networks and memory, against the demo's loop.",

@@ -20,6 +20,7 @@ import numpy as np
 from mion_plugin.body.depths import hip_indices
 from mion_plugin.datasets.coco import CocoPerson
 from mion_plugin.detection.keypoint_similarity import body_area, object_keypoint_similarity
+from mion_plugin.detection.mediapipe_places import to_body_places
 from mion_plugin.detection.people import check_image
 from mion_plugin.detection.standard_error import lines_held_back
 from mion_plugin.geometry.boxes import inside_image
@@ -83,6 +84,9 @@ class MediaPipeDetector:
     The confidence of a keypoint is MediaPipe's visibility: how likely it is in the image and not hidden. Whatever it
     says, a keypoint outside the image is absent.
 
+    Keypoints and depths are moved from where MediaPipe has them to where the body model has those of the same names
+    (see ``mediapipe_places``).
+
     Somebody whom the image's border cuts off is squeezed into the image by both networks: hips are found in the chest
     and feet at the hands, and surely so. Who reaches the border is therefore looked at a second time, from farther
     away; if that puts landmarks outside the image, it is believed.
@@ -96,17 +100,25 @@ class MediaPipeDetector:
         windows: Search windows of the image, too; otherwise people smaller than about a third of it are missed.
         min_visibility: Keypoints below are absent.
         min_mean_visibility: People whose 17 keypoints are on average below are none.
+        own_places: Leave keypoints and depths where MediaPipe has them.
 
     Raises:
         ImportError: MediaPipe is not installed; the message says how to.
         ValueError: A threshold outside 0..1.
     """
 
-    def __init__(self, windows: bool = True, min_visibility: float = 0.3, min_mean_visibility: float = 0.4) -> None:
+    def __init__(
+        self,
+        windows: bool = True,
+        min_visibility: float = 0.3,
+        min_mean_visibility: float = 0.4,
+        own_places: bool = False,
+    ) -> None:
         for name, value in (("min_visibility", min_visibility), ("min_mean_visibility", min_mean_visibility)):
             if not 0 <= value <= 1:
                 raise ValueError(f"{name} is {value}, expected a number in 0..1")
         self.windows, self.min_visibility, self.min_mean_visibility = windows, min_visibility, min_mean_visibility
+        self.own_places = own_places
         self._search, self._landmarks = _build_graphs()
 
     def __call__(self, image: np.ndarray) -> list[CocoPerson]:
@@ -148,6 +160,8 @@ class MediaPipeDetector:
             if wider is not None and _farthest_outside(wider[0], size) > _CUT_OFF * sighting.radius:
                 found = wider
         keypoints2d, depths = found
+        if not self.own_places:
+            keypoints2d[:, :2] = to_body_places(keypoints2d[:, :2])
         keypoints2d[(keypoints2d[:, 2] < self.min_visibility) | ~inside_image(keypoints2d, size)] = 0.0
         visible = keypoints2d[keypoints2d[:, 2] > 0, :2]
         if not len(visible) or not np.ptp(visible, axis=0).all():
@@ -181,7 +195,7 @@ class MediaPipeDetector:
             return None
         points = [seen.landmarks.landmark[index] for index in _COCO_LANDMARKS]
         keypoints2d = np.array([(point.x * width, point.y * height, point.visibility) for point in points])
-        return keypoints2d, landmark_depths(seen.world_landmarks)
+        return keypoints2d, landmark_depths(seen.world_landmarks, self.own_places)
 
 
 @functools.cache
@@ -319,8 +333,10 @@ def _trunk(keypoints2d: np.ndarray) -> np.ndarray | None:
     return direction / length if length else None
 
 
-def landmark_depths(world_landmarks: Any) -> np.ndarray | None:
+def landmark_depths(world_landmarks: Any, own_places: bool = False) -> np.ndarray | None:
     """``CocoPerson.depths`` (17, 2) of MediaPipe's world landmarks; None where there are none.
+
+    They are the depths of the body model's keypoints, or of MediaPipe's own.
 
     Where even the landmark's visibility is below ``_LEAST_VISIBILITY``, its depth is unknown: precision 0.
     """
@@ -328,6 +344,8 @@ def landmark_depths(world_landmarks: Any) -> np.ndarray | None:
         return None
     points = [world_landmarks.landmark[index] for index in _COCO_LANDMARKS]
     depths = np.array([point.z for point in points])
+    if not own_places:
+        depths = to_body_places(depths[:, None])[:, 0]
     depths -= depths[list(hip_indices("coco"))].mean()  # MediaPipe's origin is there to within a millimetre or so
     known = np.array([point.visibility for point in points]) >= _LEAST_VISIBILITY
     return np.column_stack([depths, np.full(len(depths), 1.0 / DEPTH_ERROR)]) * known[:, None]

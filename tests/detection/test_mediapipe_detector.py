@@ -15,6 +15,7 @@ from mion_plugin.demo_data import KEYPOINTS, PHOTO
 from mion_plugin.detection import mediapipe_detector
 from mion_plugin.detection.keypoint_similarity import object_keypoint_similarity
 from mion_plugin.detection.mediapipe_detector import DEPTH_ERROR, MediaPipeDetector, landmark_depths
+from mion_plugin.detection.mediapipe_places import to_body_places
 from mion_plugin.geometry.keypoints import keypoint_names
 from mion_plugin.synthesis import SURREALSynthesisDataset
 
@@ -123,7 +124,7 @@ def test_no_keypoint_is_outside_the_image(detector, image):
 def test_depths_by_hand():
     points = [SimpleNamespace(x=0.0, y=0.0, z=0.01 * index, visibility=0.9) for index in range(33)]
     points[16].visibility = 0.05
-    depths = landmark_depths(SimpleNamespace(landmark=points))
+    depths = landmark_depths(SimpleNamespace(landmark=points), own_places=True)
     names = keypoint_names("coco")
     assert depths.shape == (17, 2)
     nose, left_ankle, right_wrist = (depths[names.index(name)] for name in ("nose", "left_ankle", "right_wrist"))
@@ -131,6 +132,12 @@ def test_depths_by_hand():
     assert nose == pytest.approx([-middle, 1 / DEPTH_ERROR])
     assert left_ankle == pytest.approx([0.27 - middle, 1 / DEPTH_ERROR])
     assert right_wrist.tolist() == [0, 0]  # hardly seen at all
+    moved = landmark_depths(SimpleNamespace(landmark=points))
+    hips = [names.index(name) for name in ("left_hip_extra", "right_hip_extra")]
+    aim = to_body_places(depths[:, :1])[:, 0]
+    seen = depths[:, 1] > 0
+    np.testing.assert_allclose(moved[seen, 0], (aim - aim[hips].mean())[seen], atol=2e-3)  # of a wrist, here 0
+    assert moved[hips, 0].mean() == pytest.approx(0.0)
     assert landmark_depths(None) is None
 
 

@@ -13,6 +13,7 @@ from benchmarks.real.kept_answers import kept_answers
 from benchmarks.real.views import Views
 
 from mion_plugin.datasets.coco import CocoPerson
+from mion_plugin.detection.mediapipe_places import to_mediapipe_places
 from mion_plugin.inference.cropping import visible_box
 
 # A camera 2 m before the origin on the y axis, upright, as Qualisys writes it: looking along its -z, y up. 1/64 pixels.
@@ -253,4 +254,4 @@ def test_the_mean_body_takes_the_orientation_that_fits():
     views = one_view()
     views.people[:] = [CocoPerson(keypoints2d, visible_box(keypoints2d))]
     (answers,) = method.answer(views, [])
-    np.testing.assert_allclose(answers.joints[0, 0], joints.scored(points), atol=1e-6)
+    np.testing.assert_allclose(answers.joints[0, 0], joints.scored(to_mediapipe_places(points)), atol=1e-6)

@@ -20,6 +20,7 @@ from benchmarks.real.video import as_video
 from benchmarks.real.views import DETECTED, make_views
 
 from mion_plugin.datasets.coco import CocoPerson
+from mion_plugin.detection.mediapipe_places import to_body_places
 from mion_plugin.inference.cropping import place_crop, visible_box
 
 FRAMES, RATE = 60, 60.0
@@ -164,7 +165,7 @@ def detect_perfectly(camera, points):
         camera.looking_at(middle) @ in_camera.T
         for middle, in_camera in zip(middles, camera.to_camera(points), strict=True)
     ]
-    masks, crops = np.zeros((FRAMES, 4, 4), bool), np.zeros((FRAMES, 3))
+    masks, crops = np.zeros((FRAMES, 4, 4), bool), np.column_stack([middles, np.ones(FRAMES)])
     depths = np.full((FRAMES, 17, 2), 0.5)
     return Detections(keypoints2d, depths, np.stack(turned).transpose(0, 2, 1), masks, crops)
 
@@ -183,6 +184,10 @@ def test_from_detections_to_the_page():
     views = make_views(scene.truth, detections, every=10)
     assert len(views[DETECTED].people) == 4 * 6 - 1
     assert all(person.depths.shape == (17, 2) for one in views.values() for person in one.people)
+    own = make_views(scene.truth, detections, every=10, own_places=True)[DETECTED]
+    np.testing.assert_array_equal(own.people[3].keypoints2d, detections[0].keypoints2d[30])
+    moved = to_body_places(own.people[3].keypoints2d[:, :2])
+    np.testing.assert_allclose(views[DETECTED].people[3].keypoints2d[:, :2], moved)
     errors, with_depths = {}, {}
     for source, one in views.items():
         paths = one.truth[:, None] + np.array([0.01, 0.02, 0.03])[:, None, None] * np.array([0.0, 0.0, 1.0])
@@ -206,7 +211,9 @@ def test_from_detections_to_the_page():
 
 
 def test_exchanged_sides_are_put_back_as_in_a_video():
-    found = detect_perfectly(make_cameras()[0], moving_man(np.arange(FRAMES)))
+    man = moving_man(np.arange(FRAMES))
+    man[:, 11:13] = man[:, 5:7] + 0.3  # hips face as shoulders do
+    found = detect_perfectly(make_cameras()[0], man)
     found.keypoints2d[3] = 0  # nobody
     other_side, exchanged = np.r_[0, 2, 1, 4, 3, [6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]], np.arange(20, 45)
     wrong = found.keypoints2d.copy()

@@ -42,7 +42,8 @@ def clip_data(exact: bool) -> dict[str, Any]:
 def clip_trial(model: MultiInitializationOptimizationNetwork, args: argparse.Namespace, exact: bool) -> Trial:
     """The views of the clip with MediaPipe's keypoints, or with the truth projected, and the errors of twelve joints.
 
-    The errors are those of ``joint_errors``.
+    Keypoints and joints are compared where they are, for all methods alike: none knows MediaPipe's places from the
+    body's. The errors are those of ``joint_errors``.
 
     Raises:
         OSError, ImportError: The clip or MediaPipe is missing; the message is one line.
@@ -59,7 +60,7 @@ def clip_trial(model: MultiInitializationOptimizationNetwork, args: argparse.Nam
     cameras = read_calibration(folder / CALIBRATION)
     detections = detect_all(folder, args.real_work_dir)
     truth = reconstruct(cameras, detections).truth
-    views = make_views(truth, detections, EVERY)[EXACT if exact else DETECTED]
+    views = make_views(truth, detections, EVERY, own_places=True)[EXACT if exact else DETECTED]
     people = list(read_batches(MIONInferencer(args.config), views.people, show(REAL, views, folder, detections)))
     true_joints = np.split(views.truth, range(_BATCH, len(views.truth), _BATCH))
 

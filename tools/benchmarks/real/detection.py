@@ -32,8 +32,8 @@ class Detections:
     """Of F frames of one camera.
 
     Attributes:
-        keypoints2d: (F, 17, 3) pixels (first pixel's centre at 0.5) and confidence, zeros where absent; the largest
-            person of the picture, which the man is.
+        keypoints2d: (F, 17, 3) pixels (first pixel's centre at 0.5) and confidence, zeros where absent, where
+            MediaPipe has them; the largest person of the picture, which the man is.
         depths: (F, 17, 2) those that come with the keypoints, see ``CocoPerson``; zeros where absent.
         landmarks3d: (F, 17, 3) MediaPipe's world landmarks, metres, axes of the crop's camera; NaN where it saw nobody.
         masks: (F, 256, 256) bool, True on the man; of the crop below.
@@ -67,7 +67,7 @@ def detect(frames: Iterator[np.ndarray]) -> Detections:
     """Detections in the frames (H, W, 3) uint8 RGB of one camera."""
     rows = []
     with _landmark_network() as network:
-        detector = MediaPipeDetector()
+        detector = MediaPipeDetector(own_places=True)  # the truth and MediaPipe's landmarks are its own, too
         for frame in frames:
             people = detector(frame)
             rows.append(_look_at(network, frame, people[0]) if people else _nobody())
@@ -107,7 +107,7 @@ def _settings(video: Path) -> str:
     """What decides the result."""
     digest = hash_file(video)[:16]
     version = metadata.version("mediapipe")
-    return f"mediapipe {version}, {video.name} {digest}, crop {_CROP_SCALE}, depth error {DEPTH_ERROR}"
+    return f"mediapipe {version}, {video.name} {digest}, own places, crop {_CROP_SCALE}, depth error {DEPTH_ERROR}"
 
 
 def _read(path: Path, settings: str) -> Detections | None:

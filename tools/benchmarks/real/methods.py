@@ -19,6 +19,7 @@ from mion_plugin.body import SMPLBody
 from mion_plugin.candidates import fit_translation
 from mion_plugin.candidates.pool import load_default_pool
 from mion_plugin.datasets.coco import CocoPerson
+from mion_plugin.detection.mediapipe_places import to_mediapipe_places
 from mion_plugin.evaluation.choice.fields import RULE_FIELDS
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.inference import MIONInferencer
@@ -38,7 +39,7 @@ class Answers:
     """Of S views, N bodies each.
 
     Attributes:
-        joints: (S, N, 12, 3) root-aligned, metres, the crop's camera frame.
+        joints: (S, N, 12, 3) root-aligned, metres, the crop's camera frame, where MediaPipe would have them.
         rules: Row of the table -> (S, N) scores, of which the lowest wins.
         compared: Also give what a random choice is expected to do and what the best would: ``random``, ``oracle``.
         best: A row for the best of them, by its name; empty for none.
@@ -124,7 +125,7 @@ class Mion:
             self._inferencer.model.body.pose_keypoints(one.pose, one.get("betas"), convention="coco").cpu().double()
             for one in bodies
         ]
-        return joints.scored(torch.stack(points).numpy())
+        return joints.scored(to_mediapipe_places(torch.stack(points).numpy()))
 
 
 class MediaPipe:
@@ -151,11 +152,12 @@ class MeanBody:
         orientations = roma.rotvec_to_rotmat(torch.from_numpy(pool.global_orient))
         pose = torch.cat([orientations[:, None], mean.expand(len(orientations), *mean.shape)], dim=1)
         self._keypoints3d = body.pose_keypoints(pose, convention="coco").double()
+        self._joints = joints.scored(to_mediapipe_places(self._keypoints3d.numpy()))
 
     def answer(self, views: Views, pictures: Iterable[np.ndarray]) -> list[Answers]:
         """See ``Method``."""
         chosen = [self._place(person) for person in views.people]
-        return [_single("mean body, placed by the closed form", joints.scored(self._keypoints3d[chosen].numpy()))]
+        return [_single("mean body, placed by the closed form", self._joints[chosen])]
 
     def _place(self, person: CocoPerson) -> int:
         """The orientation whose projection is nearest to the keypoints."""

@@ -26,6 +26,10 @@ METHODS = f"""## Errors
 - {", ".join(f"`{rule}`" for rule in (FIRST, *RULES))} choose among the refined paths of `mion.MIONInferencer`;
   `{RANDOM}` is the paths' mean error, which a random choice is expected to have; `{ORACLE}` the best path's, for each
   of the first two errors by itself; *{ALTERNATIVES}* likewise (`mion.KeypointFit.alternatives`).
+- MediaPipe puts hips, ankles, shoulders and elbows elsewhere on a person than the body model has its keypoints of these
+  names (`tools/benchmark.py places`, on synthetic people). So its 2D keypoints, detected or exact, are moved to the
+  body's places before a method reads them, as the demo's are, and the bodies' joints to MediaPipe's before they are
+  compared. Truth and landmarks stay where MediaPipe has them.
 - MediaPipe's world landmarks are those of its public interface, called on a crop around the man.
 - The mean body has the mean pose and shape of stage 1's pool. Of the pool's orientations it takes the one that the
   closed form of stage 1 fits best to the keypoints.
@@ -55,8 +59,8 @@ CAN_SAY = """## What this can say, and what not
   whoever tunes on these frames has no real clip left.
 - The truth comes from MediaPipe's own 2D detections in four views. Faults that they share in all views (where a hip or
   a shoulder is put) are in the truth, which favours MediaPipe's landmarks and whatever follows its 2D keypoints.
-- The joints compared are those of COCO's convention. On the body model they are points of its own surface and
-  skeleton, and a person's are where an annotator would click: some centimetres of every error are of that kind.
+- The joints compared are those of COCO's convention, where MediaPipe has them. What it takes to get there from the
+  body's was measured on synthetic people, whose bodies and pictures are not this man's.
 - *Exact 2D* is the truth projected, so it agrees with the truth to the pixel, which no detector does: it shows what is
   lost after the keypoints. Face and scene are as everyone finds them, his face being pixelated in the clip."""
 

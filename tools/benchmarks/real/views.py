@@ -10,7 +10,9 @@ from benchmarks.real import joints
 from benchmarks.real.detection import Detections
 from benchmarks.real.truth import Truth, exact_keypoints
 
+from mion_plugin.body.depths import hip_indices
 from mion_plugin.datasets.coco import CocoPerson
+from mion_plugin.detection.mediapipe_places import to_body_places
 from mion_plugin.inference.cropping import place_crop, visible_box
 
 DETECTED, EXACT = "MediaPipe's 2D", "exact 2D"
@@ -25,7 +27,8 @@ class Views:
     Attributes:
         cameras: (S,) indices.
         frames: (S,) numbers.
-        people: S, the keypoints (17, 3) in pixels of the frame, their box, and MediaPipe's depths, whatever the source.
+        people: S, the keypoints (17, 3) in pixels of the frame, moved to where the body model has them unless left
+            as MediaPipe has them, their box, and MediaPipe's depths, likewise, whatever the source.
         truth: (S, 12, 3) root-aligned joints in metres; axes of a camera that looks at the middle of the crop, which
             is how every method sees the man.
         landmarks3d: (S, 17, 3) MediaPipe's, in the same axes.
@@ -38,8 +41,10 @@ class Views:
     landmarks3d: np.ndarray
 
 
-def make_views(truth: Truth, detections: Sequence[Detections], every: int) -> dict[str, Views]:
-    """The same frames, one of ``every``, with detected and with exact keypoints.
+def make_views(
+    truth: Truth, detections: Sequence[Detections], every: int, *, own_places: bool = False
+) -> dict[str, Views]:
+    """The same frames, one of ``every``, with detected and with exact keypoints; with ``own_places`` not moved.
 
     Frames in which MediaPipe did not find the man, or gave no landmarks, are left out of both.
     """
@@ -50,11 +55,9 @@ def make_views(truth: Truth, detections: Sequence[Detections], every: int) -> di
         kept = _found(found.keypoints2d[frames], exact) & np.isfinite(found.landmarks3d[frames]).all(axis=(1, 2))
         frames, exact = frames[kept], exact[kept]
         for source, keypoints2d in ((DETECTED, found.keypoints2d[frames]), (EXACT, exact)):
-            people = [
-                CocoPerson(points, visible_box(points), depths)
-                for points, depths in zip(keypoints2d, found.depths[frames], strict=True)
-            ]
-            parts[source].append(_views_of(truth, view, frames, people, found.landmarks3d[frames]))
+            pairs = zip(keypoints2d, found.depths[frames], strict=True)
+            people = [_as_they_are(*one) if own_places else _for_the_body(*one) for one in pairs]
+            parts[source].append(_views_of(truth, view, people, frames, found))
     return {source: _join(views) for source, views in parts.items()}
 
 
@@ -68,10 +71,28 @@ def _found(detected: np.ndarray, exact: np.ndarray) -> np.ndarray:
     return enough & (distance < _SAME_MAN * size)
 
 
-def _views_of(truth: Truth, view: int, frames: np.ndarray, people: list[CocoPerson], landmarks3d: np.ndarray) -> Views:
+def _as_they_are(keypoints2d: np.ndarray, depths: np.ndarray) -> CocoPerson:
+    return CocoPerson(keypoints2d, visible_box(keypoints2d), depths)
+
+
+def _for_the_body(keypoints2d: np.ndarray, depths: np.ndarray) -> CocoPerson:
+    """Keypoints (17, 3) and depths (17, 2) as ``MediaPipeDetector`` gives them, from MediaPipe's own places."""
+    pixels = to_body_places(keypoints2d[:, :2], keypoints2d[:, 2] > 0)
+    metres = to_body_places(depths[:, :1], depths[:, 1] > 0)
+    moved2d, moved_depths = np.column_stack([pixels, keypoints2d[:, 2]]), np.column_stack([metres, depths[:, 1]])
+    hips = list(hip_indices("coco"))
+    if (depths[hips, 1] > 0).all():
+        moved_depths[:, 0] = (moved_depths[:, 0] - moved_depths[hips, 0].mean()) * (depths[:, 1] > 0)
+    return CocoPerson(moved2d, visible_box(moved2d), moved_depths)
+
+
+def _views_of(truth: Truth, view: int, people: list[CocoPerson], frames: np.ndarray, found: Detections) -> Views:
     camera = truth.cameras[view]
     turns = np.stack([camera.looking_at(place_crop(person).center) for person in people])
     in_camera = camera.to_camera(truth.seen_by(view, frames))
+    # MediaPipe looked at the middle of its own keypoints
+    looked = np.stack([camera.looking_at(middle) for middle in found.crops[frames, :2]])
+    landmarks3d = found.landmarks3d[frames] @ looked @ turns.transpose(0, 2, 1)
     return Views(
         np.full(len(frames), view), frames, people, joints.scored(in_camera @ turns.transpose(0, 2, 1)), landmarks3d
     )
