@@ -114,7 +114,8 @@ class TestBvh:
             ("Frames: ", "Frames:"),
             ("Frames: ", "Frames :\t"),
             ("Frame Time: ", "Frame Time:"),
-            (r"Frame Time: 0\.1", "Frame Time: 0,1"),
+            (r"(\d)\.(\d)", r"\1,\2"),
+            (r"(JOINT \w+)\s*{", r"\1 {"),
             ("HIERARCHY", "\n\nHIERARCHY"),
             ("\n", "\r\n"),
         ],
@@ -126,6 +127,12 @@ class TestBvh:
         found = read_bvh(tmp_path / "a.bvh")
         np.testing.assert_array_equal(found.rotations, expected.rotations)
         assert found.fps == expected.fps == pytest.approx(10)
+
+    def test_names_with_blanks(self, tmp_path):
+        write_body_bvh(tmp_path / "a.bvh", num_frames=3)
+        expected = read_bvh(tmp_path / "a.bvh").joint_names
+        change(tmp_path / "a.bvh", (r"(ROOT|JOINT) (\w+)", r"\1 Actor 2 \2"))
+        assert read_bvh(tmp_path / "a.bvh").joint_names == tuple(f"Actor_2_{name}" for name in expected)
 
     @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
     def test_encodings(self, tmp_path, encoding):
@@ -171,3 +178,58 @@ def test_sides_are_no_prefix():
     assert map_body(names, skeleton.parents) == expected
     letters = [name.replace("Left", "L_").replace("Right", "R_") for name in skeleton.names]
     assert map_body(letters, skeleton.parents) == expected
+
+
+# Hip, knee, ankle, toe, collar, shoulder, elbow, wrist and what hangs on it, with @ for the side; trunk, neck, head.
+DIALECTS = {
+    "SMPL": ("@_Hip @_Knee @_Ankle @_Foot @_Collar @_Shoulder @_Elbow @_Wrist @_Hand", "Spine1", "Neck", "Head"),
+    "Kinect": ("HIP_@ KNEE_@ ANKLE_@ FOOT_@ CLAVICLE_@ SHOULDER_@ ELBOW_@ WRIST_@ HAND_@", "CHEST", "NECK", "HEAD"),
+    "CMU for Daz": ("@Thigh @Shin @Foot @Toe @Collar @Shldr @ForeArm @Hand @Thumb1", "chest", "neck", "head"),
+    "Daz Genesis": (
+        "@ThighBend @Shin @Foot @Toe @Collar @ShldrBend @ForearmBend @Hand @Thumb1",
+        "chestLower",
+        "neckLower",
+        "head",
+    ),
+    "Rigify": (
+        "DEF-thigh.@ DEF-shin.@ DEF-foot.@ DEF-toe.@ DEF-shoulder.@ DEF-upper_arm.@ DEF-forearm.@ DEF-hand.@ palm.@",
+        "DEF-spine.001",
+        "DEF-spine.004",
+        "DEF-spine.006",
+    ),
+    "VRM": (
+        "J_Bip_@_UpperLeg J_Bip_@_LowerLeg J_Bip_@_Foot J_Bip_@_ToeBase J_Bip_@_Shoulder J_Bip_@_UpperArm "
+        "J_Bip_@_LowerArm J_Bip_@_Hand J_Bip_@_Index1",
+        "J_Bip_C_Spine",
+        "J_Bip_C_Neck",
+        "J_Bip_C_Head",
+    ),
+    "Maya": (
+        "Hip_@ Knee_@ Ankle_@ Toes_@ Scapula_@ Shoulder_@ Elbow_@ Wrist_@ Cup_@",
+        "Spine1_M",
+        "Neck_M",
+        "Head_M",
+    ),
+    "Biped": (
+        "Bip001_@_Thigh Bip001_@_Calf Bip001_@_Foot Bip001_@_Toe0 Bip001_@_Clavicle Bip001_@_UpperArm "
+        "Bip001_@_Forearm Bip001_@_Hand Bip001_@_Finger0",
+        "Bip001_Spine",
+        "Bip001_Neck",
+        "Bip001_Head",
+    ),
+}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_joints_by_the_names_of_other_programs(dialect):
+    sided, *central = DIALECTS[dialect]
+    roles = ("hip", "knee", "ankle", "toe", "collar", "shoulder", "elbow", "wrist", "beyond")
+    names, parents = ["Root", *central], [-1, 0, 1, 2]
+    for letter in "lr":
+        for role, name in zip(roles, sided.replace("@", letter).split(), strict=True):
+            parents.append({"hip": 0, "collar": 1}.get(role, len(names) - 1))
+            names.append(name)
+    body = map_body(names, np.array(parents))
+    assert [body.pelvis, *body.trunk, body.neck, body.head] == [0, 1, 2, 3]
+    assert [body.left[role] for role in roles[:-1]] == list(range(4, 12))
+    assert [body.right[role] for role in roles[:-1]] == list(range(13, 21))

@@ -14,6 +14,8 @@ from support.mocap_files import (
     forward_kinematics,
     local_matrices,
     random_motion,
+    smpl_offsets,
+    smpl_rest_joints_of,
     write_amass,
     write_amc,
     write_asf,
@@ -27,6 +29,7 @@ from mion_plugin.asset_building.pool.poselib_npy import read_poselib_npy
 from mion_plugin.asset_building.pool.skeleton_npz import read_skeleton_npz
 from mion_plugin.asset_building.pool.smpl_arrays import read_smpl_array, smpl_poses
 from mion_plugin.asset_building.pool.sources import _read
+from mion_plugin.body.arrays import SMPL_PARENTS
 
 
 class TestBvh:
@@ -258,6 +261,16 @@ class TestSmplArrays:
     def test_wrong_arrays_are_refused(self, array, message):
         with pytest.raises(ValueError, match=message):
             smpl_poses(array)
+
+    @pytest.mark.parametrize("joints", [22, 24])
+    def test_positions_of_joints_are_no_poses(self, joints):
+        rotvec = np.random.default_rng(0).normal(0, 0.3, (5, 24, 3))
+        rest = smpl_rest_joints_of(body_skeleton())
+        _, positions = forward_kinematics(SMPL_PARENTS, smpl_offsets(rest), local_matrices(rotvec))
+        with pytest.raises(ValueError, match="positions of joints, expected their rotations"):
+            smpl_poses(positions[:, :joints].astype(np.float32))
+        rotvec[:, 1:] = rotvec[0, 1:]
+        smpl_poses(rotvec[:, :joints])  # who is turned as a whole
 
     def test_files(self, tmp_path):
         poses = np.random.default_rng(0).normal(0, 0.2, (4, 72)).astype(np.float32)

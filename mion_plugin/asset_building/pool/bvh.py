@@ -17,6 +17,8 @@ from mion_plugin.files.text_files import read_text
 _MOTION_HEADER = re.compile(
     r"^\s*MOTION\s+Frames\s*:\s*(\d+)\s+Frame\s*Time\s*:\s*(\S+)[ \t]*$", re.MULTILINE | re.IGNORECASE
 )
+_NAME = re.compile(r"^([ \t]*(?:ROOT|JOINT)[ \t]+)(\S.*)$", re.MULTILINE)
+_DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d)")  # as some countries write it
 _INSTALL_HINT = 'reading BVH files needs bvhio: pip install "mion-plugin[mocap]"'
 
 
@@ -37,7 +39,7 @@ def read_bvh(path: str | os.PathLike[str], name: str | None = None) -> Motion:
         ValueError: The file is not BVH, or damaged; the message says what is wrong.
     """
     path = Path(path)
-    text = "\n".join(read_text(path).splitlines())
+    text = _DECIMAL_COMMA.sub(".", "\n".join(read_text(path).splitlines()))
     header = _MOTION_HEADER.search(text)
     # bvhio reads on forever at an early end of file, so the sections are checked to be there first
     if header is None or "HIERARCHY" not in text[: header.start()].upper():
@@ -69,7 +71,7 @@ def read_bvh(path: str | os.PathLike[str], name: str | None = None) -> Motion:
 
 def _frame_time(text: str) -> float:
     try:
-        seconds = float(text.replace(",", "."))  # as some countries write it
+        seconds = float(text)
     except ValueError:
         raise ValueError(f"frame time {text!r}, expected a number of seconds") from None
     if not 0 < seconds < np.inf:
@@ -96,6 +98,8 @@ def _read_hierarchy(text: str) -> Any:
         import bvhio
     except ImportError as error:
         raise ImportError(_INSTALL_HINT) from error
+    text = re.sub(r"[{}]", r"\n\g<0>\n", text)  # bvhio wants them on lines of their own
+    text = _NAME.sub(lambda match: match[1] + "_".join(match[2].split()), text)  # it reads a name up to a blank
     with tempfile.NamedTemporaryFile("w", suffix=".bvh", errors="replace") as plain:
         plain.write(f"{text.strip()}\nMOTION\nFrames: 1\nFrame Time: 1\n")
         plain.flush()

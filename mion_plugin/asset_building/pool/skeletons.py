@@ -10,24 +10,29 @@ from itertools import pairwise
 import numpy as np
 
 # Names of each joint without its side, likeliest first: Acclaim (CMU), MakeHuman's two rigs, Character Creator,
-# Mixamo and MotionBuilder, IsaacGym, SMPL. A joint that one role has taken is not given to a later one.
+# Mixamo and MotionBuilder, IsaacGym, SMPL, Poser and Daz. A joint that one role has taken is not given to a later one.
 _SIDED_NAMES = {
-    "hip": ("femur", "upleg", "upperleg01", "upperleg", "thigh", "hip"),
+    "hip": ("femur", "upleg", "upperleg01", "upperleg", "thigh", "thighbend", "hip"),
     "knee": ("tibia", "leg", "lowerleg01", "lowerleg", "loleg", "calf", "shin", "knee"),
     "ankle": ("ankle", "foot"),
-    "toe": ("toes", "toebase", "ball", "toe", "toe31", "foot"),
-    "shoulder": ("humerus", "upperarm01", "upperarm", "uparm", "arm", "shoulder"),
-    "collar": ("clavicle", "collar", "shoulder"),
-    "elbow": ("radius", "forearm", "lowerarm01", "lowerarm", "loarm", "elbow"),
-    "wrist": ("fingerbase", "hand", "wrist"),
+    "toe": ("toes", "toebase", "ball", "toe", "toe0", "toe31", "foot"),
+    "shoulder": ("humerus", "upperarm01", "upperarm", "uparm", "uarm", "shldr", "shldrbend", "arm", "shoulder"),
+    "collar": ("clavicle", "collar", "scapula", "shoulder"),
+    "elbow": ("radius", "forearm", "forearmbend", "lowerarm01", "lowerarm", "loarm", "farm", "elbow"),
+    "wrist": ("fingerbase", "wrist", "hand"),
 }
-_CENTRAL_NAMES = {"head": ("head",), "neck": ("lowerneck", "neck01", "necktwist01", "neck")}
+# The numbers are Blender's Rigify, which has no other names for neck and head.
+_CENTRAL_NAMES = {
+    "head": ("head", "spine006"),
+    "neck": ("lowerneck", "necklower", "neck01", "necktwist01", "neck", "spine004"),
+}
 _HELPER = "__"  # MakeHuman's bones that only hold others in place
 _OPTIONAL = ("toe", "collar", "neck")
 _PREFIX = re.compile(r"^(mixamorig\d*|cc_base|neo|bip\d*)[_ ]?")
-_START = re.compile(r"^[^_:.|\s]*[_:.|\s]+(?=.)")
+_START = re.compile(r"^[^-_:.|\s]*[-_:.|\s]+(?=.)")
 _SIDE_WORDS = re.compile(r"left|right")
-_SIDE_LETTERS = re.compile(r"^(?P<first>[lr])[_. ]|[_. ](?P<last>[lr])$")
+# with VRM's and Maya's letters for the middle
+_SIDE_LETTERS = re.compile(r"^(?P<first>[lrcm])[_. ]|[_. ](?P<last>[lrcm])$")
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,8 @@ def map_body(joint_names: Sequence[str], parents: np.ndarray) -> BodyMap:
     roles = [(side, role, names) for side in ("left", "right") for role, names in _SIDED_NAMES.items()]
     roles += [("", role, names) for role, names in _CENTRAL_NAMES.items()]
     for side, role, names in roles:
+        if role == "wrist" and sides_and_names[found[side, "elbow"]][1] == "radius":
+            names = ("hand", "wrist")  # Acclaim's wrist is in the middle of the forearm, where it rolls
         known = {
             name: joint
             for joint, (its_side, name) in reversed(list(enumerate(sides_and_names)))
@@ -90,7 +97,7 @@ def map_body(joint_names: Sequence[str], parents: np.ndarray) -> BodyMap:
 
 
 def without_prefix(joint_names: Sequence[str]) -> list[str]:
-    """The names without what most of them begin with up to ``_``, ``:``, ``.``, ``|`` or a blank.
+    """The names without what most of them begin with up to ``_``, ``-``, ``:``, ``.``, ``|`` or a blank.
 
     Programs put the character's name before every joint: ``Character1_LeftArm``, ``Actor 2:Hips``, ``rig|b_Hips``. At
     most half of a body's joints begin with the word of one side.
@@ -117,7 +124,7 @@ def split_side(name: str) -> tuple[str, str]:
     if match := _SIDE_WORDS.search(name):
         side, name = match[0], name.replace(match[0], "", 1)
     elif match := _SIDE_LETTERS.search(name):
-        side = "left" if "l" in (match["first"], match["last"]) else "right"
+        side = {"l": "left", "r": "right"}.get(match["first"] or match["last"], "")
         name = _SIDE_LETTERS.sub("", name, count=1)
     name = re.sub(r"[^a-z0-9]", "", name)
     sided = {known for names in _SIDED_NAMES.values() for known in names}

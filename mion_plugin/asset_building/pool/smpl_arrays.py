@@ -10,6 +10,7 @@ import numpy as np
 
 from mion_plugin.asset_building.pool.motion import NUM_SMPL_JOINTS, PoseSequence
 from mion_plugin.asset_building.pool.rotations import rotmat_to_rotvec
+from mion_plugin.body.arrays import SMPL_PARENTS
 from mion_plugin.files.npz import npz_names, read_npy, read_npz
 
 _KIND = "file of poses"
@@ -22,6 +23,7 @@ FPS_KEYS = ("mocap_framerate", "mocap_frame_rate", "fps", "frame_rate", "framera
 _SHARED_JOINTS = {24: 24, 22: 22, 52: 22, 55: 22}
 # no source writes angles beyond two turns: larger values are degrees, positions or noise
 _LARGEST_ANGLE = 4 * np.pi
+_RIGID = 0.02  # change of a bone's length over the motion of the joints, below which bones are rigid
 
 
 def read_smpl_array(path: str | os.PathLike[str], name: str | None = None) -> PoseSequence:
@@ -78,7 +80,7 @@ def smpl_poses(array: np.ndarray) -> np.ndarray:
         (T, 24, 3) float32 axis-angle; joints 22 and 23 are zero unless J is 24.
 
     Raises:
-        ValueError: Another shape, or values that are not finite or no rotations.
+        ValueError: Another shape, or values that are not finite or no rotations, such as positions of joints.
     """
     shape = array.shape
     if array.dtype.kind not in "fiu":
@@ -98,10 +100,19 @@ def smpl_poses(array: np.ndarray) -> np.ndarray:
         raise ValueError("poses hold NaN or infinite values")
     if array.size and np.linalg.norm(array, axis=-1).max() > _LARGEST_ANGLE:
         raise ValueError(f"angles up to {np.linalg.norm(array, axis=-1).max():.4g}, expected axis-angle in radians")
+    if _are_positions(array):
+        raise ValueError("the distances between joints stay the same: positions of joints, expected their rotations")
     shared = _SHARED_JOINTS[array.shape[1]]
     poses = np.zeros((len(array), NUM_SMPL_JOINTS, 3), np.float32)
     poses[:, :shared] = array[:, :shared]
     return poses
+
+
+def _are_positions(array: np.ndarray) -> bool:
+    """Whether (T, J, 3) holds joints in space, as files of J joints in metres do: what moves, but not its bones' ends
+    against each other."""
+    bones = np.linalg.norm(array[:, 1:22] - array[:, SMPL_PARENTS[1:22]], axis=-1)
+    return bool(np.ptp(bones, axis=0).max(initial=0.0) < _RIGID * np.ptp(array[:, 1:], axis=0).max(initial=0.0))
 
 
 def _join(body: np.ndarray, root: np.ndarray | None) -> np.ndarray:

@@ -22,7 +22,8 @@ def write_bvh(path: Path, motion: BodyMotion, shape: RestShape) -> None:
 
     The joints have SMPL's names, at rest where the body at rest has them (a T-pose). Rotations are R = Rz Rx Ry, in
     degrees. The root's position channels are the pelvis, absolute, for its offset is zero; other joints have none. A
-    limb's last bone, of which SMPL knows no end, goes on by half the one before.
+    limb's last bone, of which SMPL knows no end, goes on by half the one before; the head's straight up, for readers
+    take its tip for the crown.
     """
     pose, transl = motion.in_world(Y_UP, shape.joints[0])
     angles = Rotation.from_matrix(pose.reshape(-1, 3, 3)).as_euler("ZXY", degrees=True).reshape(len(motion), -1, 3)
@@ -51,8 +52,9 @@ def _hierarchy(joints: np.ndarray) -> tuple[list[int], list[str]]:
         for child in children:
             describe(child, depth + 1)
         if not children:
+            end = np.array([0.0, np.linalg.norm(offset), 0.0]) if keypoint_names("smpl")[joint] == "head" else offset
             lines.extend([f"{indent}\tEnd Site", f"{indent}\t{{"])
-            lines.extend([f"{indent}\t\tOFFSET {_numbers(offset * _TIP)}", f"{indent}\t}}"])
+            lines.extend([f"{indent}\t\tOFFSET {_numbers(end * _TIP)}", f"{indent}\t}}"])
         lines.append(f"{indent}}}")
 
     describe(0, 0)

@@ -1,5 +1,6 @@
 """Motion files, read back by other libraries and by our own pool builder."""
 
+import dataclasses
 import json
 import struct
 
@@ -83,6 +84,15 @@ class TestBVH:
             found = {joint.Name: joint.PositionWorld for joint, *_ in root.layout()}
             for name, position in zip(NAMES, expected[frame], strict=True):
                 assert np.linalg.norm(np.array(found[name]) / 100 - position) < 1e-4, name
+
+    def test_the_pool_builder_reads_the_same_poses(self, body, motion, tmp_path):
+        pytest.importorskip("bvhio")
+        mean = dataclasses.replace(motion, betas=np.zeros(10))  # the pool's body
+        (file,) = save_motion(mean, tmp_path / "a", ["bvh"], body)
+        (sequence,) = read_sources([file], smpl_rest_joints(body.arrays), fps=30.0, progress=False).sequences
+        found = Rotation.from_rotvec(sequence.poses[:, 1:22].reshape(-1, 3))
+        apart = found.inv() * Rotation.from_matrix(motion.pose[:, 1:22].reshape(-1, 3, 3))
+        np.testing.assert_allclose(apart.magnitude(), 0, atol=1e-3)
 
     def test_its_rate_and_rest_pose(self, files, motion):
         text = files["bvh"].read_text()
