@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ WHERE_TO_GET_SMPL = (
     "The SMPL files need a licence: register at smpl.is.tue.mpg.de, download SMPL_python_v.1.1.0.zip, and name them "
     "SMPL_NEUTRAL.pkl, SMPL_MALE.pkl, SMPL_FEMALE.pkl. Without them, leave the path out: the free stand-in is used."
 )
+_SUFFIXES = (".pkl", ".npz")
+# as SMPL's archives name their files, and as everybody renames them
+_NAME = re.compile(r"(?:smpl|basicmodel)_(?P<gender>n|neutral|m|male|f|female)[_.]", re.IGNORECASE)
 _REQUIRED = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "f", "kintree_table")
 
 
@@ -32,7 +36,8 @@ def load_body(model_path: str | os.PathLike[str] | None = None, gender: str = "n
             ``SMPL_{NEUTRAL,MALE,FEMALE}.pkl`` or ``.npz``. mmhuman3d's ``J_regressor_h36m.npy`` and
             ``J_regressor_extra.npy`` are read when they stand in the same folder, or, as in mmhuman3d's guide, in the
             one above.
-        gender: ``neutral``, ``male`` or ``female``; chooses the stand-in's shape space, or the file in a folder.
+        gender: ``neutral``, ``male`` or ``female``; chooses the stand-in's shape space, or the file in a folder. Beside
+            a file whose name tells another gender, the one of ``male`` or ``female`` is looked for.
 
     Raises:
         FileNotFoundError: No such file; the message says where to get it.
@@ -49,16 +54,26 @@ def load_body(model_path: str | os.PathLike[str] | None = None, gender: str = "n
 
 
 def _find_model_file(path: Path, gender: str) -> Path:
-    if path.is_dir():
-        names = [f"SMPL_{gender.upper()}{suffix}" for suffix in (".pkl", ".npz")]
-        for name in names:
-            if (path / name).is_file():
-                return path / name
-        raise FileNotFoundError(f"folder {path} holds neither {names[0]} nor {names[1]}. {WHERE_TO_GET_SMPL}")
-    require_file(path, "body model", f". {WHERE_TO_GET_SMPL}")
-    if path.suffix not in (".pkl", ".npz"):
-        raise ValueError(f"body model {path} has suffix {path.suffix!r}, expected .pkl or .npz")
-    return path
+    folder = path
+    if not path.is_dir():
+        require_file(path, "body model", f". {WHERE_TO_GET_SMPL}")
+        if path.suffix not in _SUFFIXES:
+            raise ValueError(f"body model {path} has suffix {path.suffix!r}, expected .pkl or .npz")
+        if gender == GENDERS[0] or named_gender(path) in (None, gender):
+            return path
+        folder = path.absolute().parent
+    names = [f"SMPL_{gender.upper()}{suffix}" for suffix in _SUFFIXES]
+    others = sorted(file for file in folder.iterdir() if named_gender(file) == gender and file.suffix in _SUFFIXES)
+    found = next((file for file in (*(folder / name for name in names), *others) if file.is_file()), None)
+    if found is None:
+        raise FileNotFoundError(f"folder {folder} holds neither {names[0]} nor {names[1]}. {WHERE_TO_GET_SMPL}")
+    return found
+
+
+def named_gender(path: Path) -> str | None:
+    """The gender that the name of a SMPL file tells, if it does."""
+    match = _NAME.match(path.name)
+    return None if match is None else next(gender for gender in GENDERS if gender[0] == match["gender"][0].lower())
 
 
 def _to_body_arrays(content: Mapping[str, Any], path: Path) -> BodyArrays:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from smplx.lbs import lbs
 from torch import Tensor, nn
 
 from mion_plugin.body.arrays import NUM_BETAS, NUM_JOINTS, BodyArrays
-from mion_plugin.body.files import load_body
+from mion_plugin.body.files import load_body, named_gender
 from mion_plugin.body.fingerprint import BodyFingerprint
 from mion_plugin.body.keypoint_rows import keypoint_rows
 from mion_plugin.body.pose_keypoints import PoseKeypoints
@@ -40,7 +41,10 @@ class SMPLBody(nn.Module):
 
     Args:
         model_path: None for the free stand-in, or the user's SMPL file or folder; see ``load_body``.
-        gender: ``neutral``, ``male`` or ``female``.
+        gender: ``neutral``, ``male`` or ``female``; see ``load_body``.
+
+    Attributes:
+        gender: The one that the file's name tells, else as given.
 
     Raises:
         FileNotFoundError, ValueError, UnsafePickleError: See ``load_body``.
@@ -53,8 +57,8 @@ class SMPLBody(nn.Module):
 
     def __init__(self, model_path: str | os.PathLike[str] | None = None, gender: str = "neutral") -> None:
         super().__init__()
-        self.gender = gender
         self.arrays: BodyArrays = load_body(model_path, gender)
+        self.gender = named_gender(Path(self.arrays.name)) or gender
         for name in ("v_template", "shapedirs", "J_regressor", "weights", "faces"):
             self.register_buffer(name, torch.tensor(getattr(self.arrays, name)), persistent=False)
         # lbs wants (207, 6890 * 3)

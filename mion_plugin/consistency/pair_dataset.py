@@ -168,7 +168,7 @@ class CandidatePairDataset(torch.utils.data.Dataset):
         picture = self.synthesizer.render(int(rng.integers(_PLACES)), pose, betas, transl)
         conventions = {key: source[key] for key in ("keypoints2d_convention", "keypoints3d_convention")}
         return {
-            **human_sample(picture, **conventions),
+            **human_sample(picture, self.synthesizer.body.gender, **conventions),
             "keypoints2d_input": _input_keypoints(source),
             "image_path": source["image_path"],
             "sample_idx": source["sample_idx"],

@@ -255,7 +255,7 @@ class MIONInferencer(BaseInferencer):
             expected_error=self._expected_error(found),
             rule=getattr(self.model, "selection", None),
             num_people=None,
-            gender=self.gender,
+            gender=self.body.gender,
             score_unit=self.score_unit if getattr(self.model, "selection", None) in _RULES_IN_HEIGHTS else None,
         )
 

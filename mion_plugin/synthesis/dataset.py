@@ -130,7 +130,12 @@ class SURREALSynthesisDataset(torch.utils.data.Dataset):
         idx %= len(self)
         epoch = (self._epoch.get() or 0) if self._fresh_samples else 0
         sample = self.synthesizer.sample(epoch * len(self) + idx, self._pictures)
-        return {**human_sample(sample, **self._conventions), "dataset_name": self.dataset_name, "sample_idx": idx}
+        gender = self.synthesizer.body.gender
+        return {
+            **human_sample(sample, gender, **self._conventions),
+            "dataset_name": self.dataset_name,
+            "sample_idx": idx,
+        }
 
     def __getitem__(self, idx: int) -> Any:
         """Sample ``idx`` after the pipeline."""
@@ -141,8 +146,10 @@ class SURREALSynthesisDataset(torch.utils.data.Dataset):
         return self.pipeline({**self.get_data_info(idx), "rng": rng})
 
 
-def human_sample(sample: dict[str, Any], keypoints2d_convention: str, keypoints3d_convention: str) -> dict[str, Any]:
-    """A ``Synthesizer`` sample under the keys of ``HumanDataset``."""
+def human_sample(
+    sample: dict[str, Any], gender: str, keypoints2d_convention: str, keypoints3d_convention: str
+) -> dict[str, Any]:
+    """A ``Synthesizer`` sample of a body model of that gender under the keys of ``HumanDataset``."""
     size = sample["image"].shape[0]
     keypoints2d = convert_keypoints(sample["keypoints2d"], CONVENTION, keypoints2d_convention)[0]
     detected = sample.get("keypoints2d_detected", sample["keypoints2d"])
@@ -168,7 +175,7 @@ def human_sample(sample: dict[str, Any], keypoints2d_convention: str, keypoints3
         "has_keypoints3d": 1,
         "has_smpl": 1,
         "has_transl": 1,
-        "gender": "neutral",
+        "gender": gender,
         "cam_intrinsics": sample["cam_intrinsics"],
     }
 

@@ -118,7 +118,7 @@ def write_set(
         for folder in (out / "images" / settings.split).glob("*"):
             remove_leftovers(folder / "*.jpg")
     pieces.do(_PictureWork(settings.split, synthesizer, out), workers, progress)
-    write_npz(annotation_file, human_data_arrays(settings, pieces.columns()))
+    write_npz(annotation_file, human_data_arrays(settings, pieces.columns(), synthesizer.body.gender))
     pieces.remove()
     return annotation_file
 
@@ -155,7 +155,7 @@ class _PictureWork:
         return {key: np.stack([sample[key] for sample in samples]) for key in samples[0]}
 
 
-def human_data_arrays(settings: SetSettings, columns: dict[str, np.ndarray]) -> dict[str, Any]:
+def human_data_arrays(settings: SetSettings, columns: dict[str, np.ndarray], gender: str) -> dict[str, Any]:
     """The content of the HumanData file: keypoints compressed to those that bodies have, pickled dicts where the format
     wants dicts.
     """
@@ -178,7 +178,7 @@ def human_data_arrays(settings: SetSettings, columns: dict[str, np.ndarray]) -> 
             "betas": columns["betas"],
             "transl": columns["transl"],
         },
-        "meta": {"gender": np.full(count, "neutral")},
+        "meta": {"gender": np.full(count, gender)},
         "cam_param": {"K": columns["cam_intrinsics"]},
         "misc": {"visible": columns["visible"][:, own[order]], "pose_index": columns["pose_index"]},
         "config": np.array(settings.text()),

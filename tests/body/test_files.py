@@ -69,6 +69,23 @@ def test_npz_and_300_betas(content, tmp_path):
     np.testing.assert_array_equal(body.shapedirs, wide["shapedirs"][..., :10].astype(np.float32))
 
 
+@pytest.mark.parametrize("names", ["SMPL_{}.pkl", "basicmodel_{}_lbs_10_207_0_v1.1.0.pkl"])
+def test_a_file_is_of_the_gender_that_its_name_tells(content, tmp_path, names):
+    words = {"neutral": "NEUTRAL", "male": "MALE"} if "SMPL" in names else {"neutral": "neutral", "male": "m"}
+    for number, word in enumerate(words.values()):
+        dump_like_official({**content, "v_template": content["v_template"] + number}, tmp_path / names.format(word))
+    neutral, male = (SMPLBody(tmp_path / names.format(word)) for word in words.values())
+    assert (neutral.gender, male.gender) == ("neutral", "male")
+    for path in (tmp_path, tmp_path / names.format(words["neutral"])):
+        asked = SMPLBody(path, "male")
+        assert asked.gender == "male"
+        torch.testing.assert_close(asked.v_template, male.v_template)
+        with pytest.raises(FileNotFoundError, match=r"holds neither SMPL_FEMALE\.pkl nor SMPL_FEMALE\.npz"):
+            SMPLBody(path, "female")
+    other = (tmp_path / names.format(words["male"])).rename(tmp_path / "mine.pkl")
+    assert SMPLBody(other, "female").gender == "female"  # whatever it is called
+
+
 def test_regressors_beside_the_file_are_read(official):
     regressor = np.full((17, 6890), 1 / 6890)
     np.save(official.parent / "J_regressor_h36m.npy", regressor)

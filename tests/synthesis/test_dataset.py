@@ -4,6 +4,7 @@ import torch
 
 from mion_plugin.body import SMPLBody
 from mion_plugin.datasets import EpochSampler
+from mion_plugin.geometry.keypoints import keypoint_names
 from mion_plugin.registry import DATASETS
 from mion_plugin.synthesis import SURREALSynthesisDataset
 
@@ -52,6 +53,17 @@ def test_samples_have_the_keys_and_types_of_human_dataset(dataset, human_dataset
             assert synthetic[key].dtype == written[key].dtype, key
         else:
             assert type(synthetic[key]) is type(written[key]), key
+
+
+def test_bodies_of_another_gender_are_told(pool_file, tmp_path):
+    female = SMPLBody(gender="female")
+    dataset = SURREALSynthesisDataset(1, poses=sitting(pool_file), body=female, **SMALL)
+    info = dataset.get_data_info(0)
+    pose = torch.from_numpy(np.concatenate([info["smpl_global_orient"][None], info["smpl_body_pose"]]))
+    body = SMPLBody(gender=info["gender"])
+    joints = body(pose, torch.from_numpy(info["smpl_betas"]), torch.from_numpy(info["smpl_transl"])).joints
+    wrist = dataset.synthesizer.sample(0)["keypoints3d"][keypoint_names("smpl_54").index("left_wrist"), :3]
+    torch.testing.assert_close(joints[keypoint_names("smpl").index("left_wrist")], torch.from_numpy(wrist))
 
 
 @pytest.fixture

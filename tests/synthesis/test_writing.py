@@ -10,6 +10,8 @@ import pytest
 import synthesize
 from PIL import Image
 
+from mion_plugin.body.export import export_body
+from mion_plugin.body.stand_in import load_stand_in
 from mion_plugin.datasets import HumanDataset
 from mion_plugin.files import pieces
 from mion_plugin.geometry.keypoints import convert_keypoints
@@ -28,6 +30,13 @@ def small_pieces(monkeypatch):
 @pytest.fixture
 def settings(pool_file):
     return SetSettings(NUM_IMAGES, image_size=48, pool=str(pool_file), test_clips=("sit",), detected_noise=2.0)
+
+
+def test_the_file_tells_the_gender_of_its_bodies(pool_file, tmp_path):
+    body, *_ = export_body(load_stand_in("female"), tmp_path, "female")
+    settings = SetSettings(1, "all", image_size=48, pool=str(pool_file), skins="plain", body_model=str(body))
+    write_set(settings, tmp_path)
+    assert HumanDataset("all.npz", str(tmp_path), test_mode=True).get_data_info(0)["gender"] == "female"
 
 
 def files(folder):
