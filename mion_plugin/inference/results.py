@@ -61,7 +61,8 @@ class PersonBodies:
         image_error: (N,) root mean square distance, in pixels of the image, between the vertices' projections by the
             two cameras.
         fit_loss: (N,) squared pixels of the crop, weighted by confidence and summed, infinite if not ``valid``; or None
-            from a model that gives none.
+            from a model that gives none. By the keypoints that the stages have read: a model with ``correct_keypoints``
+            moves those given to where it sees them.
         fit_cost: (N,) of the fit onto the keypoints, lowest is best; or None without one.
         scores: (N,) of stage 3 in body heights, lowest is best; or None without one.
         selection_scores: (N,) what the choice went by, lowest won; or None from a model that has but one rule.
@@ -142,7 +143,7 @@ class PersonBodies:
 
     @property
     def reprojection_rms(self) -> np.ndarray | None:
-        """(N,) distance of each body's keypoints from the given ones, root mean square in pixels of the crop."""
+        """(N,) distance of each body's keypoints from those of ``fit_loss``, root mean square in pixels of the crop."""
         if self.fit_loss is None:
             return None
         return np.sqrt(self.fit_loss / max(self.keypoints2d[:, 2].sum(), 1e-6))

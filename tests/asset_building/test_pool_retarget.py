@@ -102,6 +102,14 @@ def test_joint_frames_do_not_matter_when_the_rest_pose_stands():
     assert_same_rotations(poses, expected_poses(rotvec), degrees=0.01)
 
 
+@pytest.mark.parametrize("degrees", [20, 40, 90])
+def test_a_figure_that_stands_turned_in_its_file_has_the_same_poses(degrees):
+    turn = Rotation.from_euler("y", degrees, degrees=True).as_matrix()
+    rotvec = random_motion(10)
+    poses = retargeted(make_motion(turn @ local_matrices(rotvec) @ turn.T, SKELETON.offsets @ turn.T))
+    assert_same_rotations(poses[:, 1:], expected_poses(rotvec)[:, 1:], degrees=0.01)
+
+
 def test_z_up_files_give_the_same_poses():
     rotvec = random_motion(10)
     to_z_up = Rotation.from_euler("x", 90, degrees=True).as_matrix()

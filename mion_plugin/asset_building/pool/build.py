@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -135,7 +136,7 @@ def _command(recipe: PoolRecipe) -> str:
     if recipe.orientations is not None:
         words += ["--orientations", Path(recipe.orientations).name]
     words += ["--seed", str(recipe.seed), "--fps", f"{recipe.fps:g}"]
-    return " ".join(words + ([] if recipe.mirror else ["--no-mirror"]))
+    return shlex.join(words + ([] if recipe.mirror else ["--no-mirror"]))
 
 
 def _nothing_read(recipe: PoolRecipe, collection: Collection) -> str:

@@ -23,6 +23,7 @@ _MAX_LEG_ANGLE = np.radians(35)
 _MAX_ELBOW_BEND = np.radians(60)
 _MAX_ARM_RAISE = 0.35  # sine above the horizontal
 _MAX_ARM_AHEAD = 0.5  # sine to the front or back
+_MAX_SKEW = np.radians(5)  # of hips against the axis that they lie along: people's, not the file's
 _MAX_HEAD_TILT = np.radians(30)
 
 
@@ -88,9 +89,13 @@ def nearest_axis(direction: np.ndarray) -> np.ndarray:
 def _body_axes(positions: np.ndarray, body: BodyMap) -> np.ndarray | None:
     """Rotation (3, 3) from the file's axes to SMPL's, by where head and left hip lie; None when that is not told."""
     up = nearest_axis(positions[body.head] - ankle_centre(positions, body))
-    left = nearest_axis(positions[body.left["hip"]] - positions[body.right["hip"]])
+    across = positions[body.left["hip"]] - positions[body.right["hip"]]
+    left = nearest_axis(across)
     if not up.any() or not left.any() or up @ left != 0:
         return None
+    level = unit(across - (across @ up) * up)
+    if level @ left < np.cos(_MAX_SKEW):  # the whole figure is turned
+        left = level
     return np.stack([left, up, np.cross(left, up)])
 
 
