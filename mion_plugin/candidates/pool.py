@@ -25,7 +25,7 @@ _FINGERPRINT = "body_fingerprint"  # key of the metadata
 # array -> kinds of numbers that a file may hold, and what they become
 _KINDS = {
     **dict.fromkeys(("body_pose", "global_orient", "keypoints3d", "root_offset"), ("fiu", np.float32)),
-    "clip_index": ("iu", np.int16),
+    "clip_index": ("iu", np.int32),
 }
 
 
@@ -39,7 +39,7 @@ class CandidatePool:
         keypoints3d: (P, K, 3) float32 metres relative to the pelvis joint, mean shape, identity global orientation.
         convention: Order of the K keypoints.
         root_offset: (3,) float32 pelvis joint of the unposed body: where ``global_orient`` turns the body about.
-        clip_index: (P,) int16 index into ``metadata['clips']`` of the recording that a pose was seen in, or -1.
+        clip_index: (P,) int32 index into ``metadata['clips']`` of the recording that a pose was seen in, or -1.
         metadata: Where the poses came from: sources, clips, command; the body model by name (``body``) and as
             ``BodyFingerprint`` (``body_fingerprint``).
     """
@@ -123,7 +123,7 @@ def make_pool(
         keypoints3d=keypoints3d,
         convention=convention,
         root_offset=root_offset,
-        clip_index=None if clip_index is None else np.asarray(clip_index, np.int16),
+        clip_index=None if clip_index is None else np.asarray(clip_index, np.int32),
         metadata={**(metadata or {}), "body": body.arrays.name, _FINGERPRINT: body.fingerprint.record()},
     )
 

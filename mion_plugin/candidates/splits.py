@@ -109,10 +109,11 @@ def split_pool(
             "cannot be split; rebuild it with tools/build_candidate_pool.py"
         )
     chosen = choose_test_clips(clips, seed, fraction) if test_clips is None else tuple(test_clips)
-    unknown = sorted(set(chosen) - set(clips))
+    wanted = set(chosen)
+    unknown = sorted(wanted - set(clips))
     if unknown:
         raise ValueError(f"test clips {', '.join(unknown[:3])} are not in the pool")
-    test_index = [index for index, clip in enumerate(clips) if clip in set(chosen)]
+    test_index = [index for index, clip in enumerate(clips) if clip in wanted]
     is_test = np.isin(pool.clip_index, test_index)
     if is_test.all() or not is_test.any():
         raise ValueError(

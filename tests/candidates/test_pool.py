@@ -36,6 +36,11 @@ def test_round_trip_is_exact(tmp_path):
     assert len(loaded) == 10
 
 
+def test_more_recordings_than_16_bits_count():
+    clip_index = np.array([0, 32_767, 32_768, 70_000, -1])
+    np.testing.assert_array_equal(make_pool(*random_poses(), clip_index=clip_index).clip_index, clip_index)
+
+
 def test_another_convention_or_body_is_computed_from_the_poses():
     body_pose, global_orient = random_poses()
     pool = make_pool(body_pose, global_orient)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -129,6 +129,7 @@ def find_files(sources: Sequence[str | os.PathLike[str]]) -> tuple[list[tuple[Pa
         FileNotFoundError: A source does not exist.
     """
     found: dict[Path, str] = {}
+    names: set[str] = set()
     ignored: Counter[str] = Counter()
     for source in map(Path, sources):
         if not source.exists():
@@ -141,7 +142,8 @@ def find_files(sources: Sequence[str | os.PathLike[str]]) -> tuple[list[tuple[Pa
                 continue
             # a file that was named itself is always tried
             if path.suffix.lower() in _SUFFIXES or path == source.resolve():
-                found[path] = _unused(path.relative_to(top).as_posix(), found.values())
+                found[path] = _unused(path.relative_to(top).as_posix(), names)
+                names.add(found[path])
             else:
                 ignored[path.suffix.lower() or path.name] += 1
     used_skeletons = {path.parent for path in found if path.suffix.lower() == ".amc"}
@@ -153,7 +155,7 @@ def find_files(sources: Sequence[str | os.PathLike[str]]) -> tuple[list[tuple[Pa
     return files, dict(ignored)
 
 
-def _unused(name: str, names: Iterable[str]) -> str:
+def _unused(name: str, names: Container[str]) -> str:
     """The name, numbered when another source has one like it."""
     candidates = (name if number == 1 else f"{name} ({number})" for number in count(1))
     return next(candidate for candidate in candidates if candidate not in names)
