@@ -37,6 +37,11 @@ def pyav() -> Any:
     return av
 
 
+def plain_path(path: str | os.PathLike[str]) -> str:
+    """A path that FFmpeg takes for one: ``12:30.mp4`` alone were something of the protocol ``12``."""
+    return os.path.abspath(path)
+
+
 def open_video(path: Path) -> Any:
     """PyAV's container of a file with pictures.
 
@@ -47,7 +52,7 @@ def open_video(path: Path) -> Any:
     require_file(path, "video")
     av = pyav()
     try:
-        container = av.open(os.fspath(path), options=_READ)
+        container = av.open(plain_path(path), options=_READ)
     except (av.FFmpegError, OSError, ValueError) as error:
         raise ValueError(f"video {path} cannot be read: {one_line(error)}") from error
     if not container.streams.video or container.streams.video[0].codec_context is None:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from mion_plugin.files.npz import one_line
-from mion_plugin.inference.ffmpeg import decoded, open_video, open_webcam, pyav
+from mion_plugin.inference.ffmpeg import decoded, open_video, open_webcam, plain_path, pyav
 from mion_plugin.inference.sound import Sound
 
 VIDEO_SUFFIXES = tuple(".3gp .avi .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ts .webm .wmv".split())
@@ -154,7 +154,7 @@ class VideoWriter:
     ) -> None:
         if not 0 < frame_rate < np.inf:
             raise ValueError(f"frame rate {frame_rate}, expected a positive number")
-        self._path, self._size, self._rate = os.fspath(path), size, frame_rate
+        self._path, self._size, self._rate = plain_path(path), size, frame_rate
         self._called = called or path
         self._count, self._last = 0, -1
         rate = Fraction(frame_rate).limit_denominator(_LARGEST_DENOMINATOR)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -50,6 +51,12 @@ def test_it_is_what_browsers_play(tmp_path):
         assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
         assert (stream.frames, len(list(video.decode(stream)))) == (12, 12)
         assert stream.duration * stream.time_base == Fraction(12, 10)
+
+
+def test_a_name_that_looks_like_a_protocol(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(Path("12:30.mp4"))
+    assert len(list(open_source("12:30.mp4").frames)) == len(FRAMES)
 
 
 def test_colors_come_back(tmp_path):
