@@ -190,12 +190,13 @@ def check_initial_weights(model: nn.Module) -> None:
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: It cannot be read, or was trained with another body.
+        ValueError: It cannot be read, was trained with another body, or has none of the part's weights.
     """
     for part in model.modules():
-        for source in _initial_files(part):
+        for source, prefix in _initial_files(part):
             if find_body(part) is not None:
                 check_body(part, trained_body(load_local_meta(source), source), source)
+                check_shared_weights(part, load_weights(source, prefix), source)
 
 
 def check_weights(module: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
@@ -215,12 +216,38 @@ def check_weights(module: nn.Module, weights: Mapping[str, Tensor], source: str)
         raise ValueError(f"{source} is not a checkpoint of this {type(module).__name__}: it {'; '.join(told)}")
 
 
-def _initial_files(part: nn.Module) -> list[str]:
-    """The files that a part's ``init_cfg`` names; not those behind an address, which hosts download."""
+def check_shared_weights(module: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
+    """Raise ValueError naming ``source`` if none of its weights is one of the module's, by name and shape.
+
+    What starts a training need not fit wholly, but hosts load what fits and go on if that is nothing.
+    """
+    own = module.state_dict()
+    if not own or any(name in own and own[name].shape == value.shape for name, value in weights.items()):
+        return
+    parts = (name for name, part in module.named_children() if part.state_dict().keys() & weights.keys())
+    part = next(parts, None)
+    remedy = (
+        "give it the weights of such a model"
+        if part is None
+        else f"it fits the part {part}, whose config takes it: {part}=dict(init_cfg=dict(type='Pretrained', "
+        f"checkpoint={source!r}))"
+    )
+    raise ValueError(
+        f"{source} would change nothing: this {type(module).__name__} has weights such as {_name_some(list(own)[:1])}, "
+        f"the file {_name_some(list(weights)[:1]) or 'none'}; {remedy}"
+    )
+
+
+def _initial_files(part: nn.Module) -> list[tuple[str, str | None]]:
+    """The files that a part's ``init_cfg`` names, and the prefix of their weights.
+
+    Not those behind an address, which hosts download.
+    """
     init = getattr(part, "init_cfg", None)
     steps = init if isinstance(init, Sequence) and not isinstance(init, str) else [init]
-    sources = [str(step.get("checkpoint")) for step in steps if isinstance(step, Mapping) and _is_pretrained(step)]
-    return [source for source in sources if "://" not in source]
+    starts = [step for step in steps if isinstance(step, Mapping) and _is_pretrained(step)]
+    files = [(str(step.get("checkpoint")), (step.get("prefix") or "").removesuffix(".")) for step in starts]
+    return [(source, prefix or None) for source, prefix in files if "://" not in source]
 
 
 def _is_pretrained(step: Mapping[str, Any]) -> bool:

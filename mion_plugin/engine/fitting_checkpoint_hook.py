@@ -8,7 +8,7 @@ from mmengine.hooks import Hook
 
 from mion_plugin.engine.unwrapping import unwrapped_model
 from mion_plugin.registry import HOOKS
-from mion_plugin.weights import check_weights
+from mion_plugin.weights import check_shared_weights, check_weights
 
 if TYPE_CHECKING:  # see EpochSeedHook
     from mmengine.runner import Runner
@@ -19,11 +19,12 @@ class FittingCheckpointHook(Hook):
     """Refuse a checkpoint whose weights are not exactly the model's, before they are loaded.
 
     mmengine loads what fits and logs the rest, so that a model tested with another's checkpoint keeps random weights
-    and gives numbers all the same. ``tools/test.py`` and ``tools/train.py --resume`` add this hook; a training that
-    starts from another's weights (``load_from``) does without.
+    and gives numbers all the same. ``tools/test.py`` and ``tools/train.py --resume`` add this hook; for a training that
+    starts from another's weights (``load_from``), ``tools/train.py`` adds it with ``partly``.
 
     Args:
         source: What to call the checkpoint in the error.
+        partly: Take a checkpoint of which some weights fit, and refuse one of which none does.
 
     Raises:
         ValueError: Weights are missing, unknown or of another shape.
@@ -31,14 +32,18 @@ class FittingCheckpointHook(Hook):
 
     priority = "VERY_LOW"  # after hooks that change the checkpoint
 
-    def __init__(self, source: str = "the checkpoint") -> None:
-        self.source = source
+    def __init__(self, source: str = "the checkpoint", partly: bool = False) -> None:
+        self.source, self.partly = source, partly
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Compare the weights with the model's."""
         model = unwrapped_model(runner)
         weights = checkpoint.get("state_dict", checkpoint)
+        weights = {name.removeprefix("module."): value for name, value in weights.items()}
+        if self.partly:
+            check_shared_weights(model, weights, self.source)
+            return
         try:
-            check_weights(model, {name.removeprefix("module."): value for name, value in weights.items()}, self.source)
+            check_weights(model, weights, self.source)
         except ValueError as error:
             raise ValueError(f"{error}; give it the config that it was trained with") from None

@@ -1,3 +1,4 @@
+from collections import OrderedDict
 from types import SimpleNamespace
 
 import pytest
@@ -34,3 +35,31 @@ def test_the_models_own_weights_pass(load, prefix, wrapped):
 def test_others_are_refused(load, weights, message):
     with pytest.raises(ValueError, match=f"a.pth is not a checkpoint of this Linear: .*{message}.*config that it was"):
         load({"state_dict": weights})
+
+
+class TestWhatATrainingStartsFrom:
+    """``load_from``: mmengine loads what fits, and where nothing does it trains random weights."""
+
+    @pytest.fixture
+    def start(self):
+        """A function giving a checkpoint to the hook of a runner whose model has one part."""
+        runner = SimpleNamespace(model=nn.Sequential(OrderedDict(network=nn.Linear(2, 3))))
+        hook = HOOKS.build({"type": "mion.FittingCheckpointHook", "source": "a.pth", "partly": True})
+        return lambda weights: hook.after_load_checkpoint(runner, {"state_dict": weights})
+
+    @pytest.mark.parametrize("prefix", ["network.", "module.network."])
+    def test_some_of_the_weights_are_enough(self, start, prefix):
+        start({f"{prefix}weight": torch.zeros(3, 2), f"{prefix}bias": torch.zeros(4), "head.weight": torch.zeros(1)})
+
+    @pytest.mark.parametrize(
+        ("weights", "message"),
+        [
+            ({"network.weight": torch.zeros(2, 3)}, "give it the weights of such a model"),
+            ({"head.weight": torch.zeros(3, 2)}, "has weights such as network.weight, the file head.weight"),
+            ({}, "the file none"),
+            ({"weight": torch.zeros(3, 2)}, r"fits the part network.*network=dict\(init_cfg=.*checkpoint='a\.pth'"),
+        ],
+    )
+    def test_none_of_them_is_an_error(self, start, weights, message):
+        with pytest.raises(ValueError, match=rf"a\.pth would change nothing: this Sequential .*{message}"):
+            start(weights)

@@ -155,3 +155,23 @@ def test_hooks_of_ones_own_do_not_take_away_what_resuming_needs(tmp_path, hooks)
     assert needed <= set(types)
     assert len(types) == len(set(types))
     assert ("EMAHook" in types) == ("EMAHook" in hooks)
+
+
+def test_resuming_before_the_first_checkpoint_starts_from_the_weights_that_the_config_names(tmp_path):
+    """A training that was killed in its first epoch: random weights would be another training."""
+    options = ["--work-dir", str(tmp_path), "--resume", "--cfg-options", "load_from=start.pth"]
+    cfg = make_config(train_tool.parse_args([CONFIG, *options]))
+    assert (cfg.resume, cfg.load_from) == (False, "start.pth")
+    (tmp_path / "last_checkpoint").write_text(str(tmp_path / "epoch_1.pth"))
+    cfg = make_config(train_tool.parse_args([CONFIG, *options]))
+    assert (cfg.resume, cfg.load_from) == (True, None)
+
+
+def test_a_training_does_not_start_from_weights_of_which_it_takes_none(tmp_path, capsys):
+    """mmengine would log it and train from random weights; init_cfg of the part takes the part's file."""
+    start = tmp_path / "start.pth"
+    torch.save({"state_dict": {"head.bias": torch.zeros(3)}}, start)
+    init_cfg = "model.network.init_cfg"
+    for options in ([f"load_from={start}"], [f"{init_cfg}.type=Pretrained", f"{init_cfg}.checkpoint={start}"]):
+        assert train_tool.main([CONFIG, "--work-dir", str(tmp_path), *SMALL, *options]) == 2
+        assert "start.pth would change nothing: this " in capsys.readouterr().err.strip().splitlines()[-1]

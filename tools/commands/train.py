@@ -13,7 +13,7 @@ from cli import program
 from launching import add_hook, check_logs, launched, load_config, require_hooks
 from mmengine.config import Config
 from mmengine.registry import OPTIMIZERS
-from mmengine.runner import Runner
+from mmengine.runner import Runner, find_latest_checkpoint
 from speed import compile_networks, set_products, train_in_bfloat16
 
 from mion_plugin.engine.checkpoints import prepare_checkpoints, remove_partial_checkpoints
@@ -62,13 +62,16 @@ def make_config(args: argparse.Namespace) -> Config:
         if "base_batch_size" not in cfg.get("auto_scale_lr", {}):
             raise ValueError(f"--auto-scale-lr: {args.config} has no auto_scale_lr.base_batch_size")
         cfg.auto_scale_lr.enable = True
-    if args.resume is not None:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == "auto" else args.resume
-        if cfg.load_from is not None:
-            require_file(Path(cfg.load_from), "checkpoint of --resume")
+    if args.resume == "auto":
+        if find_latest_checkpoint(cfg.work_dir):  # else a training that starts from load_from starts from there
+            cfg.resume, cfg.load_from = True, None
+    elif args.resume is not None:
+        cfg.resume, cfg.load_from = True, args.resume
+        require_file(Path(cfg.load_from), "checkpoint of --resume")
     if cfg.get("resume"):
         add_hook(cfg, "mion.FittingCheckpointHook", source=cfg.load_from or f"the latest checkpoint in {cfg.work_dir}")
+    elif cfg.get("load_from"):
+        add_hook(cfg, "mion.FittingCheckpointHook", source=cfg.load_from, partly=True)
     return cfg
 
 
