@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,6 +22,8 @@ from mion_plugin.consistency import ConsistencyModel
 from mion_plugin.parts import check_parts
 from mion_plugin.refinement import MeshRefinementTransformer
 from mion_plugin.registry import HOOKS, MODELS
+from mion_plugin.synthesis.dataset import SURREALSynthesisDataset
+from mion_plugin.synthesis.lifting_dataset import LiftingDataset
 from mion_plugin.weights import BODY, check_initial_weights, find_body, load_part, save_weights
 
 BOTH = r"free stand-in \(neutral\) \[[0-9a-f]{8}\].* has turned\.npz \[[0-9a-f]{8}\]: they differ in template"
@@ -136,11 +139,29 @@ class TestTrainings:
 
         def make_runner(of):
             network = refiner_config(of, init_cfg=start)
-            return SimpleNamespace(model=MeshRefinementTransformer(network, CandidateSelector(make_body_pool(of))))
+            model = MeshRefinementTransformer(network, CandidateSelector(make_body_pool(of)))
+            return SimpleNamespace(model=model, train_dataloader=SimpleNamespace(dataset=[]))
 
         hook.before_train(make_runner(body))
         with pytest.raises(ValueError, match=rf"start\.pth was trained with the body {BOTH}"):
             hook.before_train(make_runner(turned_body))
+
+    @pytest.mark.parametrize("of_network", [False, True])  # whose body the model tells itself, or a network of it
+    @pytest.mark.parametrize("wrap", [lambda data: data, lambda data: SimpleNamespace(datasets=[[], data])])
+    @pytest.mark.parametrize("kind", [partial(LiftingDataset, 1, 1), partial(SURREALSynthesisDataset, 1)])
+    def test_bodies_that_the_training_data_make_are_the_models(self, hook, body, turned_body, kind, wrap, of_network):
+        """Of another body, or through another camera, the network would learn without a word."""
+        model = self.make_models(body)[int(of_network)]
+
+        def start(**options):
+            dataset = wrap(kind(**options))
+            hook.before_train(SimpleNamespace(model=model, train_dataloader=SimpleNamespace(dataset=dataset)))
+
+        start(body=body)
+        with pytest.raises(ValueError, match=r"training data \(\w+\)'s body is \S*turned\.npz, the model's"):
+            start(body=turned_body)
+        with pytest.raises(ValueError, match=r"training data .*image_size 112, the model's 5000.0 and 224"):
+            start(body=body, image_size=112)
 
     @pytest.mark.parametrize("kind", ["Pretrained", PretrainedInit])
     @pytest.mark.parametrize("several", [False, True])

@@ -151,7 +151,7 @@ def test_hooks_of_ones_own_do_not_take_away_what_resuming_needs(tmp_path, hooks)
     config.write_text(f'_base_ = ["{Path(CONFIG).resolve()}"]\ncustom_hooks = {hooks}\n')
     cfg = make_config(train_tool.parse_args([str(config)]))
     types = [hook["type"] for hook in cfg.custom_hooks]
-    needed = {"mion.EpochSeedHook", "mion.PlainCheckpointHook", "mion.StopOnInvalidLossHook"}
+    needed = {f"mion.{name}Hook" for name in ("EpochSeed", "PlainCheckpoint", "BodyFingerprint", "StopOnInvalidLoss")}
     assert needed <= set(types)
     assert len(types) == len(set(types))
     assert ("EMAHook" in types) == ("EMAHook" in hooks)

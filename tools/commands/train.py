@@ -21,8 +21,13 @@ from mion_plugin.engine.unwrapping import unwrapped_model
 from mion_plugin.files.presence import require_file
 
 # Without them a training cannot be resumed (``--resume`` reads tensors and plain values alone), is not the same after
-# it, or goes on with weights that are NaN.
-_NEEDED_HOOKS = ("mion.EpochSeedHook", "mion.PlainCheckpointHook", "mion.StopOnInvalidLossHook")
+# it, does not tell its body, or goes on with weights that are NaN.
+_NEEDED_HOOKS = (
+    "mion.EpochSeedHook",
+    "mion.PlainCheckpointHook",
+    "mion.BodyFingerprintHook",
+    "mion.StopOnInvalidLossHook",
+)
 
 
 def run(args: argparse.Namespace) -> int:
