@@ -37,14 +37,14 @@ class DepthMetric(BaseMetric):
         """Measure a batch; two numbers for each sample and input are kept."""
         for sample in data_samples:
             element = sample["pred_depths"]
+            row: dict[str, float] = {}  # empty for one left out: the evaluator counts rows to drop a sampler's repeats
+            self.results.append(row)
             if "true_depths" not in element:
                 continue
-            row = {}
             for suffix, name in _INPUTS.items():
                 distance = (element[f"depths{suffix}"] - element["true_depths"]).abs()
                 row[f"error{name}"] = MILLIMETRES * float(distance.mean())
                 row[f"calibration{name}"] = float((distance / element[f"errors{suffix}"]).mean())
-            self.results.append(row)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Means over all samples.
@@ -52,6 +52,7 @@ class DepthMetric(BaseMetric):
         Raises:
             ValueError: No sample has true depths.
         """
+        results = [row for row in results if row]
         if not results:
             raise ValueError("no sample has true_depths, which need SMPL parameters; leave mion.DepthMetric out")
         means = {name: float(np.mean([row[name] for row in results])) for name in results[0]}

@@ -103,6 +103,15 @@ class TestPredictions:
         with pytest.raises(ValueError, match="no sample has true_depths"):
             metric.compute_metrics([])
 
+    def test_a_samplers_repeats_do_not_count(self, make_training, images, body) -> None:
+        """Dealing out evenly to processes repeats samples at the end; the evaluator cuts them off by their number."""
+        model, samples = make_training(), make_samples(body)
+        samples[1].gt_body.has_smpl = torch.tensor(0)
+        metric = DepthMetric()
+        predicted = [sample.to_dict() for sample in model(images, samples, "predict")]
+        metric.process(None, [*predicted, predicted[0]])
+        assert metric.evaluate(size=len(samples))["depth/num_samples"] == 1
+
 
 def test_other_conventions_of_the_data(make_training, images, samples) -> None:
     """Keypoints convert by name, both those that stage 1 sees and the true ones."""
