@@ -102,6 +102,9 @@ class CandidatePairDataset(torch.utils.data.Dataset):
         """Name and keypoint conventions."""
         return {**self.dataset.metainfo, "dataset_name": self.dataset_name}
 
+    def full_init(self) -> None:
+        """Nothing is left to load, as mmengine's ``ConcatDataset`` asks of each of its sets."""
+
     def __len__(self) -> int:
         return len(self.dataset)
 

@@ -82,6 +82,9 @@ class MixedDataset(torch.utils.data.Dataset):
         """Meta information of the first set."""
         return self.datasets[0].metainfo
 
+    def full_init(self) -> None:
+        """Nothing is left to load, as mmengine's ``ConcatDataset`` asks of each of its sets."""
+
     def __len__(self) -> int:
         return self._num_samples
 

@@ -112,6 +112,9 @@ class SURREALSynthesisDataset(torch.utils.data.Dataset):
         """Name and keypoint conventions."""
         return {"dataset_name": self.dataset_name, **self._conventions}
 
+    def full_init(self) -> None:
+        """Nothing is left to load, as mmengine's ``ConcatDataset`` asks of each of its sets."""
+
     def __len__(self) -> int:
         return self._num_samples
 

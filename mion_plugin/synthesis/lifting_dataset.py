@@ -75,6 +75,14 @@ class LiftingDataset(torch.utils.data.Dataset):
         self.camera = CropCamera(focal_length, image_size)
         self._epoch = Epoch()
 
+    @property
+    def metainfo(self) -> dict[str, Any]:
+        """Keypoint conventions."""
+        return {"keypoints2d_convention": CONVENTION, "keypoints3d_convention": _CONVENTION_3D}
+
+    def full_init(self) -> None:
+        """Nothing is left to load, as mmengine's ``ConcatDataset`` asks of each of its sets."""
+
     def __len__(self) -> int:
         return self.num_batches
 

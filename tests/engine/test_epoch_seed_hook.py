@@ -6,11 +6,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import ConcatDataset, DefaultSampler, RepeatDataset
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from mion_plugin.datasets.epoch_sampler import EpochSampler
+from mion_plugin.registry import DATASETS, HOOKS
 
 EPOCHS, STEPS = 3, 2
 
@@ -114,3 +116,59 @@ def test_a_training_by_iterations_resumes_to_what_an_uninterrupted_one_does(tmp_
         resumed, its_weight = drawn_by_iterations(tmp_path / str(num_workers), num_workers, checkpoint)
         np.testing.assert_array_equal(resumed, expected[STOPPED:])
         assert its_weight == weight
+
+
+def warnings_before(dataset, sampler=EpochSampler, epoch=0, step=0, batch_size=2):
+    """What the hook says of a training by epochs that begins there."""
+    warned = []
+    loader = DataLoader(dataset, batch_size, sampler=sampler(dataset, shuffle=False))
+    logger = SimpleNamespace(warning=warned.append)
+    runner = SimpleNamespace(train_loop=None, train_dataloader=loader, epoch=epoch, iter=step, logger=logger)
+    HOOKS.build({"type": "mion.EpochSeedHook"}).before_train(runner)
+    return warned
+
+
+@pytest.mark.parametrize(
+    ("start", "told"),
+    [
+        (dict(epoch=0, step=0), None),
+        (dict(epoch=2, step=4), None),
+        (dict(epoch=1, step=3), "from step 3, but 1 epochs of 2 steps have 2: "),  # of a checkpoint within an epoch
+        (dict(epoch=2, step=4, batch_size=4), "from step 4, but 2 epochs of 1 steps have 2: "),
+    ],
+)
+def test_a_resume_that_ends_elsewhere_is_announced(start, told):
+    """mmengine begins the epoch anew, and its schedules by iterations go on from the old step."""
+    warned = warnings_before([{}] * 4, **start)
+    assert len(warned) == (told is not None)
+    assert told is None or told in warned[0]
+
+
+PEOPLE = dict(type="mion.SURREALSynthesisDataset", num_samples=2, image_size=16, fresh_samples=True, pictures=False)
+LIFTING = dict(type="mion.LiftingDataset", num_batches=1, bodies_per_batch=1)
+MIXED = dict(type="mion.MixedDataset", datasets=[PEOPLE], ratios=[1.0], num_samples=5)
+
+
+class TestTellingTheEpoch:
+    def test_sets_side_by_side_are_new_in_every_epoch(self):
+        dataset = ConcatDataset([PEOPLE, dict(PEOPLE, seed=3)])
+        sampler, poses = EpochSampler(dataset, shuffle=False), []
+        for epoch in range(2):
+            sampler.set_epoch(epoch)
+            poses += [dataset[index]["smpl_body_pose"] for index in range(len(dataset))]
+        assert len(np.unique(poses, axis=0)) == 2 * len(dataset)
+        assert not warnings_before(dataset)
+
+    @pytest.mark.parametrize(("kind", "length"), [(PEOPLE, 4), (LIFTING, 2), (MIXED, 10)])
+    def test_every_kind_of_set_stands_side_by_side(self, kind, length):
+        dataset = ConcatDataset([kind, kind])
+        assert len(dataset) == length
+        assert not warnings_before(dataset)
+
+    @pytest.mark.parametrize(
+        ("wrap", "sampler"), [(DATASETS.build, DefaultSampler), (lambda data: RepeatDataset(data, 2), EpochSampler)]
+    )
+    def test_who_is_not_told_is_named(self, wrap, sampler):
+        dataset = wrap(PEOPLE)
+        (warned,) = warnings_before(dataset, sampler)
+        assert f"nobody tells {type(dataset).__name__} the epoch" in warned
