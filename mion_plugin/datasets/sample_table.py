@@ -108,10 +108,15 @@ def box_columns(data: HumanData) -> dict[str, np.ndarray]:
     }
 
 
+def stored_keypoints(data: HumanData, key: str) -> str | None:
+    """What a file calls its ``keypoints2d`` or ``keypoints3d``; None where it has none."""
+    return next((key + suffix for suffix in _KEYPOINT_SUFFIXES if key + suffix in data), None)
+
+
 def _keypoints(data: HumanData, convention2d: str, convention3d: str, source: str) -> dict[str, np.ndarray]:
     columns = {}
     for key, convention in (("keypoints2d", convention2d), ("keypoints3d", convention3d)):
-        stored = next((key + suffix for suffix in _KEYPOINT_SUFFIXES if key + suffix in data), None)
+        stored = stored_keypoints(data, key)
         if stored is not None:
             columns[key] = data.keypoints(stored, convention)[0]
         else:

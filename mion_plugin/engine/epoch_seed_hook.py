@@ -39,9 +39,9 @@ class EpochSeedHook(Hook):
         loader = runner.train_dataloader
         if not _is_told(loader.dataset, getattr(loader.batch_sampler, "sampler", loader.sampler)):
             runner.logger.warning(
-                f"nobody tells {type(loader.dataset).__name__} the epoch: new samples and augmentation may come again "
-                "in every epoch, and differently after a resume. Use the sampler mion.EpochSampler, and to repeat a set "
-                "within an epoch mion.MixedDataset with num_samples"
+                f"nobody tells {type(loader.dataset).__name__} the epoch: samples and augmentation may be the same in "
+                "every epoch, and others after a resume. Use the sampler mion.EpochSampler, and to repeat a set within "
+                "an epoch mion.MixedDataset with num_samples"
             )
 
     def before_train_epoch(self, runner: Runner) -> None:

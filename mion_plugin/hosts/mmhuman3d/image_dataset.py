@@ -8,7 +8,7 @@ import numpy as np
 from mmhuman3d.data.datasets.human_image_dataset import HumanImageDataset
 
 from mion_plugin.datasets.human_data import load_human_data
-from mion_plugin.datasets.sample_table import DETECTED_KEY, KEYPOINTS2D_SOURCES, camera_columns
+from mion_plugin.datasets.sample_table import DETECTED_KEY, KEYPOINTS2D_SOURCES, camera_columns, stored_keypoints
 from mion_plugin.hosts.mmhuman3d.batches import KEYPOINTS2D_CONVENTION
 
 
@@ -16,7 +16,8 @@ class MIONImageDataset(HumanImageDataset):
     """``HumanImageDataset`` whose samples also have ``keypoints2d_input``: pixels of the file and confidence.
 
     Those are (54, 3) in the order of ``smpl_54``, and ``CropInputKeypoints`` takes them to the crop. ``keypoints2d``
-    stays the annotation, the target of the losses.
+    stays the annotation, the target of the losses; it and ``keypoints3d`` are also read under the names that
+    mmhuman3d's later converters give them (``mion.HumanDataset``), which its own data set does not know.
 
     Args:
         *args: See mmhuman3d's ``HumanImageDataset``.
@@ -38,7 +39,11 @@ class MIONImageDataset(HumanImageDataset):
         """Read the file, and the input keypoints in (N, 54, 3) float32."""
         super().load_annotations()
         data = load_human_data(self.ann_file)
-        key = DETECTED_KEY if self.keypoints2d_source == "detected" else "keypoints2d"
+        names = {key: stored_keypoints(data, key) for key in ("keypoints2d", "keypoints3d")}
+        self._later = {
+            key: data.keypoints(name, self.convention)[0] for key, name in names.items() if name not in (None, key)
+        }
+        key = DETECTED_KEY if self.keypoints2d_source == "detected" else names["keypoints2d"] or "keypoints2d"
         if key not in data:
             raise data.error(key, f"missing, and keypoints2d_source is {self.keypoints2d_source!r}")
         self._camera = camera_columns(data)
@@ -54,4 +59,6 @@ class MIONImageDataset(HumanImageDataset):
         info = super().prepare_raw_data(idx)
         camera = {key: column[idx] for key, column in self._camera.items()}
         has_transl = info["has_smpl"] * int(self._tells_place)
+        for key, rows in self._later.items():
+            info |= {key: rows[idx].copy(), f"has_{key}": 1}
         return {**info, **camera, "keypoints2d_input": self._input[idx].copy(), "has_transl": has_transl}

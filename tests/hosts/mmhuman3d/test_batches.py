@@ -1,5 +1,7 @@
 """Batches of mmhuman3d's pipelines become the samples that mion.HumanDataset makes of the same files."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -51,6 +53,24 @@ def test_the_samples_are_those_of_human_dataset(name, source):
         torch.testing.assert_close(sample.gt_body.keypoints3d, expected.gt_body.keypoints3d)
         for key in ("has_keypoints2d", "has_keypoints3d"):
             assert bool(sample.gt_body.get(key)) == bool(expected.gt_body.get(key))
+
+
+@pytest.mark.parametrize("suffix", ["original", "smpl"])
+@pytest.mark.parametrize("convention", ["human_data", "smpl_54"])
+def test_keypoints_under_later_names(suffix, convention, tmp_path):
+    """As mmhuman3d's later converters write them; its own data set takes such a file for one without any."""
+    config = {"type": "MIONImageDataset", "data_prefix": "data", "pipeline": [], "dataset_name": "h36m"}
+    config |= {"ann_file": SETS["h36m"][0], "convention": convention, "keypoints2d_source": "annotated"}
+    with np.load(f"data/preprocessed_datasets/{SETS['h36m'][0]}", allow_pickle=True) as file:
+        kept = {key: value for key, value in file.items() if "detected" not in key}
+    later = {re.sub(r"^(keypoints[23]d)", rf"\1_{suffix}", key): value for key, value in kept.items()}
+    np.savez(tmp_path / "later.npz", **later)
+    expected, found = build_dataset(config), build_dataset({**config, "ann_file": str(tmp_path / "later.npz")})
+    for index in range(len(expected)):
+        sample = found.prepare_raw_data(index)
+        for key, value in expected.prepare_raw_data(index).items():
+            np.testing.assert_array_equal(sample[key], value, err_msg=key)
+    assert sample["has_keypoints2d"] == sample["has_keypoints3d"] == 1
 
 
 class TestCropInputKeypoints:
