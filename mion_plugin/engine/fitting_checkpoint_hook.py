@@ -27,7 +27,8 @@ class FittingCheckpointHook(Hook):
         partly: Take a checkpoint of which some weights fit, and refuse one of which none does.
 
     Raises:
-        ValueError: Weights are missing, unknown or of another shape.
+        ValueError: Weights are missing, unknown or of another shape; or a training is to be resumed from a file that
+            holds weights alone.
     """
 
     priority = "VERY_LOW"  # after hooks that change the checkpoint
@@ -38,6 +39,11 @@ class FittingCheckpointHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Compare the weights with the model's."""
         model = unwrapped_model(runner)
+        if getattr(runner, "_resume", False) and "message_hub" not in checkpoint:  # mmengine has no public name for it
+            raise ValueError(
+                f"{self.source} holds weights and no state of a training to go on with, as a file of "
+                "tools/publish_model.py does; start another training from it by load_from"
+            )
         weights = checkpoint.get("state_dict", checkpoint)
         weights = {name.removeprefix("module."): value for name, value in weights.items()}
         if self.partly:

@@ -37,6 +37,16 @@ def test_others_are_refused(load, weights, message):
         load({"state_dict": weights})
 
 
+def test_weights_alone_are_nothing_to_resume_from():
+    """As tools/publish_model.py writes them; mmengine's error would be ``'message_hub'``."""
+    runner = SimpleNamespace(model=nn.Linear(2, 3), _resume=True)
+    hook = HOOKS.build({"type": "mion.FittingCheckpointHook", "source": "a.pth"})
+    content = {"state_dict": runner.model.state_dict(), "meta": {"epoch": 1, "iter": 2}}
+    with pytest.raises(ValueError, match=r"a\.pth holds weights and no state of a training .*load_from"):
+        hook.after_load_checkpoint(runner, content)
+    hook.after_load_checkpoint(runner, {**content, "message_hub": {}})
+
+
 class TestWhatATrainingStartsFrom:
     """``load_from``: mmengine loads what fits, and where nothing does it trains random weights."""
 
