@@ -10,14 +10,14 @@ from benchmarks.real.calibration import Camera
 from benchmarks.real.detection import Detections
 from benchmarks.real.methods import Answers, MeanBody, MediaPipe
 from benchmarks.real.pictures import PICTURES
-from benchmarks.real.report import Findings, report
+from benchmarks.real.report import AS_VIDEO, Findings, report
 from benchmarks.real.scene import reconstruct
 from benchmarks.real.scoring import row_errors
 from benchmarks.real.synchronisation import Alignment, align, resample
 from benchmarks.real.triangulation import reprojection_errors, triangulate, triangulate_robustly
 from benchmarks.real.truth import PIXEL_CENTRE, Truth, exact_keypoints, find_truth, smooth, without_swaps
 from benchmarks.real.video import as_video
-from benchmarks.real.views import DETECTED, make_views
+from benchmarks.real.views import DETECTED, EXACT, make_views
 
 from mion_plugin.datasets.coco import CocoPerson
 from mion_plugin.detection.mediapipe_places import to_body_places
@@ -198,7 +198,10 @@ def test_from_detections_to_the_page():
         assert errors[source]["image"]["MediaPipe's world landmarks"]["MPJPE"].max() < 10  # what smoothing costs
     told = {"blocks": views[DETECTED].frames // 10, "frames_per_block": 10, "left_out": 1, "scene": scene}
     told |= {"errors": errors, "selection": "first", "model": "a model", "in_video": with_depths[DETECTED]}
+    told |= {"as_given": {EXACT: with_depths[EXACT], AS_VIDEO: errors[DETECTED]["image"]}}
     text = report(Findings(with_depths=with_depths, in_video_with_depths=errors[DETECTED]["image"], **told))
+    assert "| exact 2D | 10.0 / 0.0 | 20.0 / 0.0 | +10.0 [+10.0, +10.0] | +0.0" in text
+    assert "| MediaPipe's 2D, as a video | 20.0 / 0.0 | 10.0 / 0.0 | -10.0 [-10.0, -10.0] | " in text
     assert "over 6 blocks" in text
     assert "| `first` | 10.0 [10.0, 10.0] | 0.0 [0.0, 0.0] | 0.0 [0.0, 0.0] | 10.0 [10.0, 10.0] |" in text
     assert "| `oracle` | 10.0" in text
@@ -207,7 +210,9 @@ def test_from_detections_to_the_page():
     assert "| `first`, with depths - without | +10.0 [+10.0, +10.0] | " in text
     assert "| `first`, as a video | 20.0 [20.0, 20.0] |" in text
     assert "| `first`, as a video, with depths | 10.0 [10.0, 10.0] |" in text
-    assert "with depths" not in report(Findings(with_depths={}, in_video_with_depths={}, **told))
+    plain = report(Findings(with_depths={}, in_video_with_depths={}, **{**told, "as_given": {}}))
+    assert "with depths" not in plain
+    assert "as they are given" not in plain
 
 
 def test_exchanged_sides_are_put_back_as_in_a_video():

@@ -15,7 +15,7 @@ from benchmarks.real.detection import Detections, detect_all
 from benchmarks.real.kept_answers import kept_answers
 from benchmarks.real.methods import MediaPipe, Method, Mion, build_methods
 from benchmarks.real.pictures import PICTURES, REAL, show
-from benchmarks.real.report import Findings, report
+from benchmarks.real.report import AS_VIDEO, Findings, report
 from benchmarks.real.scene import reconstruct
 from benchmarks.real.scoring import Errors, row_errors
 from benchmarks.real.sheets import write_sheets
@@ -52,6 +52,13 @@ def run(args: argparse.Namespace) -> None:
         told = [Mion(args.model, args.device, use_depths=True)]
         in_video_with_depths = measure(told, video, REAL, clip, detections, args.work_dir)
         with_depths = {name: measure(told, one, REAL, clip, detections, args.work_dir) for name, one in views.items()}
+    as_given: dict[str, Errors] = {}
+    if model.corrects_keypoints:
+        uncorrected = [Mion(args.model, args.device, correct_keypoints=False)]
+        shown = {**views, AS_VIDEO: video}
+        as_given = {
+            name: measure(uncorrected, one, REAL, clip, detections, args.work_dir) for name, one in shown.items()
+        }
     draw(model, views, clip, detections, args.work_dir)
     frames = views[DETECTED].frames
     asked = sum(len(range(0, len(one.keypoints2d), args.every)) for one in detections)
@@ -61,6 +68,7 @@ def run(args: argparse.Namespace) -> None:
             with_depths=with_depths,
             in_video=in_video,
             in_video_with_depths=in_video_with_depths,
+            as_given=as_given,
             selection=model.selection,
             blocks=frames // args.block,
             frames_per_block=args.block,

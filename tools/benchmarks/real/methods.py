@@ -79,13 +79,19 @@ class Mion:
         model: See ``MIONInferencer``.
         device: Where it runs.
         use_depths: Let stage 2 read the depths that come with the people.
+        correct_keypoints: False leaves the keypoints as they are given in a model that corrects them by the picture.
     """
 
     uses_picture = True
 
-    def __init__(self, model: str | None, device: str, use_depths: bool = False) -> None:
+    def __init__(
+        self, model: str | None, device: str, use_depths: bool = False, correct_keypoints: bool = True
+    ) -> None:
         self._inferencer = MIONInferencer(model, device=device, use_depths=use_depths)
         told = " with depths" if use_depths else ""
+        if not correct_keypoints:
+            self._inferencer.model.correct_keypoints = False
+            told += " from keypoints as given"
         self.identity = f"Mion{told} {_digest(self._inferencer.model)}"
 
     @property
@@ -117,6 +123,11 @@ class Mion:
         if all("alternatives" in sample for sample in samples):
             answers.append(Answers(self._joints([sample.alternatives for sample in samples]), {}, best=ALTERNATIVES))
         return answers
+
+    @property
+    def corrects_keypoints(self) -> bool:
+        """Whether its stages read keypoints that the picture has corrected."""
+        return getattr(self._inferencer.model, "correct_keypoints", False)
 
     @torch.no_grad()
     def _joints(self, bodies: Sequence[BaseDataElement]) -> np.ndarray:

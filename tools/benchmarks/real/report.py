@@ -49,6 +49,11 @@ exchanged left and right in some frames, they are put back (`SideSwapGuard`, of 
 this clip's exchanges are found, too: the rows say what finding them is worth, not that it will do as well elsewhere).
 MediaPipe's landmarks are as they come: nothing puts those of a mirrored body right. Its depths are left out of the
 frames in which a side was put back."""
+AS_VIDEO = f"{DETECTED}, as a video"
+GIVEN = """## Keypoints as they are given
+
+The model corrects keypoints by the picture before its stages read them. Below zero, the bodies are better with
+keypoints as they are given. Exact ones leave nothing to correct."""
 CAN_SAY = """## What this can say, and what not
 
 - It is one man, in one balancing exercise of 1.7 s, before four cameras of about his height that look down by 18 to 25
@@ -75,6 +80,8 @@ class Findings:
             empty for a model that reads none.
         in_video: Errors with MediaPipe's 2D and the image where exchanged sides are put back as in a video.
         in_video_with_depths: The same with MediaPipe's depths; empty for a model that reads none.
+        as_given: Source of the keypoints, or ``AS_VIDEO`` -> errors with the image where keypoints are not corrected by
+            it; empty for a model that corrects none.
         selection: The rule that the model chooses by.
         blocks: (S,) of the bootstrap; the same views for all.
         frames_per_block: Of one camera.
@@ -87,6 +94,7 @@ class Findings:
     with_depths: dict[str, Errors]
     in_video: Errors
     in_video_with_depths: Errors
+    as_given: dict[str, Errors]
     selection: str
     blocks: np.ndarray
     frames_per_block: int
@@ -113,6 +121,7 @@ def report(found: Findings) -> str:
         f"with the 2D keypoints.\n\n{margins_table(found)}",
         *depths_section(found),
         f"{VIDEO}\n\n{video_table(found)}\n\n{video_margins_table(found)}",
+        *([f"{GIVEN}\n\n{given_table(found)}"] if found.as_given else []),
         "## Choosing among the paths\n\nShare of the way that each rule goes from the MPJPE of "
         f"`{RANDOM}` to that of `{ORACLE}`.\n\n{gap_table(found)}",
         "## What the picture is worth\n\nMPJPE / PA-MPJPE, and differences on the same frames: above zero, the bodies "
@@ -233,6 +242,18 @@ def video_margins_table(found: Findings) -> str:
             ]
             body.append([f"{_name(rule)}, {label} - {LANDMARKS}", *differences])
     return table(["difference", *ERRORS[:2]], body)
+
+
+def given_table(found: Findings) -> str:
+    """The model's choice from corrected keypoints and from those given."""
+    body = []
+    for source, rows in found.as_given.items():
+        corrected = found.in_video if source == AS_VIDEO else found.errors[source][REAL]
+        pairs = [(rows[found.selection][name], corrected[found.selection][name]) for name in ERRORS[:2]]
+        told = [" / ".join(f"{pair[column].mean():.1f}" for pair in pairs) for column in (1, 0)]
+        body.append([source, *told, *(interval_text(given - other, found.blocks, "+") for given, other in pairs)])
+    headings = ["2D keypoints", "corrected", "as they are given"]
+    return table([*headings, *(f"difference, {name}" for name in ERRORS[:2])], body)
 
 
 def _video_rules(found: Findings) -> list[str]:
