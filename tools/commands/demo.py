@@ -25,7 +25,7 @@ from mion_plugin.inference.partial_lines import PartialLines
 NUM_CANDIDATES = 5
 # Options on which the results depend.
 RESULT_OPTIONS = (
-    *("input", "person", "max_frames", "keypoints", "no_depths"),
+    *("input", "person", "max_frames", "keypoints", "no_depths", "no_correction"),
     *("pose_config", "pose_checkpoint", "person_checkpoint"),
     *("config", "checkpoint", "num_candidates", "body_model", "gender", "pool", "amp", "batch_size"),
 )
@@ -59,6 +59,7 @@ def refuse_idle_options(args: argparse.Namespace, source: FrameSource, stage: in
         (stage == 1 and args.turntable, "--turntable", "draws the chosen body, and stage 1 alone chooses none"),
         (stage == 1 and args.gender, "--gender", "is of the chosen body, and stage 1 alone chooses none"),
         (stage == 1 and args.config, "--config", "is of stages 2 and 3; stage 1 alone has --pool"),
+        (stage == 1 and args.no_correction, "--no-correction", "is of stage 3's reader; stage 1 alone corrects none"),
         (stage == 1 and args.amp, "--amp", "is for networks, and stage 1 has none"),
         (stage == 1 and args.overlay_camera, "--overlay-camera", "is for bodies over the image, not for stage 1 alone"),
     ):

@@ -41,13 +41,17 @@ def make_config(args: argparse.Namespace, stage: int) -> Config:
 
     Raises:
         FileNotFoundError: No such config, or the package holds no weights for the stage.
-        ValueError: The config cannot be read, or its model is no ``mion.MION``.
+        ValueError: The config cannot be read, its model is no ``mion.MION``, or an option would do nothing with it.
     """
     cfg = load_model_config(stage=stage) if args.config is None else read_config(args.config)
     if not isinstance(cfg.get("model"), dict) or cfg.model.get("type") != "mion.MION":
         raise ValueError(f"config {args.config}: its model is no mion.MION")
     if stage == 2:
-        cfg.model.update(cen=None, cen_checkpoint=None, fit=None, selection="first")
+        cfg.model.update(cen=None, cen_checkpoint=None, fit=None, correct_keypoints=False, selection="first")
+    if args.no_correction:
+        if not cfg.model.get("correct_keypoints"):
+            raise ValueError("--no-correction: this model takes keypoints as they are given anyway")
+        cfg.model.correct_keypoints = False
     if args.num_candidates is not None:
         cfg.model.num_candidates = args.num_candidates
     selector = cfg.model.setdefault("selector", dict(type="mion.CandidateSelector"))

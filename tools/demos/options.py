@@ -17,6 +17,11 @@ def add_people_arguments(group: argparse._ArgumentGroup) -> None:
         action="store_true",
         help="go by 2D keypoints alone; default: also by the depths that the light detector gives",
     )
+    group.add_argument(
+        "--no-correction",
+        action="store_true",
+        help="take the keypoints as they are given, for exact ones; default: moved to where the picture shows them",
+    )
 
 
 def add_detector_arguments(group: argparse._ArgumentGroup) -> None:
