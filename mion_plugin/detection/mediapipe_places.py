@@ -5,7 +5,8 @@ elbows 1 to 2 cm inwards. Its thigh is as long as its shank, the body's 0.84 tim
 keypoints are taken for the body's has to be bent out of the picture. So MediaPipe's keypoint is written as the body's
 and shares of the ways from there to other keypoints of the body, which hold in pictures (weak perspective) as in space.
 
-The shares are those of ``tools/benchmark.py places``: synthetic people in poses of the training recordings.
+The shares are those of ``tools/benchmark.py places``: synthetic people in poses of the training recordings, with the
+stand-in's body, whose hips and ankles other bodies of SMPL's layout need not have.
 """
 
 from __future__ import annotations
