@@ -115,6 +115,11 @@ class TestConfigs:
         for file in files:
             assert len(describe_config(file).split()) > 2, file
 
+    def test_an_equation_ends_no_sentence(self):
+        told = describe_config(ROOT / "configs" / "mion" / "mrt_r50_56x56_mixed_frequency-2pi.py")
+        assert told.startswith("The ablation of eq. 5 with PNCC times 2 pi")
+        assert told.endswith("along the body.")
+
     def test_the_list_names_each(self, capsys):
         assert console.main(["configs"]) == 0
         lines = capsys.readouterr().out.splitlines()

@@ -75,7 +75,7 @@ def describe_config(file: Path) -> str:
     """The first sentence of the comment that opens a config."""
     lines = itertools.takewhile(lambda line: re.match("# [^ ]", line), file.read_text(encoding="utf-8").splitlines())
     comment = " ".join(line.removeprefix("# ") for line in lines)
-    return re.split(r"(?<=\.) ", comment, maxsplit=1)[0]
+    return re.split(r"(?<=\.) (?=[A-Z])", comment, maxsplit=1)[0]  # "eq. 5" ends no sentence
 
 
 def _name(file: Path) -> str:
