@@ -2,8 +2,8 @@
 
     python tools/audit.py requirements.lock requirements-mmcv2.lock
 
-The data come from the package index, or else from OSV, through pip-audit. Where neither offers any, that is said and is
-no error.
+The data come from the package index, or else from OSV, through pip-audit. Where neither offers any, that is said with
+what pip-audit said last, and is no error.
 """
 
 from __future__ import annotations
@@ -49,18 +49,20 @@ class Audit:
         return cls(len(known), len(report["dependencies"]) - len(known), tuple(findings))
 
 
-def audit(lock: Path) -> Audit | None:
-    """What the first source that has data tells of a lock file; None if none has."""
+def audit(lock: Path) -> Audit | str:
+    """What the first source that has data tells of a lock file; if none has, the last line that pip-audit wrote."""
+    said = ""
     for source in SOURCES:
         command = [sys.executable, "-m", "pip_audit", *_OPTIONS, "--vulnerability-service", source, "-r", str(lock)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         try:
             found = Audit.of_report(json.loads(done.stdout))
-        except ValueError:  # it could not reach the source, and wrote no report
+        except ValueError:  # it could not reach the source or read the file, or is not installed, and wrote no report
+            said = next(reversed(done.stderr.splitlines()), said)
             continue
         if found.checked:
             return found
-    return None
+    return said
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -73,8 +75,9 @@ def main(arguments: list[str] | None = None) -> int:
     code = 0
     for lock in args.locks:
         found = audit(lock)
-        if found is None:
-            print(f"{lock}: not checked, neither the package index nor OSV offers data on vulnerabilities")
+        if isinstance(found, str):
+            told = f"; pip-audit says: {found}" if found else ""
+            print(f"{lock}: not checked, no data on vulnerabilities from the package index or OSV{told}")
             continue
         print(f"{lock}: {found.checked} packages checked, {found.unknown} unknown, {len(found.findings)} findings")
         print("".join(f"  {line}\n" for line in found.findings), end="")
