@@ -72,9 +72,9 @@ def build_networks(path: Path) -> dict[str, nn.Module]:
 
 
 def measure(network: nn.Module) -> Cost:
-    """The cost of one of ``KINDS``, from runs with one path and with two."""
+    """The cost of one of ``KINDS``, from runs with one path and with two, of two images and of three."""
     network.train()
-    (flops, kept), (flops_of_two, kept_of_two) = (_run(network, paths) for paths in (1, 2))
+    (flops, kept), (flops_of_two, kept_of_two) = (_cost_of_image(network, paths) for paths in (1, 2))
     return Cost(
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         image_flops=2 * flops - flops_of_two,
@@ -82,6 +82,16 @@ def measure(network: nn.Module) -> Cost:
         image_bytes=2 * kept - kept_of_two,
         path_bytes=kept_of_two - kept,
     )
+
+
+def _cost_of_image(network: nn.Module, paths: int) -> tuple[int, int]:
+    """Operations, and bytes kept for a backward pass, of one image with some paths.
+
+    Not by one image alone: batch normalisation does not train on a single value, and weights that autocast has copied
+    to bfloat16 are kept once, however many images there are.
+    """
+    (flops_of_two, kept_of_two), (flops_of_three, kept_of_three) = (_run(network, images, paths) for images in (2, 3))
+    return flops_of_three - flops_of_two, kept_of_three - kept_of_two
 
 
 def _find_parts(model: Any) -> dict[str, dict[str, Any]]:
@@ -113,14 +123,13 @@ def _switch_off_dropout(network: nn.Module) -> None:
             module.dropout = 0.0
 
 
-def _run(network: Any, paths: int) -> tuple[int, int]:
-    """Operations, and bytes kept for a backward pass, of one image with some paths."""
-    # two images, since batch normalisation does not train on a single value; all counts are halved
+def _run(network: Any, images: int, paths: int) -> tuple[int, int]:
+    """Operations, and bytes kept for a backward pass, of some images with some paths each."""
     camera = network.camera
-    image = torch.zeros(2, 3, camera.image_size, camera.image_size)
-    pose = torch.zeros(2, paths, 24, 3)
+    image = torch.zeros(images, 3, camera.image_size, camera.image_size)
+    pose = torch.zeros(images, paths, 24, 3)
     pose[..., 0, 0] = torch.pi  # upright before the camera
-    transl = torch.tensor([0.0, 0.0, 2.0 * camera.focal_length / camera.image_size]).expand(2, paths, 3)
+    transl = torch.tensor([0.0, 0.0, 2.0 * camera.focal_length / camera.image_size]).expand(images, paths, 3)
     counter = FlopCounterMode(display=False, custom_mapping={_CPU_ATTENTION: _attention_flops})
     own = {parameter.untyped_storage().data_ptr() for parameter in network.parameters()}
     kept: dict[int, Tensor] = {}  # by address; holding the tensors keeps addresses from being used twice
@@ -132,17 +141,17 @@ def _run(network: Any, paths: int) -> tuple[int, int]:
     bodies = Bodies.with_mean_shape(pose, transl)
     with counter, saved_tensors_hooks(keep, lambda tensor: tensor):
         if isinstance(network, RefinementNetwork):
-            network(image, bodies, _keypoints(network))
+            network(image, bodies, _keypoints(network, images))
         else:
             network(image, bodies)
     numbers = sum(tensor.untyped_storage().nbytes() for address, tensor in kept.items() if address not in own)
-    return counter.get_total_flops() // 2, numbers // 2
+    return counter.get_total_flops(), numbers
 
 
-def _keypoints(network: RefinementNetwork) -> Tensor | None:
+def _keypoints(network: RefinementNetwork, images: int) -> Tensor | None:
     """What the queries read, if they read keypoints."""
     count = network.queries.num_keypoints
-    return torch.ones(2, count, 3) if count else None
+    return torch.ones(images, count, 3) if count else None
 
 
 def _attention_flops(query: Any, key: Any, value: Any, *args: Any, **kwargs: Any) -> int:
