@@ -16,7 +16,8 @@ from mion_plugin.geometry.keypoints import as_written, flip_permutation, keypoin
 Item = TypeVar("Item")
 LOOK_AHEAD = 10
 """Frames after one that are seen before its sides are settled."""
-_LARGEST_GAP = 3  # frames without the person across which motion still tells something
+_LARGEST_GAP = 3  # frames to the next one with the person across which motion still tells something
+_STEP = 0.5  # seconds, of somebody who walks: legs seen no more than twice in it seem to exchange places as they swing
 _REMEMBERED = 30  # settled frames that tell how much a detector jitters
 _MOST = 0.3  # of a person's size: more than that is another event than an exchange, and counts no more
 # What an exchange of everything at once, which is how a back is taken for a front, costs in swap costs, and what arms
@@ -35,6 +36,7 @@ _PARTS = (
 class _Track:
     """What is kept of one person: the frames that are not settled, and before them at most two that are."""
 
+    largest_gap: int = _LARGEST_GAP
     frames: list[int] = field(default_factory=list)
     keypoints2d: list[np.ndarray] = field(default_factory=list)
     settled: int = 0  # how many of them are
@@ -59,10 +61,11 @@ class SideSwapGuard:
       each part the mean over its keypoints, each at most ``_MOST``;
     - half of how uneven frames usually are, for each part whose choice differs from that of the frame before, so that
       jitter exchanges nothing where the sides pass each other;
-    - how far shoulders and hips of each frame point opposite ways: no trunk is turned so far, but it seems to be where
-      a detector took a back for a front and the arms alone are put back; and
     - ``swap_cost`` for each part of each frame that is not taken as given; the whole body costs less than arms or legs
-      alone, since a detector that takes a back for a front exchanges all
+      alone, since a detector that takes a back for a front exchanges all; and
+    - how much farther than as given shoulders and hips of each frame point opposite ways, as they seem to where the
+      arms alone are put back of a back that was taken for a front. Where they point so less than as given, arms or legs
+      cost less, but never less than the whole body: a twisted trunk is as given, too, unless motion says otherwise
 
     is lowest: exactly, by dynamic programming. Somebody who turns moves evenly as given, also when the sides pass each
     other in the picture; so does one whose sides are exchanged in every frame, whom no motion gives away. Pairs of
@@ -70,20 +73,25 @@ class SideSwapGuard:
 
     Args:
         swap_cost: See above. The larger, the shorter the runs of exchanged frames that are put back.
+        frame_rate: Frames per second; None where they are many. Of at most 4, motion tells nothing of the sides, and
+            all are taken as given.
 
     Raises:
-        ValueError: ``swap_cost`` is not positive.
+        ValueError: ``swap_cost`` or ``frame_rate`` is not positive.
     """
 
-    def __init__(self, swap_cost: float = 0.02) -> None:
-        if not 0 < swap_cost < np.inf:
-            raise ValueError(f"swap_cost is {swap_cost}, expected a positive number")
+    def __init__(self, swap_cost: float = 0.02, frame_rate: float | None = None) -> None:
+        for name, value in (("swap_cost", swap_cost), ("frame_rate", 30.0 if frame_rate is None else frame_rate)):
+            if not 0 < value < np.inf:
+                raise ValueError(f"{name} is {value}, expected a positive number")
         self.swap_cost = swap_cost
+        followed = np.inf if frame_rate is None else np.ceil(_STEP / 2 * frame_rate) - 1  # less than half a step
+        self._largest_gap = int(min(_LARGEST_GAP, followed))
         self._tracks: dict[int, _Track] = {}
 
     def see(self, frame: int, number: int, keypoints2d: np.ndarray) -> None:
         """Take note of the keypoints (17, 3), COCO order, of person ``number`` in a frame later than the last one."""
-        track = self._tracks.setdefault(number, _Track())
+        track = self._tracks.setdefault(number, _Track(self._largest_gap))
         track.frames.append(frame)
         track.keypoints2d.append(as_written(keypoints2d))
 
@@ -121,8 +129,9 @@ class SideSwapGuard:
             float(np.median([*track.jitter[part], *(table[0, 0, 0] for table in tables)]))
             for part, tables in enumerate(parts)
         ]
-        allowed = np.tile(self.swap_cost * _STATE_COSTS, (len(track.frames), 1))
-        allowed += np.stack([_turned_trunk(places)[_OPPOSED] for places in track.keypoints2d])
+        against = np.stack([_turned_trunk(places) for places in track.keypoints2d])
+        allowed = self.swap_cost * _STATE_COSTS + (against[:, _OPPOSED] - against[:, :1])
+        allowed = np.maximum(allowed, self.swap_cost * np.minimum(_STATE_COSTS, _WHOLE))
         changed = 0.5 * (_STATES[:, None] != _STATES) @ usual  # into a run of exchanged frames, and out of it
         allowed[:first, 1:] = np.inf  # settled frames stay as they are
         cost = allowed[0][:, None] + allowed[1] + changed
@@ -158,7 +167,7 @@ def _unevenness(track: _Track, variants: np.ndarray, last: int) -> np.ndarray:
     known = (places[..., 2] > 0).all(axis=0) & moving
     known &= known[mirrored]
     boxes = [keypoint_box(place) for place in places]
-    if not known.any() or times.max() > _LARGEST_GAP or any(box is None for box in boxes):
+    if not known.any() or times.max() > track.largest_gap or any(box is None for box in boxes):
         return np.zeros((len(variants),) * 3)
     size = max(float(box[2:].max()) for box in boxes if box is not None)
     a, b, c = (place[variants][:, known, :2] for place in places)  # (S, K, 2)

@@ -36,6 +36,26 @@ def turning():
     return pixels.numpy()
 
 
+def twisted():
+    """Someone who turns the chest by 60 degrees against the hips, and back: shoulders and hips point opposite ways."""
+    body, pose = SMPLBody(), torch.zeros(FRAMES, 24, 3)
+    twist = torch.sin(torch.linspace(0, torch.pi, FRAMES)).clamp(min=0).sqrt() * torch.pi / 3
+    pose[:, [3, 6, 9], 1] = twist[:, None] / 3
+    x, y, z = body.pose_keypoints(pose, torch.zeros(FRAMES, 10), convention="coco").unbind(-1)
+    x = 0.5 * x + 0.75**0.5 * z  # the hips seen from 60 degrees aside
+    return torch.stack([300 + 120 * x, 200 - 120 * y, torch.ones_like(x)], dim=-1).numpy()
+
+
+def walking_by(frame_rate):
+    """Someone who walks by, seen from aside: 60 frames."""
+    body, pose = SMPLBody(), torch.zeros(FRAMES, 24, 3)
+    stride = torch.sin(2 * torch.pi * 0.9 * torch.arange(FRAMES) / frame_rate)
+    pose[:, 1, 0], pose[:, 2, 0] = 0.45 * stride, -0.45 * stride  # hips
+    pose[:, 16, 2], pose[:, 17, 2] = -1.2, 1.2  # arms down
+    _, y, z = body.pose_keypoints(pose, torch.zeros(FRAMES, 10), convention="coco").unbind(-1)
+    return torch.stack([300 + 120 * z, 200 - 120 * y, torch.ones_like(y)], dim=-1).numpy()
+
+
 def noisy(track, pixels, seed=0):
     moved = track.copy()
     moved[..., :2] += np.random.default_rng(seed).normal(0, pixels, track[..., :2].shape)
@@ -50,9 +70,9 @@ def swapped(track, part, frames):
     return given
 
 
-def guarded(track, look_ahead=LOOK_AHEAD, frames=None):
+def guarded(track, look_ahead=LOOK_AHEAD, frames=None, frame_rate=None):
     """The track as the guard settles it, so many frames late."""
-    guard, found = SideSwapGuard(), []
+    guard, found = SideSwapGuard(frame_rate=frame_rate), []
     frames = list(range(len(track))) if frames is None else frames
     for position, keypoints2d in enumerate(track):
         guard.see(frames[position], 7, keypoints2d)
@@ -67,6 +87,23 @@ def guarded(track, look_ahead=LOOK_AHEAD, frames=None):
 def test_a_turning_person_is_left_alone(turning, pixels, seed):
     track = noisy(turning, pixels, seed)
     np.testing.assert_array_equal(guarded(track), track)
+
+
+def test_a_twisted_trunk_is_left_alone():
+    """Hips and shoulders that point opposite ways are no exchange where everything moves evenly; one is put back."""
+    track = noisy(twisted(), 1.0)
+    across = [track[:, left] - track[:, left + 1] for left in (5, 11)]
+    assert ((across[0] * across[1])[..., 0] < 0).sum() > 30
+    np.testing.assert_array_equal(guarded(track), track)
+    given = swapped(track, "all", range(20, 45))
+    assert np.abs(guarded(given) - track).max() < 5  # pixels, of 200
+
+
+@pytest.mark.parametrize(("frame_rate", "seed"), [(2.0, 0), (2.0, 1), (10.0, 0)])
+def test_somebody_walks_by_at_few_frames_a_second(frame_rate, seed):
+    """At 2 a second, the legs are elsewhere in each."""
+    track = noisy(walking_by(frame_rate), 1.0, seed)
+    np.testing.assert_array_equal(guarded(track, frame_rate=frame_rate), track)
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -128,7 +165,7 @@ def test_the_choice_is_that_of_trying_all(turning, start, bad):
 
     usual = np.median(list(unevenness([0] * len(track))))
 
-    def turned(frame, state):
+    def against(frame, state):
         across = [
             frame[order][NAMES.index(f"left_{joint}"), :2] - frame[order][NAMES.index(f"right_{joint}"), :2]
             for joint, order in (("shoulder", orders[0]), ("hip_extra", orders[state]))
@@ -137,10 +174,10 @@ def test_the_choice_is_that_of_trying_all(turning, start, bad):
         return max(-np.dot(*across), 0) / longer / size
 
     def cost(choice):
+        turned = [against(frame, state) - against(frame, 0) for frame, state in zip(track, choice, strict=True)]
         return (
             sum(unevenness(choice))
-            + sum(turned(frame, state) for frame, state in zip(track, choice, strict=True))
-            + 0.025 * sum(state > 0 for state in choice)
+            + sum(max(0.025 + turn, 0.006) for turn, state in zip(turned, choice, strict=True) if state)
             + 0.5 * usual * sum(one != other for one, other in itertools.pairwise(choice))
         )
 
@@ -173,6 +210,8 @@ def test_what_an_earlier_run_settled_is_gone_on_with(turning, part):
 def test_bad_arguments():
     with pytest.raises(ValueError, match="swap_cost is 0, expected a positive number"):
         SideSwapGuard(swap_cost=0)
+    with pytest.raises(ValueError, match="frame_rate is -1, expected a positive number"):
+        SideSwapGuard(frame_rate=-1)
     guard = SideSwapGuard()
     guard.see(3, 0, np.ones((17, 3)))
     with pytest.raises(ValueError, match="frame 4 of person 0 is not the first that is open"):

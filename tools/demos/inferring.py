@@ -45,7 +45,9 @@ def infer_source(
         ValueError: ``batch_size`` is below 1, or a line is of another frame.
     """
     tracker = None if source.frame_rate is None else KeypointTracker()
-    sides = None if source.live or tracker is None else SideSwapGuard()  # needs later frames, too
+    sides = (
+        None if source.live or tracker is None else SideSwapGuard(frame_rate=source.frame_rate)
+    )  # needs later frames
 
     def infer(frames: Iterable[Frame]) -> Iterator[FramePeople]:
         at_once = 1 if source.live else batch_size  # a webcam's batch would wait for its last frame
