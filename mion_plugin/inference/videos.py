@@ -70,7 +70,8 @@ class VideoReader:
     def __iter__(self) -> Iterator[np.ndarray | None]:
         """Every frame, upright and with square pixels as the file says; None for one that cannot be decoded.
 
-        All have the size of the first: calls and broadcasts may change it on the way.
+        All have the size of the first: calls and broadcasts may change it on the way. Upright pictures after ones that
+        lie, and the other way round, keep their shape, between black bars: a phone was turned.
 
         A file that ends before the frames its header tells of gives None for one more.
         """
@@ -111,8 +112,15 @@ class VideoReader:
 
     def _upright(self, frame: Any) -> np.ndarray:
         """The pixels, turned and mirrored as the file's display matrix says."""
-        width, height = self._size = self._size or (round(frame.width * self._oblong), frame.height)
-        pixels = self._converter.reformat(frame, width, height, format="rgb24").to_ndarray()
+        width, height = round(frame.width * self._oblong), frame.height
+        size = self._size = self._size or (width, height)
+        shown = size if (width > height) == (size[0] > size[1]) else _largest_within(size, width, height)
+        pixels = self._converter.reformat(frame, *shown, format="rgb24").to_ndarray()
+        if shown != size:
+            across, down = ((all_of - part) // 2 for all_of, part in zip(size, shown, strict=True))
+            framed = np.zeros((size[1], size[0], 3), np.uint8)
+            framed[down : down + shown[1], across : across + shown[0]] = pixels
+            pixels = framed
         # not the frame's own, a circle that would keep the frame, its threads and the decoder's until Python looks for
         # circles: in a forked process, which has no such threads, that is for ever
         matrix = pyav().sidedata.sidedata.SideDataContainer(frame).get("DISPLAYMATRIX")
@@ -244,6 +252,12 @@ class VideoWriter:
             reader.close()
         if count != self._count:
             raise OSError(f"video {self._called} holds {count} of {self._count} frames: No space left on the device?")
+
+
+def _largest_within(size: tuple[int, int], width: int, height: int) -> tuple[int, int]:
+    """The largest size of the shape ``width`` to ``height`` that fits into another."""
+    scale = min(size[0] / width, size[1] / height)
+    return max(round(scale * width), 1), max(round(scale * height), 1)
 
 
 def _turned(pixels: np.ndarray, matrix: Any) -> np.ndarray:

@@ -101,6 +101,21 @@ def test_a_turned_clip_of_oblong_pixels(tmp_path):
     assert next(iter(open_source(str(tmp_path / "clip.mp4")).frames)).pixels.shape == (128, 48, 3)
 
 
+def test_a_phone_that_is_turned_in_a_call(tmp_path):
+    """Upright pictures after ones that lie keep their shape, in the middle of black."""
+    parts = []
+    for shown in (picture(), picture().swapaxes(0, 1)):
+        write_clip(tmp_path / "part.ts", [shown] * 3, codec="mpeg2video", rate=25)
+        parts.append((tmp_path / "part.ts").read_bytes())
+    (tmp_path / "clip.ts").write_bytes(b"".join(parts))
+    last = list(open_source(str(tmp_path / "clip.ts")).frames)[-1].pixels.astype(int)
+    assert last.shape == (48, 64, 3)
+    upright = np.asarray(Image.fromarray(picture().swapaxes(0, 1)).resize((36, 48)))
+    assert np.median(np.abs(last[:, 14:50] - upright)) <= 8
+    assert not last[:, :14].any()
+    assert not last[:, 50:].any()
+
+
 @pytest.mark.parametrize("ending", ["mts", "m2ts", "ts"])
 def test_a_broadcast_whose_size_changes(tmp_path, ending):
     """And the endings of camcorders and receivers are a video's."""
