@@ -92,6 +92,12 @@ def number_in_order(people: Sequence[CocoPerson], frame: int) -> list[int]:
     return list(range(len(people)))
 
 
+def person_missing(number: int, frame: Frame, numbers: Iterable[int]) -> str:
+    """What to say of a frame whose people have other numbers than the one that was asked for."""
+    shown = [str(one) for one in sorted(numbers)]
+    return f"--person {number}: {frame.name} shows {'person' if len(shown) == 1 else 'people'} {', '.join(shown)}"
+
+
 def infer_frames(
     inferencer: MIONInferencer,
     frames: Iterable[Frame],
@@ -179,8 +185,7 @@ def _find(
         return _Found(frame, {}, [str(error)])
     numbered = dict(zip(number(everyone, frame.index), everyone, strict=True))
     if only is not None and only not in numbered:
-        told = f"--person {only}: {frame.name} has {len(everyone)} people, numbered from 0"
-        return _Found(frame, {}, [told], numbered)
+        return _Found(frame, {}, [person_missing(only, frame, numbered)], numbered)
     people, problems = {}, []
     for index in sorted(numbered) if only is None else [only]:
         try:

@@ -12,6 +12,8 @@ from mion_plugin.detection.keypoint_similarity import object_keypoint_similarity
 from mion_plugin.geometry.boxes import seen_keypoints
 from mion_plugin.geometry.keypoints import as_written
 
+_USUAL_RATE = 30.0  # frames per second
+
 
 @dataclass
 class _Track:
@@ -28,17 +30,19 @@ class KeypointTracker:
     Args:
         min_similarity: Of one person in two frames, in 0..1.
         max_gap: Frames after which someone who was not seen is forgotten.
+        frame_rate: Frames per second; with more than 30, ``max_gap`` grows as they do. None for 30.
 
     Raises:
         ValueError: An argument is out of range.
     """
 
-    def __init__(self, min_similarity: float = 0.15, max_gap: int = 15) -> None:
+    def __init__(self, min_similarity: float = 0.15, max_gap: int = 15, frame_rate: float | None = None) -> None:
         if not 0 < min_similarity <= 1 or max_gap < 1:
             raise ValueError(
                 f"min_similarity is {min_similarity} and max_gap {max_gap}, expected a number in 0..1 and at least 1"
             )
-        self.min_similarity, self.max_gap = min_similarity, max_gap
+        self.min_similarity = min_similarity
+        self.max_gap = round(max_gap * max(1.0, (frame_rate or _USUAL_RATE) / _USUAL_RATE))
         self._tracks: list[_Track] = []
         self._next = 0
 

@@ -133,7 +133,7 @@ class TestInference:
         assert [person.person for person in result.people] == [1]
         assert result.people[0].crop.side < 300
         (result,) = infer_frames(inferencer, frames(image, 1), find, only=2)
-        assert result.problems == ["--person 2: clip_000000.jpg has 2 people, numbered from 0"]
+        assert result.problems == ["--person 2: clip_000000.jpg shows people 0, 1"]
 
     def test_people_keep_their_numbers(self, inferencer, image, skier):
         people = [skier, moved(skier, 220, 0.6)]

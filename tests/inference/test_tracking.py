@@ -31,6 +31,13 @@ def test_someone_new_and_someone_back_after_a_gap():
     assert tracker([person(500)], 5) == [2]  # number 1 was last seen four frames ago
 
 
+def test_more_frames_a_second_are_no_shorter_absence():
+    for rate, absent, number in ((None, 15, 0), (30, 16, 1), (60, 30, 0), (60, 31, 1), (5, 15, 0)):
+        tracker = KeypointTracker(frame_rate=rate)
+        assert tracker([person(0)], 0) == [0]
+        assert tracker([person(0)], absent) == [number]
+
+
 def test_people_before_each_other_are_told_apart_by_their_keypoints():
     tracker = KeypointTracker()
     assert tracker([person(0, seed=1), person(0, seed=2)], 0) == [0, 1]

@@ -7,7 +7,7 @@ import demo
 import numpy as np
 import pytest
 from demos.example_clip import write_example_clip
-from demos.results import PeopleOfVideo
+from demos.results import PeopleOfVideo, watched
 from demos.videos import Watch, follow_bodies
 
 from mion_plugin.datasets.transforms.loading import read_image
@@ -101,6 +101,8 @@ def test_bad_videos_leave_one_line_and_no_files(inferencer, clip, tmp_path):
     (tmp_path / "nobody.json").write_text(json.dumps({"images": [], "annotations": []}))
     with pytest.raises(NobodyError, match="no body in any of 3 images"):
         follow(inferencer, (clip[0], tmp_path / "nobody.json"), root)
+    with pytest.raises(NobodyError, match="there is no picture in it that can be read"):  # it breaks off before
+        list(watched([], single=False, tell=print))
     assert not list(root.iterdir())
 
 

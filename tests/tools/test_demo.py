@@ -195,7 +195,7 @@ def test_an_input_that_is_not_there_leaves_no_folder(tmp_path, capsys):
         (["--keypoints", "none.json"], "keypoint file none.json does not exist"),
         (["--keypoints", "text.json"], "text.json is not a JSON file"),
         (["--keypoints", "empty.json"], "nobody in 000000000785.jpg has keypoints"),
-        (["--person", "1"], "--person 1: 000000000785.jpg has 1 people, numbered from 0"),
+        (["--person", "1"], "--person 1: 000000000785.jpg shows person 0"),
         (["--person", "-1"], "--person -1"),
         (["--person", "first"], "argument --person: expected a whole number, not 'first'"),
         (["--size", "3"], "unrecognized arguments: --size"),

@@ -20,6 +20,7 @@ from mion_plugin.body import SMPLBody
 from mion_plugin.candidates import CandidateSelector
 from mion_plugin.constants import MESH_FORMATS, NEUTRAL, OVERLAY_CAMERAS, SMOOTH_BETA
 from mion_plugin.inference import BodySmoother, FrameSource, MIONInferencer, open_source
+from mion_plugin.inference.frames import person_missing
 from mion_plugin.inference.partial_lines import PartialLines
 
 NUM_CANDIDATES = 5
@@ -89,7 +90,7 @@ def run_candidates(args: argparse.Namespace, source: FrameSource) -> list[Path]:
         raise ValueError(frame.problem)
     people, number = choose_finder(args, source.paths)(frame), args.person or 0
     if not 0 <= number < len(people):
-        raise ValueError(f"--person {number}: {frame.name} has {len(people)} people, numbered from 0")
+        raise ValueError(person_missing(number, frame, range(len(people))))
     body = SMPLBody(args.body_model)
     count = NUM_CANDIDATES if args.num_candidates is None else args.num_candidates
     selector = CandidateSelector(args.pool, num_candidates=count, body_model=args.body_model)

@@ -44,7 +44,7 @@ def infer_source(
     Raises:
         ValueError: ``batch_size`` is below 1, or a line is of another frame.
     """
-    tracker = None if source.frame_rate is None else KeypointTracker()
+    tracker = None if source.frame_rate is None else KeypointTracker(frame_rate=source.frame_rate)
     sides = (
         None if source.live or tracker is None else SideSwapGuard(frame_rate=source.frame_rate)
     )  # needs later frames

@@ -214,5 +214,7 @@ def watched(results: Iterable[FramePeople], single: bool, tell: Callable[[str], 
             for problem in result.problems:
                 tell(problem)
         yield result
+    if not count:
+        raise NobodyError("there is no picture in it that can be read")
     if not people:
         raise NobodyError(first if single else f"no body in any of {count} images; first: {first}")
