@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,18 +17,36 @@ _USUAL_RATE = 30.0  # frames per second
 
 @dataclass
 class _Track:
+    """What is kept of one person: the keypoints last seen, and how they moved, in pixels a frame."""
+
     number: int
     keypoints2d: np.ndarray
     last_frame: int
+    velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))
+
+    def see(self, keypoints2d: np.ndarray, frame: int) -> None:
+        """Note a later frame's."""
+        known = seen_keypoints(self.keypoints2d) & seen_keypoints(keypoints2d)
+        if known.any():
+            moved = (keypoints2d - self.keypoints2d)[known, :2].mean(axis=0) / (frame - self.last_frame)
+            self.velocity = (self.velocity + moved) / 2
+        self.keypoints2d, self.last_frame = keypoints2d, frame
+
+    def similarities(self, keypoints2d: np.ndarray, frame: int) -> tuple[float, float]:
+        """To where the person was last seen, and would be at the same pace: who passes another goes on."""
+        ahead = self.keypoints2d.copy()
+        ahead[:, :2] += (frame - self.last_frame) * self.velocity
+        return similarity(keypoints2d, self.keypoints2d), similarity(keypoints2d, ahead)
 
 
 class KeypointTracker:
     """Gives people numbers that stay theirs, by how alike their keypoints are to those last seen of each.
 
-    The most similar pair is joined first. Who is like nobody gets a new number. See ``similarity``.
+    And to where these would be by now, had they gone on moving. The pair that is most similar in both is joined first.
+    Who is like nobody in either gets a new number. See ``similarity``.
 
     Args:
-        min_similarity: Of one person in two frames, in 0..1.
+        min_similarity: Of one person in two frames, in either, in 0..1.
         max_gap: Frames after which someone who was not seen is forgotten.
         frame_rate: Frames per second; with more than 30, ``max_gap`` grows as they do. None for 30.
 
@@ -49,13 +67,15 @@ class KeypointTracker:
     def __call__(self, people: Sequence[CocoPerson], frame: int) -> list[int]:
         """The number of each of a frame's people, from 0 on; ``frame`` grows from call to call."""
         self._tracks = [track for track in self._tracks if frame - track.last_frame <= self.max_gap]
-        joined = self._join(people)
+        joined = self._join(people, frame)
         for index, person in enumerate(people):
-            if index not in joined:
-                joined[index] = _Track(self._next, person.keypoints2d, frame)
+            keypoints2d = as_written(person.keypoints2d)
+            if index in joined:
+                joined[index].see(keypoints2d, frame)
+            else:
+                joined[index] = _Track(self._next, keypoints2d, frame)
                 self._tracks.append(joined[index])
                 self._next += 1
-            joined[index].keypoints2d, joined[index].last_frame = as_written(person.keypoints2d), frame
         return [joined[index].number for index in range(len(people))]
 
     def recall(self, known: Mapping[int, np.ndarray], frame: int) -> None:
@@ -65,21 +85,25 @@ class KeypointTracker:
             known: Number -> keypoints (17, 3), as they were found, of all who were numbered.
             frame: Its index.
         """
-        self._tracks = [track for track in self._tracks if track.number not in known]
-        self._tracks += [_Track(number, as_written(keypoints2d), frame) for number, keypoints2d in known.items()]
+        tracks = {track.number: track for track in self._tracks}
+        for number, keypoints2d in known.items():
+            if number in tracks:
+                tracks[number].see(as_written(keypoints2d), frame)
+            else:
+                self._tracks.append(_Track(number, as_written(keypoints2d), frame))
         self._next = max(self._next, *(number + 1 for number in known)) if known else self._next
 
-    def _join(self, people: Sequence[CocoPerson]) -> dict[int, _Track]:
+    def _join(self, people: Sequence[CocoPerson], frame: int) -> dict[int, _Track]:
         """The known track of each person who has one."""
         pairs = [
-            (similarity(person.keypoints2d, track.keypoints2d), index, track)
+            (track.similarities(person.keypoints2d, frame), index, track)
             for index, person in enumerate(people)
             for track in self._tracks
         ]
         joined: dict[int, _Track] = {}
         taken: set[int] = set()
-        for alike, index, track in sorted(pairs, key=lambda pair: -pair[0]):
-            if alike >= self.min_similarity and index not in joined and track.number not in taken:
+        for alike, index, track in sorted(pairs, key=lambda pair: -sum(pair[0])):
+            if max(alike) >= self.min_similarity and index not in joined and track.number not in taken:
                 joined[index] = track
                 taken.add(track.number)
         return joined

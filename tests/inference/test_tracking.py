@@ -22,6 +22,20 @@ def test_numbers_follow_people_who_move_and_change_places_in_the_list():
         assert tracker(people, frame) == [1, 0]
 
 
+@pytest.mark.parametrize("stopped", [0, 9, 17])
+def test_who_passes_behind_another_keeps_the_number(stopped):
+    """One is hidden for five frames where they meet; also of a run that was stopped before, or then."""
+    tracker = KeypointTracker()
+    for frame in range(36):
+        hidden = 16 <= frame <= 20
+        people = [person(10 * frame, seed=1)] + [person(360 - 10 * frame, seed=1)] * (not hidden)
+        numbers = list(range(len(people)))
+        if frame < stopped:
+            tracker.recall({number: one.keypoints2d for number, one in zip(numbers, people, strict=True)}, frame)
+        else:
+            assert tracker(people, frame) == numbers
+
+
 def test_someone_new_and_someone_back_after_a_gap():
     tracker = KeypointTracker(max_gap=3)
     assert tracker([person(0)], 0) == [0]
