@@ -27,7 +27,12 @@ train_dataloader = dict(
     **synthetic_loader,
     sampler=dict(type="mion.EpochSampler", shuffle=True),
     dataset=dict(
-        **synthetic_people, num_samples=3200, split="train", fresh_samples=True, looks=dict(recipe="training")
+        **synthetic_people,
+        num_samples=3200,
+        split="train",
+        fresh_samples=True,
+        looks=dict(recipe="training"),
+        keypoints3d_convention="smpl_54",  # the body's own; joints that h36m names alike are regressed elsewhere
     ),
 )
 val_dataloader = dict(

@@ -12,6 +12,7 @@ train_dataloader = dict(
         ann_file="train.npz",
         data_root="data/synthetic_112",
         dataset_name="synthetic_112",
+        keypoints3d_convention="smpl_54",  # as synthetic_112.py
         pipeline=[
             dict(type="mion.LoadImageFromFile"),
             dict(type="mion.ColorJitter", brightness=0.4, contrast=0.4, saturation=0.4),

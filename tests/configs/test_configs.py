@@ -15,8 +15,11 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS
 from support.real_layout import NUM_PEOPLE, SETS, write_real_layout
 
+from mion_plugin.bodies import Bodies
 from mion_plugin.body import SMPLBody
+from mion_plugin.refinement.losses import keypoints3d_difference
 from mion_plugin.registry import DATASETS, MODELS
+from mion_plugin.samples import collect_targets
 from mion_plugin.synthesis.writing import SetSettings, write_set
 
 # `import test` would be Python's own package of that name
@@ -376,3 +379,20 @@ class TestModernBackbones:
             if inside and not rest.startswith("norm."):
                 layers_behind = 12 - int(rest.split(".")[1]) if rest.startswith("blocks.") else 13
             assert group["lr"] == pytest.approx(5e-5 * 0.8**layers_behind), names[id(weight)]
+
+
+def test_the_true_body_has_no_joint_error_in_the_small_configs_loss():
+    """The joints of the training people are those that the loss takes of a body."""
+    cfg = Config.fromfile(CONFIGS / "mion" / "mrt_tiny_synthetic.py")
+    people = DATASETS.build({**cfg.train_dataloader.dataset, "num_samples": 4, "pictures": False})
+    targets = collect_targets([people[number]["data_samples"] for number in range(4)], torch.device("cpu"))
+    body, valid = SMPLBody(), torch.ones(4, dtype=torch.bool)
+    true = Bodies(targets.rotations[:, None], targets.betas[:, None], torch.zeros(4, 1, 3))
+    difference, confidence, labelled = keypoints3d_difference(true, targets, valid, body)
+    assert labelled.all()
+    assert (confidence > 0).sum() >= 4 * 24
+    assert difference.abs().max() < 1e-4  # metres
+    assert (
+        Config.fromfile(CONFIGS / "mion" / "mrt_tiny_pncc.py").train_dataloader.dataset.keypoints3d_convention
+        == "smpl_54"
+    )
