@@ -30,7 +30,6 @@ people = dict(
     **_base_.train_dataloader.dataset,
     keypoints2d_source="annotated",  # labels; the test's are a detector's, which these methods do not read
     keypoints2d_convention="smpl_54",
-    keypoints3d_convention="smpl_54",
 )
 train_dataloader = dict(
     dataset=dict(

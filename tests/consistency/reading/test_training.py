@@ -144,7 +144,7 @@ class TestAugmentation:
             own = body_depths(body, targets.rotations, targets.betas, "coco")[0, COCO_KNEES]
             annotated = sample.gt_body.keypoints3d[:, 2]
             hips, knees = (
-                annotated[[keypoint_names("h36m").index(f"{side}_{joint}") for side in ("left", "right")]]
+                annotated[[keypoint_names("smpl_54").index(f"{side}_{joint}") for side in ("left", "right")]]
                 for joint in ("hip_extra", "knee")
             )
             np.testing.assert_allclose(own, knees - hips.mean(), atol=2e-3)
