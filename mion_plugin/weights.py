@@ -149,8 +149,18 @@ def trained_body(content: Mapping[str, Any], path: str | os.PathLike[str]) -> Bo
 
 def find_body(module: nn.Module) -> SMPLBody | None:
     """The body of a network or of a model around one; None for a module without any."""
-    bodies = (getattr(part, "body", None) for part in (module, *module.children()))
-    return next((body for body in bodies if isinstance(body, SMPLBody)), None)
+    part = part_with_body(module)
+    return None if part is None else part.body  # type: ignore[return-value]
+
+
+def part_with_body(module: nn.Module) -> nn.Module | None:
+    """A network, or the one in a model around it, that has a body; None for a module without any."""
+    return next(filter(has_body, (module, *module.children())), None)
+
+
+def has_body(part: Any) -> bool:
+    """Whether a network or a data set has a ``body`` of its own."""
+    return isinstance(getattr(part, "body", None), SMPLBody)
 
 
 def check_body(module: nn.Module, trained: BodyFingerprint | None, source: str) -> None:

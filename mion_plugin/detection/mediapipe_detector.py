@@ -20,7 +20,7 @@ import numpy as np
 from mion_plugin.body.depths import hip_indices
 from mion_plugin.datasets.coco import CocoPerson
 from mion_plugin.detection.keypoint_similarity import body_area, object_keypoint_similarity
-from mion_plugin.detection.mediapipe_places import to_body_places
+from mion_plugin.detection.mediapipe_places import to_body_depths, to_body_places
 from mion_plugin.detection.people import check_image
 from mion_plugin.detection.standard_error import lines_held_back
 from mion_plugin.geometry.boxes import inside_image
@@ -343,9 +343,10 @@ def landmark_depths(world_landmarks: Any, own_places: bool = False) -> np.ndarra
     if world_landmarks is None:
         return None
     points = [world_landmarks.landmark[index] for index in _COCO_LANDMARKS]
-    depths = np.array([point.z for point in points])
+    metres = np.array([point.z for point in points])
+    metres -= metres[list(hip_indices("coco"))].mean()  # MediaPipe's origin is there to within a millimetre or so
+    depths = np.column_stack([metres, np.full(len(metres), 1.0 / DEPTH_ERROR)])
     if not own_places:
-        depths = to_body_places(depths[:, None])[:, 0]
-    depths -= depths[list(hip_indices("coco"))].mean()  # MediaPipe's origin is there to within a millimetre or so
+        depths = to_body_depths(depths)
     known = np.array([point.visibility for point in points]) >= _LEAST_VISIBILITY
-    return np.column_stack([depths, np.full(len(depths), 1.0 / DEPTH_ERROR)]) * known[:, None]
+    return depths * known[:, None]

@@ -15,6 +15,7 @@ from functools import cache
 
 import numpy as np
 
+from mion_plugin.body.depths import hip_indices
 from mion_plugin.geometry.keypoints import keypoint_names, mirrored_name
 
 CONVENTION = "coco"
@@ -45,13 +46,37 @@ def to_body_places(points: np.ndarray, known: np.ndarray | None = None) -> np.nd
         points: (..., 17, D) COCO's 17 among MediaPipe's landmarks, pixels or metres, in any frame.
         known: (..., 17) bool, False where a point is absent; what depends on an absent one stays where it is.
     """
-    matrix = np.linalg.inv(_to_mediapipe())
+    matrix = _to_body()
     moved = matrix @ points
     if known is None:
         return moved
     needed = np.abs(matrix) > 1e-9
     complete = ~(needed & ~known[..., None, :]).any(axis=-1)
     return np.where(complete[..., None], moved, points)
+
+
+def to_body_depths(depths: np.ndarray) -> np.ndarray:
+    """``CocoPerson.depths`` (17, 2) of MediaPipe's keypoints, as those of the body's; 0 is unknown in both.
+
+    They are relative to the middle of the body's hips, where both are known.
+    """
+    known = depths[:, 1] > 0
+    metres = to_body_places(depths[:, :1], known)[:, 0]
+    hips = list(hip_indices(CONVENTION))
+    if known[hips].all():
+        metres = (metres - metres[hips].mean()) * known
+    return np.column_stack([metres, depths[:, 1]])
+
+
+def index_towards(side: str, towards: str) -> int:
+    """Where the keypoint that a way of ``SHARES`` leads to stands in COCO's order, of a keypoint on ``side``."""
+    name = f"{side}_{towards.removeprefix(OTHER)}"
+    return keypoint_names(CONVENTION).index(mirrored_name(name) if towards.startswith(OTHER) else name)
+
+
+@cache
+def _to_body() -> np.ndarray:
+    return np.linalg.inv(_to_mediapipe())
 
 
 @cache
@@ -62,8 +87,6 @@ def _to_mediapipe() -> np.ndarray:
     for row, name in enumerate(names):
         side, _, part = name.partition("_")
         for towards, share in SHARES.get(part, {}).items():
-            same_side = f"{side}_{towards.removeprefix(OTHER)}"
-            column = names.index(mirrored_name(same_side) if towards.startswith(OTHER) else same_side)
-            matrix[row, column] += share
+            matrix[row, index_towards(side, towards)] += share
             matrix[row, row] -= share
     return matrix

@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from mmengine.hooks import Hook
 
-from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.engine.unwrapping import unwrapped_model
 from mion_plugin.parts import check_parts
 from mion_plugin.registry import HOOKS
-from mion_plugin.weights import BODY, check_body, check_initial_weights, find_body, trained_body
+from mion_plugin.weights import (
+    BODY,
+    check_body,
+    check_initial_weights,
+    find_body,
+    has_body,
+    part_with_body,
+    trained_body,
+)
 
 if TYPE_CHECKING:  # see EpochSeedHook
     from mmengine.runner import Runner
@@ -36,7 +43,7 @@ class BodyFingerprintHook(Hook):
         """Compare the files that the model or a network of it has started from, and the bodies of the training data."""
         model = unwrapped_model(runner)
         check_initial_weights(model)
-        network = next((part for part in (model, *model.children()) if _has_body(part)), None)
+        network = part_with_body(model)
         for maker in _makers_of_bodies(runner.train_dataloader.dataset):
             check_parts(**{f"training data ({type(maker).__name__})": maker, "model": network})
 
@@ -54,13 +61,9 @@ class BodyFingerprintHook(Hook):
 
 def _makers_of_bodies(dataset: Any) -> Iterator[Any]:
     """What poses bodies in a data set, or in those that it mixes or wraps."""
-    if _has_body(dataset):
+    if has_body(dataset):
         yield dataset
     inner = [getattr(dataset, name, None) for name in ("dataset", "synthesizer")]
     for part in (*inner, *getattr(dataset, "datasets", ())):
         if part is not None:
             yield from _makers_of_bodies(part)
-
-
-def _has_body(part: Any) -> bool:
-    return isinstance(getattr(part, "body", None), SMPLBody)

@@ -15,8 +15,14 @@ from mion_plugin.body.depths import hip_indices
 from mion_plugin.constants import LOOKS
 from mion_plugin.datasets.coco import CocoPerson
 from mion_plugin.detection.mediapipe_detector import MediaPipeDetector
-from mion_plugin.detection.mediapipe_places import CONVENTION, OTHER, SHARES, to_mediapipe_places
-from mion_plugin.geometry.keypoints import keypoint_names, mirrored_name
+from mion_plugin.detection.mediapipe_places import (
+    CONVENTION,
+    SHARES,
+    index_towards,
+    to_body_depths,
+    to_mediapipe_places,
+)
+from mion_plugin.geometry.keypoints import keypoint_names
 from mion_plugin.synthesis import SURREALSynthesisDataset
 
 _NAMES = keypoint_names(CONVENTION)
@@ -82,7 +88,7 @@ def fit_shares(seen: Sightings, part: str) -> np.ndarray:
     for side in ("left", "right"):
         here = _NAMES.index(f"{side}_{part}")
         sure = seen.sure[:, here]
-        aims = [_index(side, towards) for towards in SHARES[part]]
+        aims = [index_towards(side, towards) for towards in SHARES[part]]
         ways.append((seen.body[:, aims] - seen.body[:, [here]])[sure])
         missed.append((seen.mediapipe[:, here] - seen.body[:, here])[sure])
     matrix = np.concatenate(ways).transpose(0, 2, 1).reshape(-1, len(SHARES[part]))
@@ -103,11 +109,6 @@ def median_misses(seen: Sightings, part: str) -> tuple[float, float]:
     return float(first), float(second)
 
 
-def _index(side: str, towards: str) -> int:
-    name = f"{side}_{towards.removeprefix(OTHER)}"
-    return _NAMES.index(mirrored_name(name) if towards.startswith(OTHER) else name)
-
-
 def _look(args: argparse.Namespace, recipe: str, seed: int) -> Sightings:
     """Draw people of the training recordings and let MediaPipe find them."""
     people = SURREALSynthesisDataset(
@@ -117,39 +118,35 @@ def _look(args: argparse.Namespace, recipe: str, seed: int) -> Sightings:
         image_size=args.image_size,
         keypoints3d_convention=CONVENTION,
     )
-    detectors = [MediaPipeDetector(windows=False, own_places=own) for own in (True, False)]
+    detector = MediaPipeDetector(windows=False, own_places=True)
     rows = []
     for number in track(range(args.num_images), description=recipe):
         info = people.get_data_info(number)
-        own, moved = (detector(info["img"]) for detector in detectors)
-        if own and moved:
-            row = _compare(info["keypoints2d"], info["keypoints3d"], own[0], moved[0])
+        for found in detector(info["img"])[:1]:
+            row = _compare(info["keypoints2d"], info["keypoints3d"], found)
             rows += [row] if row is not None else []
     return Sightings(*(np.stack(values) for values in zip(*rows, strict=True)))
 
 
-def _compare(
-    keypoints2d: np.ndarray, keypoints3d: np.ndarray, own: CocoPerson, moved: CocoPerson
-) -> tuple[np.ndarray, ...] | None:
+def _compare(keypoints2d: np.ndarray, keypoints3d: np.ndarray, found: CocoPerson) -> tuple[np.ndarray, ...] | None:
     """One row of ``Sightings``; None for somebody else, or who was seen all wrong.
 
     Args:
         keypoints2d: (17, 3) the body's, pixels.
         keypoints3d: (17, 4) the body's, metres.
-        own: The same person as MediaPipe has them.
-        moved: And at the body's places.
+        found: The same person, where MediaPipe has them.
     """
     pixels, metres = (_spread(points[_BODY, :2]) for points in (keypoints2d, keypoints3d))
-    body, mediapipe = (points[:, :2] * metres / pixels for points in (keypoints2d, own.keypoints2d))
-    sure = own.keypoints2d[:, 2] > _SURE
+    body, mediapipe = (points[:, :2] * metres / pixels for points in (keypoints2d, found.keypoints2d))
+    sure = found.keypoints2d[:, 2] > _SURE
     seen = sure[_BODY]
     if seen.sum() < _FEWEST or np.median(np.linalg.norm(mediapipe - body, axis=-1)[_BODY][seen]) > _SAME_PERSON:
         return None
-    depths = keypoints3d[:, 2] - keypoints3d[list(hip_indices(CONVENTION)), 2].mean()
-    told = [one.depths for one in (own, moved)]
-    if any(one is None for one in told):
+    if found.depths is None:
         return None
-    errors = [np.abs(one[_BODY, 0] - depths[_BODY]).mean() for one in told if one is not None]
+    depths = keypoints3d[:, 2] - keypoints3d[list(hip_indices(CONVENTION)), 2].mean()
+    told = (found.depths, to_body_depths(found.depths))
+    errors = [np.abs(one[_BODY, 0] - depths[_BODY]).mean() for one in told]
     return body, mediapipe, sure, np.array(errors)
 
 

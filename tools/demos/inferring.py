@@ -45,9 +45,8 @@ def infer_source(
         ValueError: ``batch_size`` is below 1, or a line is of another frame.
     """
     tracker = None if source.frame_rate is None else KeypointTracker(frame_rate=source.frame_rate)
-    sides = (
-        None if source.live or tracker is None else SideSwapGuard(frame_rate=source.frame_rate)
-    )  # needs later frames
+    # needs later frames, which a webcam has not
+    sides = None if source.live or tracker is None else SideSwapGuard(frame_rate=source.frame_rate)
 
     def infer(frames: Iterable[Frame]) -> Iterator[FramePeople]:
         at_once = 1 if source.live else batch_size  # a webcam's batch would wait for its last frame

@@ -10,9 +10,8 @@ from benchmarks.real import joints
 from benchmarks.real.detection import Detections
 from benchmarks.real.truth import Truth, exact_keypoints
 
-from mion_plugin.body.depths import hip_indices
 from mion_plugin.datasets.coco import CocoPerson
-from mion_plugin.detection.mediapipe_places import to_body_places
+from mion_plugin.detection.mediapipe_places import to_body_depths, to_body_places
 from mion_plugin.inference.cropping import place_crop, visible_box
 
 DETECTED, EXACT = "MediaPipe's 2D", "exact 2D"
@@ -78,12 +77,7 @@ def _as_they_are(keypoints2d: np.ndarray, depths: np.ndarray) -> CocoPerson:
 def _for_the_body(keypoints2d: np.ndarray, depths: np.ndarray) -> CocoPerson:
     """Keypoints (17, 3) and depths (17, 2) as ``MediaPipeDetector`` gives them, from MediaPipe's own places."""
     pixels = to_body_places(keypoints2d[:, :2], keypoints2d[:, 2] > 0)
-    metres = to_body_places(depths[:, :1], depths[:, 1] > 0)
-    moved2d, moved_depths = np.column_stack([pixels, keypoints2d[:, 2]]), np.column_stack([metres, depths[:, 1]])
-    hips = list(hip_indices("coco"))
-    if (depths[hips, 1] > 0).all():
-        moved_depths[:, 0] = (moved_depths[:, 0] - moved_depths[hips, 0].mean()) * (depths[:, 1] > 0)
-    return CocoPerson(moved2d, visible_box(moved2d), moved_depths)
+    return _as_they_are(np.column_stack([pixels, keypoints2d[:, 2]]), to_body_depths(depths))
 
 
 def _views_of(truth: Truth, view: int, people: list[CocoPerson], frames: np.ndarray, found: Detections) -> Views:
