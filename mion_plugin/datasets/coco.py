@@ -94,11 +94,11 @@ class CocoKeypointFile:
         self._scored = any(holds_scores(entry["keypoints"]) for people in self._by_image.values() for entry in people)
 
     def __len__(self) -> int:
-        """How many images the file lists."""
-        return len(self._image_ids)
+        """How many images the file lists, each once."""
+        return len(set(self._image_ids))
 
     def people(self, image_name: str | os.PathLike[str], called: str = "") -> list[CocoPerson]:
-        """The people of an image with at least one labelled keypoint, in the order of the file; never empty.
+        """The people of an image with at least one keypoint that was seen, in the order of the file; never empty.
 
         Args:
             image_name: See ``load_coco_people``.
@@ -113,12 +113,12 @@ class CocoKeypointFile:
         if not numbers:
             raise ValueError(f"{self._path}: none of its {len(self)} images is called {called}")
         ids = dict.fromkeys(self._image_ids[number] for number in numbers)
-        entries = [entry for image_id in ids for entry in self._by_image.get(image_id, [])]
-        if not entries:
+        people = [person for image_id in ids for person in self._people(image_id)]
+        if not people:
             others = self._categories.others
             told = f"; its {', '.join(others[:3])} are no people" if others else ""
             raise ValueError(f"{self._path}: nobody in {called} has keypoints{told}")
-        return [self._person(entry) for entry in entries]
+        return people
 
     def images(self) -> Iterator[tuple[str, list[CocoPerson]]]:
         """Every image's ``file_name``, as it is written there, and its people, in the order of the file.
@@ -127,7 +127,11 @@ class CocoKeypointFile:
             ValueError: An annotation is malformed.
         """
         for name, image_id in zip(self._file_names, self._image_ids, strict=True):
-            yield name, [self._person(entry) for entry in self._by_image.get(image_id, [])]
+            yield name, self._people(image_id)
+
+    def _people(self, image_id: str) -> list[CocoPerson]:
+        people = [self._person(entry) for entry in self._by_image.get(image_id, [])]
+        return [person for person in people if person.keypoints2d[:, 2].any()]  # low scores alone show nobody
 
     def _person(self, entry: dict[str, Any]) -> CocoPerson:
         where = f"{self._path}: annotation {entry.get('id', '?')}"
@@ -211,7 +215,15 @@ def read_keypoints(keypoints: Any, names: Sequence[str] | None, scored: bool, wh
             f"{where}: keypoint {int(triples[:, 2].argmax())} has {triples[:, 2].max():g} as third number, expected a "
             "visibility (0, 1 or 2) or a score (0 to 1)"
         )
+    require_pixels(triples, where)
     return with_confidence(triples, scored)
+
+
+def require_pixels(keypoints2d: np.ndarray, where: str) -> None:
+    """Raise ValueError for a person's keypoints (K, 3) that are told in shares of the image: all within a pixel."""
+    places = keypoints2d[keypoints2d[:, 2] > 0, :2]
+    if len(places) > 1 and (places != places[0]).any() and np.abs(places).max() <= 1:
+        raise ValueError(f"{where}: keypoints are between -1 and 1, expected pixels (OpenPose's --keypoint_scale 0)")
 
 
 def _read_box(bbox: Any, keypoints2d: np.ndarray, where: str) -> np.ndarray:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mion_plugin.datasets.keypoint_layouts import is_persons
+from mion_plugin.datasets.keypoint_layouts import OPENPOSE_18, is_persons
 from mion_plugin.datasets.transforms.loading import IMAGE_SUFFIXES
 
 _PERSONS = ("person", "people", "human", "pedestrian")
@@ -80,15 +80,23 @@ def as_coco(content: Any, path: Path) -> Any:
     """A file of AlphaPose's or OpenPose's in COCO's form; any other content as it is.
 
     AlphaPose writes a list of people whose ``image_id`` is the image's name, OpenPose a file for each image that is
-    called after it.
+    called after it. 18 keypoints of OpenPose's are those of its model COCO.
 
     Raises:
         ValueError: A list of detections that tells no names, as COCO's own results: nothing says which image is which.
     """
     if isinstance(content, dict) and "images" not in content and _is_list_of_objects(content.get("people")):
-        images = [path.stem.removesuffix(_OPENPOSE_ENDING) + suffix for suffix in IMAGE_SUFFIXES]
-        people = [{"image_id": 0, "keypoints": one.get("pose_keypoints_2d")} for one in content["people"]]
-        return {"images": [{"id": 0, "file_name": name} for name in images], "annotations": people}
+        name = path.stem.removesuffix(_OPENPOSE_ENDING)
+        images = [name + case(suffix) for suffix in IMAGE_SUFFIXES for case in (str.lower, str.upper)]
+        people = [
+            {"id": number, "image_id": 0, "category_id": 18, "keypoints": one.get("pose_keypoints_2d")}
+            for number, one in enumerate(content["people"])
+        ]
+        return {
+            "images": [{"id": 0, "file_name": name} for name in images],
+            "annotations": people,
+            "categories": [{"id": 18, "name": "person", "keypoints": list(OPENPOSE_18)}],
+        }
     if _is_list_of_objects(content) and content and all("keypoints" in one and "image_id" in one for one in content):
         names = list(dict.fromkeys(one["image_id"] for one in content if isinstance(one["image_id"], str)))
         if not all(isinstance(one["image_id"], str) and not one["image_id"].isdecimal() for one in content):

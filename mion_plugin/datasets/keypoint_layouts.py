@@ -19,6 +19,8 @@ _BODY_25 = (
     *"right_hip right_knee right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear".split(),
     *_FEET,
 )
+OPENPOSE_18 = tuple(name for name in _BODY_25[:19] if name != "mid_hip")
+"""OpenPose's model COCO, in its own order, with a neck."""
 _HALPE_26 = (
     *COCO_17,
     *"head neck hip left_big_toe right_big_toe left_small_toe right_small_toe left_heel right_heel".split(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 _BLOCK = 1 << 20  # bytes
@@ -16,6 +16,14 @@ def hash_file(path: Path) -> str:
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             told.update(block)
+    return told.hexdigest()
+
+
+def hash_files(paths: Iterable[Path]) -> str:
+    """SHA-256 of several files and their names, likewise."""
+    told = hashlib.sha256()
+    for path in paths:
+        told.update(f"{path.name}\0{hash_file(path)}\0".encode())
     return told.hexdigest()
 
 

@@ -12,7 +12,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from mion_plugin.datasets.coco import CocoKeypointFile, CocoPerson
+from mion_plugin.datasets.coco import CocoPerson
+from mion_plugin.datasets.openpose import open_keypoint_file
 from mion_plugin.detection.people import PersonDetector
 from mion_plugin.inference.cropping import place_crop
 from mion_plugin.inference.inferencer import MIONInferencer
@@ -51,20 +52,20 @@ class FramePeople:
     exchanged: dict[int, np.ndarray] = field(default_factory=dict)
 
 
-def find_in_file(path: str | os.PathLike[str], paths: Iterable[Path] = ()) -> PeopleFinder:
-    """People from a COCO keypoint annotation file, by the frame's path or name; see ``CocoKeypointFile``.
+def find_in_file(path: str | os.PathLike[str], names: Iterable[str | Path] = ()) -> PeopleFinder:
+    """People from a file of keypoints or a folder of OpenPose's, by the frame's path or name.
 
     A malformed annotation leaves out its frame, as one without people.
 
     Args:
-        path: The file.
-        paths: Of the photographs that the frames are, if they are.
+        path: See ``open_keypoint_file``.
+        names: Of the frames, as far as is known: a photograph's path, the name of a video's.
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Not such a JSON file.
+        ValueError: Not such a JSON file, or a folder without one for any of the frames.
     """
-    file = CocoKeypointFile(path, paths)
+    file = open_keypoint_file(path, names)
 
     def find(frame: Frame) -> list[CocoPerson]:
         try:

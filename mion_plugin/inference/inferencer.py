@@ -123,8 +123,9 @@ class MIONInferencer(BaseInferencer):
 
         Args:
             inputs: Path, folder, array (H, W, 3) uint8 RGB, ``Photograph``, or a list of these.
-            keypoints2d: COCO keypoint file; or (17, 3) x, y in pixels of the image (centres at integer + 0.5) and
-                confidence, or (P, 17, 3), or a list of ``CocoPerson``; for several images a list of these.
+            keypoints2d: COCO keypoint file, or folder of OpenPose's; or (17, 3) x, y in pixels of the image (centres at
+                integer + 0.5) and confidence, or (P, 17, 3), or a list of ``CocoPerson``; for several images a list of
+                these.
             batch_size: People at once, whatever their photographs.
             return_datasamples: Let predictions be the model's data samples.
             return_vis: Draw a picture of each person.

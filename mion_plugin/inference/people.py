@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from mion_plugin.datasets.coco import LARGEST_SCORE, CocoPerson, load_coco_people_of
+from mion_plugin.datasets.coco import LARGEST_SCORE, CocoPerson, require_pixels
 from mion_plugin.datasets.keypoint_layouts import LAYOUTS, to_coco
+from mion_plugin.datasets.openpose import open_keypoint_file
 from mion_plugin.datasets.transforms.loading import list_images, read_image
 from mion_plugin.inference.cropping import visible_box
 
@@ -73,9 +74,10 @@ def find_people(keypoints2d: Any, photographs: Sequence[Photograph]) -> list[lis
     """The people of each photograph.
 
     Args:
-        keypoints2d: A COCO keypoint annotation file that names the photographs; or for each photograph (17, 3) x, y in
-            pixels of the image and confidence, (P, 17, 3), or a list of ``CocoPerson``. In place of COCO's 17 keypoints
-            there may be those of another order of ``LAYOUTS``, told by their number. Confidences above 1 count as 1.
+        keypoints2d: A COCO keypoint annotation file that names the photographs, or a folder of OpenPose's; or for each
+            photograph (17, 3) x, y in pixels of the image and confidence, (P, 17, 3), or a list of ``CocoPerson``. In
+            place of COCO's 17 keypoints there may be those of another order of ``LAYOUTS``, told by their number.
+            Confidences above 1 count as 1.
         photographs: Of ``list_photographs``.
 
     Raises:
@@ -88,7 +90,9 @@ def find_people(keypoints2d: Any, photographs: Sequence[Photograph]) -> list[lis
         unnamed = [photograph.name for photograph in photographs if photograph.path is None]
         if unnamed:
             raise ValueError(f"keypoints2d is the file {keypoints2d}, but {unnamed[0]} is an array without a name")
-        return load_coco_people_of(keypoints2d, [str(photograph.path) for photograph in photographs])
+        paths = [str(photograph.path) for photograph in photographs]
+        file = open_keypoint_file(keypoints2d, paths)
+        return [file.people(path) for path in paths]
     if len(keypoints2d) != len(photographs):
         raise ValueError(
             f"keypoints2d has {len(keypoints2d)} entries for {len(photographs)} images, expected one for each"
@@ -128,6 +132,8 @@ def _people(entry: Any, name: str) -> list[CocoPerson]:
         )
     # as of files: visible and hidden keypoints count alike, and a heatmap's peak may pass 1
     values = np.where(values[..., 2:] > 0, np.minimum(values, [np.inf, np.inf, 1.0]), 0.0)
+    for keypoints2d in values:
+        require_pixels(keypoints2d, name)
     return [CocoPerson(person, _box(person, f"{name}, person {n}")) for n, person in enumerate(values)]
 
 

@@ -63,6 +63,10 @@ class FrameSource:
     video: Path | None = None
     clock: Fraction | None = None
 
+    def names(self) -> Iterable[str | Path]:
+        """What tells the frames apart: photographs' paths, the names of a video's as far as their number is known."""
+        return self.paths or (_picture_name(self.name, index) for index in range(self.count or 0))
+
     @property
     def single(self) -> bool:
         """Whether this is one photograph."""
@@ -134,6 +138,11 @@ def _pictures(reader: VideoReader, name: str, called: str) -> Iterator[Frame]:
     try:
         for index, pixels in enumerate(reader):
             problem = f"frame {index} of {called} cannot be decoded" if pixels is None else ""
-            yield Frame(index, f"{name}_{index:06d}.jpg", pixels, problem, time=reader.time)
+            yield Frame(index, _picture_name(name, index), pixels, problem, time=reader.time)
     finally:
         reader.close()
+
+
+def _picture_name(name: str, index: int) -> str:
+    """Of a video's frame."""
+    return f"{name}_{index:06d}.jpg"

@@ -12,6 +12,7 @@ import numpy as np
 
 from mion_plugin.datasets.coco import CocoKeypointFile, CocoPerson, coco_person
 from mion_plugin.datasets.image_names import name_parts, shared_end
+from mion_plugin.datasets.openpose import OpenPoseFolder
 from mion_plugin.detection.people import PersonDetector
 from mion_plugin.inference.frames import NobodyError
 from mion_plugin.prediction.photographs import StoredPhotograph
@@ -72,6 +73,24 @@ class KeypointTable:
         if len(best) > 1:
             raise NobodyError(f"{self._path}: {called} may be {best[0]} and {best[1]} of its images")
         return best[0]
+
+
+class KeypointFolder:
+    """People of a folder of OpenPose's, by the photograph's name without its folder and ending; a ``PeopleOf``.
+
+    Args:
+        path: See ``OpenPoseFolder``, whose errors it raises.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._folder = OpenPoseFolder(path)
+
+    def __call__(self, photograph: StoredPhotograph, pixels: np.ndarray) -> list[CocoPerson]:
+        """See ``PeopleOf``."""
+        try:
+            return self._folder.people(photograph.name)
+        except ValueError as error:
+            raise NobodyError(str(error)) from None
 
 
 def members_beside(photograph: StoredPhotograph, pixels: np.ndarray) -> list[CocoPerson]:

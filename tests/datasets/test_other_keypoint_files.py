@@ -143,6 +143,22 @@ class TestScores:
         ):
             load_coco_people(write(tmp_path, {"keypoints": numbers(points)}), "a.jpg")
 
+    def test_shares_of_the_image_are_refused(self, tmp_path):
+        """OpenPose's --keypoint_scale 3 and 4: they would make a body of one pixel."""
+        points = POINTS * [0.01, 0.01, 0.4]
+        told = "keypoints are between -1 and 1, expected pixels"
+        with pytest.raises(ValueError, match=f"annotation 0: {told}"):
+            load_coco_people(write(tmp_path, {"keypoints": numbers(points)}), "a.jpg")
+        with pytest.raises(ValueError, match=told):
+            find_people([points - [0.5, 0.5, 0]], list_photographs([np.zeros((9, 9, 3), np.uint8)]))
+
+    def test_who_has_low_scores_alone_is_nobody(self, tmp_path):
+        sure, unsure = ({"keypoints": numbers(POINTS * [1, 1, score / 2])} for score in (0.9, 0.2))
+        (person,) = load_coco_people(write(tmp_path, [unsure, sure]), "a.jpg")
+        np.testing.assert_allclose(person.keypoints2d[:, 2], 0.9)
+        with pytest.raises(ValueError, match=r"nobody in a\.jpg has keypoints"):
+            load_coco_people(write(tmp_path, [unsure]), "a.jpg")
+
     def test_in_boxes_too(self, tmp_path):
         points = POINTS.copy()
         points[:, 2] = 0.9
@@ -210,8 +226,17 @@ class TestOtherTools:
         (tmp_path / "skier_keypoints.json").write_text(json.dumps(content))
         (person,) = load_coco_people(tmp_path / "skier_keypoints.json", "photos/skier.png")
         np.testing.assert_allclose(person.keypoints2d[:, :2], points[ROWS[25], :2] + 0.5)
-        with pytest.raises(ValueError, match=r"skier_keypoints\.json: none of its 7 images is called other\.png"):
+        assert len(load_coco_people(tmp_path / "skier_keypoints.json", "photos/skier.JPG")) == 1  # of a camera
+        with pytest.raises(ValueError, match=r"skier_keypoints\.json: none of its 1 images is called other\.png"):
             load_coco_people(tmp_path / "skier_keypoints.json", "other.png")
+
+    def test_openposes_18(self, tmp_path):
+        """By hand, from OpenPose's page of its output: a neck after the nose, the right side first, the eyes last."""
+        points = np.column_stack([RNG.uniform(0, 90, (18, 2)), np.full(18, 0.7)])
+        (tmp_path / "a_keypoints.json").write_text(json.dumps({"people": [{"pose_keypoints_2d": numbers(points)}]}))
+        (person,) = load_coco_people(tmp_path / "a_keypoints.json", "a.jpg")
+        rows = [0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10]
+        np.testing.assert_allclose(person.keypoints2d[:, :2], points[rows, :2] + 0.5)
 
     def test_cocos_own_results_name_no_images(self, tmp_path):
         (tmp_path / "r.json").write_text(json.dumps([{"image_id": 785, "keypoints": numbers(POINTS), "score": 1}]))

@@ -88,7 +88,7 @@ def run_candidates(args: argparse.Namespace, source: FrameSource) -> list[Path]:
     (frame,) = source.frames
     if frame.pixels is None:
         raise ValueError(frame.problem)
-    people, number = choose_finder(args, source.paths)(frame), args.person or 0
+    people, number = choose_finder(args, source.names())(frame), args.person or 0
     if not 0 <= number < len(people):
         raise ValueError(person_missing(number, frame, range(len(people))))
     body = SMPLBody(args.body_model)
@@ -99,7 +99,7 @@ def run_candidates(args: argparse.Namespace, source: FrameSource) -> list[Path]:
 
 def run_bodies(args: argparse.Namespace, source: FrameSource, stage: int) -> list[Path]:
     """Stages 1 to 2 or 3; the files written."""
-    find = choose_finder(args, source.paths)
+    find = choose_finder(args, source.names())
     inferencer = MIONInferencer(
         make_config(args, stage),
         args.checkpoint,

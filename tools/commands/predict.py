@@ -14,11 +14,12 @@ from cli import program
 from demos.chosen import last_stage, make_config
 
 import mion_plugin
+from mion_plugin.datasets.openpose import OpenPoseFolder
 from mion_plugin.detection.rtmpose import is_rtmpose
-from mion_plugin.files.hashing import hash_file
+from mion_plugin.files.hashing import hash_file, hash_files
 from mion_plugin.inference import MIONInferencer
 from mion_plugin.inference.detectors import choose_detector, local_weights
-from mion_plugin.prediction.keypoints import DetectedPeople, KeypointTable, PeopleOf, members_beside
+from mion_plugin.prediction.keypoints import DetectedPeople, KeypointFolder, KeypointTable, PeopleOf, members_beside
 from mion_plugin.prediction.parts import Part, find_part
 from mion_plugin.prediction.run import Pace, PieceDone, predict
 from mion_plugin.prediction.settings import claimed_folder, model_digest
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def keypoint_file(args: argparse.Namespace) -> Path | None:
-    """The COCO file that the keypoints come from: the one that is named, or the input itself."""
+    """The file or folder that the keypoints come from: the one that is named, or the input itself."""
     detects = args.pose_config or args.pose_checkpoint or args.person_checkpoint
     if args.keypoints is None and not detects and Path(args.inputs[0]).suffix.lower() == COCO_SUFFIX:
         return Path(args.inputs[0])
@@ -69,7 +70,7 @@ def choose_people(args: argparse.Namespace) -> PeopleOf:
     if args.keypoints_member is not None:
         return members_beside
     if file is not None:
-        return KeypointTable(file)
+        return KeypointFolder(file) if file.is_dir() else KeypointTable(file)
     checkpoints = args.pose_checkpoint, args.person_checkpoint
     if is_rtmpose(args.pose_config, args.pose_checkpoint):
         pose, person = local_weights(args.pose_config, *checkpoints)
@@ -100,7 +101,7 @@ def settings_of(
     file = keypoint_file(args)
     return {
         "photographs": source.digest(),
-        "keypoints": None if file is None else hash_file(file)[:16],
+        "keypoints": None if file is None else hash_keypoints(file)[:16],
         "keypoints_member": args.keypoints_member,
         "pose_config": args.pose_config,
         "pose_checkpoint": args.pose_checkpoint,
@@ -112,6 +113,11 @@ def settings_of(
         "batch_size": args.batch_size,
         "shard_size": args.shard_size,
     }
+
+
+def hash_keypoints(path: Path) -> str:
+    """SHA-256 of a file of keypoints, or of all files in a folder of OpenPose's."""
+    return hash_files(OpenPoseFolder(path).files) if path.is_dir() else hash_file(path)
 
 
 class Report:

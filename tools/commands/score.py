@@ -107,7 +107,7 @@ def find_people_by(args: argparse.Namespace, files: Sequence[Hypotheses], source
     if not named:
         told = f"{', '.join(str(one.source) for one in files)} without keypoints2d, and no --keypoints"
         print(f"{program('score.py')}: {told}: the light detector looks for them", file=sys.stderr)
-    return choose_finder(args, source.paths)
+    return choose_finder(args, source.names())
 
 
 class Results:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from mmengine.config import Config
@@ -26,10 +26,10 @@ def last_stage(args: argparse.Namespace, wanted: int | None = None) -> int:
     return wanted or (shipped_stage() if args.config is None else 3)
 
 
-def choose_finder(args: argparse.Namespace, paths: Sequence[Path] = ()) -> PeopleFinder:
-    """Where people come from; ``paths`` are those of the photographs, if it is they."""
+def choose_finder(args: argparse.Namespace, names: Iterable[str | Path] = ()) -> PeopleFinder:
+    """Where people come from; ``names`` as of ``find_in_file``."""
     if args.keypoints is not None:
-        return find_in_file(args.keypoints, paths)
+        return find_in_file(args.keypoints, names)
     device = args.device or "cpu"
     return find_by_detector(
         choose_detector(args.pose_config, args.pose_checkpoint, device, person_checkpoint=args.person_checkpoint)

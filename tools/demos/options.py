@@ -10,7 +10,11 @@ from mion_plugin.constants import STAND_IN_GENDERS
 
 def add_people_arguments(group: argparse._ArgumentGroup) -> None:
     """Where people and their 2D keypoints come from."""
-    group.add_argument("--keypoints", type=Path, help="COCO keypoint annotations that name the images")
+    group.add_argument(
+        "--keypoints",
+        type=Path,
+        help="COCO keypoint annotations that name the images, or a folder of OpenPose's --write_json",
+    )
     add_detector_arguments(group)
     group.add_argument(
         "--no-depths",
