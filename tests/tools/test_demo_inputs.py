@@ -105,6 +105,33 @@ def test_one_of_several_people(run, photographs):
     assert sorted(path.stem for path in out.glob("*.npz")) == ["a_person1"]
 
 
+def test_a_rerun_that_finds_fewer_leaves_no_files_of_the_others(run, photographs, capsys):
+    folder, keypoints = photographs
+    out = run(folder, "--keypoints", write_annotations(keypoints, {"a.jpg": [0, -150], "b.jpg": [0]}), "--save-mesh")
+    others = ["a_person01.png", "a_person1.txt", "ba_person1.png", "a_person1_notes.json", "a_person1_overlay.jpg"]
+    for name in others:
+        (out / name).touch()
+    before = {path.name for path in out.iterdir()}
+    write_annotations(keypoints, {"a.jpg": [0], "b.jpg": []})
+    run(folder / "a.jpg", "--keypoints", keypoints, "--person", "0")
+    assert {path.name for path in out.iterdir()} == before  # the others were not looked for
+    run(folder / "a.jpg", "--keypoints", keypoints)
+    gone = {f"a_person1.{ending}" for ending in ("json", "npz", "png")}  # and no mesh, for this run writes none
+    assert {path.name for path in out.iterdir()} == before - gone
+    assert f"{out / 'a_person1.json'} and 2 more" in capsys.readouterr().out
+    run(folder, "--keypoints", keypoints, "--save-mesh")
+    gone |= {"a_person1.obj", "b_overlay.jpg", *(f"b_person0.{ending}" for ending in ("json", "npz", "png", "obj"))}
+    assert {path.name for path in out.iterdir()} == before - gone
+
+
+def test_a_rerun_leaves_photographs_alone_that_are_called_like_results(run, photographs):
+    folder, keypoints = photographs
+    (folder / "a_person1.png").write_bytes(PHOTO.read_bytes())
+    write_annotations(keypoints, {"a.jpg": [0]})
+    assert tool.main([str(folder), "--keypoints", str(keypoints), "--out", str(folder), "--device", "cpu"]) == 0
+    assert (folder / "a_person1.png").read_bytes() == PHOTO.read_bytes()
+
+
 def test_photographs_of_one_name_do_not_overwrite_each_other(run, photographs):
     folder, keypoints = photographs
     (folder / "sub").mkdir()
@@ -125,6 +152,15 @@ def test_a_video_where_people_keep_their_numbers(run, clip, capsys):
         first, second = (line["people"][number]["crop"]["center"][0] for line in lines[:2])
         assert second - first == pytest.approx(5.0)
     assert "none of its 2 images is called clip_000002.jpg" in capsys.readouterr().err
+
+
+def test_a_rerun_of_a_video_leaves_no_motion_of_the_others(run, clip):
+    video, keypoints = clip
+    out = run(video, "--keypoints", keypoints, "--save-motion", "npz", "bvh")
+    write_annotations(keypoints, {"clip_000000.jpg": [0]})
+    run(video, "--keypoints", keypoints, "--save-motion", "bvh")
+    left = ["clip_person0_motion.bvh", "clip_person0_motion.npz", "clip_person1_motion.npz"]
+    assert sorted(path.name for path in out.glob("*_motion.*")) == left
 
 
 def test_smoothing_steadies_what_the_lines_tell(run, clip):

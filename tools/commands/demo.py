@@ -120,7 +120,9 @@ def run_bodies(args: argparse.Namespace, source: FrameSource, stage: int) -> lis
         print(f"{lines.partial} is of a run that was stopped and is written anew; --resume would have gone on with it")
     results = infer_source(source, inferencer, find, lines, args.person, args.max_frames, args.batch_size)
     overlay_camera = args.overlay_camera or OVERLAY_CAMERAS[0]
-    wishes = Wishes(args.out, mesh_formats(args), args.turntable, overlay_camera, tuple(args.save_motion))
+    wishes = Wishes(
+        args.out, mesh_formats(args), args.turntable, overlay_camera, tuple(args.save_motion), args.person is None
+    )
     with progress_bar(source) as progress:
         results = watched(results, source.single, functools.partial(print_problem, progress.console))
         if source.single:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from demos.former_files import remove_former_people
 
 from mion_plugin.files import atomic_path, remove_leftovers
 from mion_plugin.inference import (
@@ -44,6 +45,7 @@ class Wishes:
         turntable: A GIF of the chosen body, turning.
         overlay_camera: See ``draw_people``.
         motion_formats: Of everyone's motion in a video, none for no such files.
+        everyone: Whom a run does not find has no files; not so where it looks at one person alone.
     """
 
     folder: Path
@@ -51,6 +53,13 @@ class Wishes:
     turntable: bool = False
     overlay_camera: str = "crop"
     motion_formats: tuple[str, ...] = ()
+    everyone: bool = True
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """Of the files of a photograph's person, after ``NAME_personN``."""
+        meshes = (f".{name}" for name in self.mesh_formats)
+        return (".png", ".json", ".npz", *meshes, *(["_turntable.gif"] if self.turntable else []))
 
 
 def write_photograph(result: FramePeople, stem: str, inferencer: MIONInferencer, wishes: Wishes) -> list[Path]:
@@ -80,18 +89,20 @@ def write_photographs(
 
     Those of the lines that were kept from an earlier run are there already.
     """
-    taken, images, people = set[str](), 0, 0
+    found, paths = dict[str, set[int]](), list[Path | None]()
     with lines:
         for result in results:
             stem = Path(result.frame.name).stem
-            if stem in taken:  # of one name in several folders
+            if stem in found:  # of one name in several folders
                 stem = f"{result.frame.index}_{stem}"
-            taken.add(stem)
-            images, people = images + 1, people + len(result.people)
+            found[stem] = {person.person for person in result.people}
+            paths.append(result.frame.path)
             if result.frame.index >= len(lines.kept):
                 write_photograph(result, stem, inferencer, wishes)
                 lines.write(describe_frame(result, None))
+    people, images = sum(map(len, found.values())), len(found)
     print(f"{people_found(people)} in {images} {'photograph' if images == 1 else 'photographs'}")
+    remove_former(found, paths, wishes)
     return [lines.path]
 
 
@@ -125,10 +136,14 @@ def write_bodies_of_video(
         if smooth is not None:
             results = write_lines((smoothed(result, smooth, rate) for result in results), file, rate)
         files = write_video(results, video, rate, draw, source)
-        for motion in recorder.motions():
+        motions = recorder.motions()
+        for motion in motions:
             stem = wishes.folder / f"{source.name}_person{motion.person}_motion"
             files += save_motion(motion, stem, wishes.motion_formats, body)
     print(people.told("the video"))
+    if wishes.everyone and wishes.motion_formats:
+        found = {source.name: {motion.person for motion in motions}}
+        remove_former_people(wishes.folder, found, [f"_motion.{name}" for name in wishes.motion_formats])
     return [*files, lines.path]
 
 
@@ -146,7 +161,17 @@ def write_one(result: FramePeople, inferencer: MIONInferencer, wishes: Wishes) -
         if len(result.people) > 1:
             print(f"person {person.person}")
         report_paths(person)
-    return write_photograph(result, Path(result.frame.name).stem, inferencer, wishes)
+    stem = Path(result.frame.name).stem
+    files = write_photograph(result, stem, inferencer, wishes)
+    remove_former({stem: {person.person for person in result.people}}, [result.frame.path], wishes)
+    return files
+
+
+def remove_former(found: Mapping[str, set[int]], paths: Iterable[Path | None], wishes: Wishes) -> None:
+    """Remove what an earlier run wrote of people whom this one has not found in its photographs, at ``paths``."""
+    if wishes.everyone:
+        inputs = [path for path in paths if path is not None]
+        remove_former_people(wishes.folder, found, wishes.endings, "_overlay.jpg", inputs)
 
 
 @dataclass
