@@ -54,8 +54,8 @@ def test_options(tmp_path):
     out = tmp_path / "a" / "b"
     arguments = ["--stage", "1", "--num-candidates", "2", "--out", str(out), "--person", "0", "--save-mesh"]
     assert tool.main(arguments) == 0
-    assert len(json.loads((out / "000000000785_candidates.json").read_text())["candidates"]) == 2
-    assert (out / "000000000785_candidates.obj").read_text().count("\nv ") == 6889  # the first line is one, too
+    assert len(json.loads((out / "000000000785_person0_candidates.json").read_text())["candidates"]) == 2
+    assert (out / "000000000785_person0_candidates.obj").read_text().count("\nv ") == 6889  # the first line is one, too
 
 
 class TestAllStages:

@@ -132,6 +132,14 @@ def test_a_rerun_leaves_photographs_alone_that_are_called_like_results(run, phot
     assert (folder / "a_person1.png").read_bytes() == PHOTO.read_bytes()
 
 
+def test_the_candidates_of_one_person_do_not_overwrite_anothers(run, photographs):
+    folder, keypoints = photographs
+    for person in ([], ["--person", "0"], ["--person", "1"]):
+        out = run(folder / "a.jpg", "--keypoints", keypoints, "--stage", "1", *person)
+    numbers = {path.name: json.loads(path.read_text())["person"] for path in out.glob("*.json")}
+    assert numbers == {"a_candidates.json": 0, "a_person0_candidates.json": 0, "a_person1_candidates.json": 1}
+
+
 def test_photographs_of_one_name_do_not_overwrite_each_other(run, photographs):
     folder, keypoints = photographs
     (folder / "sub").mkdir()

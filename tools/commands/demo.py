@@ -94,7 +94,9 @@ def run_candidates(args: argparse.Namespace, source: FrameSource) -> list[Path]:
     body = SMPLBody(args.body_model)
     count = NUM_CANDIDATES if args.num_candidates is None else args.num_candidates
     selector = CandidateSelector(args.pool, num_candidates=count, body_model=args.body_model)
-    return write_candidates(frame, people[number], number, selector, body, args.out, mesh_formats(args))
+    chosen = "" if args.person is None else f"_person{number}"
+    stem = f"{Path(frame.name).stem}{chosen}_candidates"
+    return write_candidates(frame, people[number], number, selector, body, args.out, mesh_formats(args), stem)
 
 
 def run_bodies(args: argparse.Namespace, source: FrameSource, stage: int) -> list[Path]:

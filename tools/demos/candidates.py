@@ -34,8 +34,19 @@ def write_candidates(
     body: SMPLBody,
     folder: Path,
     mesh_formats: Sequence[str],
+    stem: str,
 ) -> list[Path]:
     """Select a person's candidates, draw and print them; the files written.
+
+    Args:
+        frame: The photograph.
+        person: Whose.
+        number: The person's.
+        selector: Stage 1.
+        body: Of the candidates.
+        folder: Where to write to.
+        mesh_formats: Of the first candidate's surface, none for no mesh.
+        stem: What to call the files.
 
     Raises:
         ValueError: The keypoints fit no body.
@@ -67,7 +78,6 @@ def write_candidates(
         "num_compatible": int(selection.num_compatible[0]),
         "candidates": candidates,
     }
-    stem = f"{Path(name).stem}_candidates"
     files = [save_picture(sheet, folder / f"{stem}.png"), folder / f"{stem}.json"]
     with atomic_path(files[-1]) as temporary:
         temporary.write_text(json.dumps(numbers, indent=1))
