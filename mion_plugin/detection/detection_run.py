@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mion_plugin.datasets.transforms.loading import read_image
-from mion_plugin.detection.keypoint_estimator import KeypointEstimator
+from mion_plugin.detection.keypoint_estimator import KeypointEstimator, estimate_inside
 from mion_plugin.detection.person_boxes import PersonBoxes
 from mion_plugin.files import atomic_path, remove_leftovers
 from mion_plugin.files.json_files import read_note
@@ -25,7 +25,7 @@ class Detections:
     """What was found of N people.
 
     Attributes:
-        keypoints2d: (N, 17, 3) as of a ``KeypointEstimator``.
+        keypoints2d: (N, 17, 3) as of ``estimate_inside``.
         boxes: (N, 4) x, y, width, height in pixels: where it was looked for.
         image_sizes: (N, 2) width and height of the images in pixels.
     """
@@ -110,4 +110,4 @@ def _detect_batch(
     images = [read[path] for path in paths]
     sizes = np.array([image.shape[1::-1] for image in images], dtype=np.float64)
     boxes = np.hstack([np.zeros_like(sizes), sizes]) if people.boxes is None else people.boxes[list(rows)]
-    return {"keypoints2d": estimate(images, boxes), "boxes": boxes, "image_sizes": sizes}
+    return {"keypoints2d": estimate_inside(estimate, images, boxes), "boxes": boxes, "image_sizes": sizes}

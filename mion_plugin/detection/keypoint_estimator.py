@@ -9,6 +9,7 @@ import numpy as np
 
 from mion_plugin.datasets.coco import CocoPerson
 from mion_plugin.detection.people import PersonDetector
+from mion_plugin.geometry.boxes import inside_image
 
 KeypointEstimator: TypeAlias = Callable[[Sequence[np.ndarray], np.ndarray], np.ndarray]
 """From S images (H, W, 3) uint8 RGB and S boxes (S, 4), x, y of the top left corner, width, height in pixels, to
@@ -30,11 +31,28 @@ def from_peaks(keypoints: np.ndarray) -> np.ndarray:
     return np.where(confidence > 0, np.concatenate([keypoints[..., :2], np.minimum(confidence, 1.0)], axis=-1), 0.0)
 
 
+def estimate_inside(estimator: KeypointEstimator, images: Sequence[np.ndarray], boxes: np.ndarray) -> np.ndarray:
+    """A ``KeypointEstimator``'s keypoints, of which those outside the image are absent, whatever it says of them.
+
+    The part of a box beyond the border is filled up, and a network that looks there has seen nothing.
+    """
+    keypoints2d = np.array(estimator(images, boxes), dtype=np.float64)
+    for person, image in zip(keypoints2d, images, strict=True):
+        person[~inside_image(person, (image.shape[1], image.shape[0]))] = 0.0
+    return keypoints2d
+
+
+def people_in_boxes(estimator: KeypointEstimator, image: np.ndarray, boxes: np.ndarray) -> list[CocoPerson]:
+    """Who is in the boxes (S, 4) of an image; whoever has no keypoint inside it is nobody."""
+    keypoints2d = estimate_inside(estimator, [image] * len(boxes), boxes)
+    return [CocoPerson(person, box) for person, box in zip(keypoints2d, boxes, strict=True) if person[:, 2].any()]
+
+
 def whole_image_detector(estimator: KeypointEstimator) -> PersonDetector:
     """A detector for pictures of one person: the box is the image."""
 
     def detect(image: np.ndarray) -> list[CocoPerson]:
         box = np.array([0.0, 0.0, image.shape[1], image.shape[0]])
-        return [CocoPerson(estimator([image], box[None])[0], box)]
+        return people_in_boxes(estimator, image, box[None])
 
     return detect

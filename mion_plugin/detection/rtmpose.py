@@ -16,10 +16,9 @@ import numpy as np
 
 from mion_plugin.datasets.coco import NUM_KEYPOINTS, CocoPerson
 from mion_plugin.datasets.keypoint_layouts import COCO_17, LAYOUTS
-from mion_plugin.detection.keypoint_estimator import KeypointEstimator, from_peaks
+from mion_plugin.detection.keypoint_estimator import KeypointEstimator, from_peaks, people_in_boxes
 from mion_plugin.detection.people import PersonDetector, check_image
 from mion_plugin.files.presence import require_file
-from mion_plugin.geometry.boxes import inside_image
 
 # Name -> rtmlib's name for the pair of YOLOX and RTMPose; their sizes, and so their speeds, grow together.
 NETWORKS = {"rtmpose": "balanced", "rtmpose-s": "lightweight", "rtmpose-m": "balanced", "rtmpose-x": "performance"}
@@ -134,11 +133,7 @@ def rtmpose_detector(estimator: KeypointEstimator, find_boxes: YOLOXPeople) -> P
 
     def detect(image: np.ndarray) -> list[CocoPerson]:
         check_image(image)
-        boxes = find_boxes(image)
-        keypoints2d = estimator([image] * len(boxes), boxes)
-        for person in keypoints2d:
-            person[~inside_image(person, (image.shape[1], image.shape[0]))] = 0.0
-        return [CocoPerson(person, box) for person, box in zip(keypoints2d, boxes, strict=True) if person[:, 2].any()]
+        return people_in_boxes(estimator, image, find_boxes(image))
 
     return detect
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mion_plugin.datasets.coco import CocoPerson
-from mion_plugin.detection.keypoint_estimator import KeypointEstimator, whole_image_detector
+from mion_plugin.detection.keypoint_estimator import KeypointEstimator, people_in_boxes, whole_image_detector
 from mion_plugin.detection.mediapipe_detector import REMEDY, MediaPipeDetector
 from mion_plugin.detection.mmpose_estimator import load_mmpose_estimator
 from mion_plugin.detection.people import PersonDetector
@@ -85,14 +85,13 @@ def local_weights(
 
 
 def top_down_detector(estimator: KeypointEstimator, find_boxes: PersonDetector) -> PersonDetector:
-    """A detector whose people are those of ``find_boxes`` with the keypoints of ``estimator``."""
+    """A detector whose people are those of ``find_boxes`` with the keypoints of ``estimator`` inside the image."""
 
     def detect(image: np.ndarray) -> list[CocoPerson]:
         boxes = [scale_boxes(person.bbox, _BOX_SCALE) for person in find_boxes(image)]
         if not boxes:
             return []
-        keypoints2d = estimator([image] * len(boxes), np.stack(boxes))
-        return [CocoPerson(found, box) for found, box in zip(keypoints2d, boxes, strict=True)]
+        return people_in_boxes(estimator, image, np.stack(boxes))
 
     return detect
 

@@ -63,7 +63,11 @@ def human_data(tmp_path):
 
 
 def expected(estimator, images, boxes=BOXES):
-    return estimator([read_image(images / name) for name in NAMES], boxes)
+    found = estimator([read_image(images / name) for name in NAMES], boxes)
+    places = found[..., :2]
+    outside = ((places < 0) | (places > [100, 80])).any(axis=-1)
+    assert outside.any()
+    return np.where(outside[..., None], 0.0, found)  # the files hold none there
 
 
 def test_human_data(network, images, human_data, tmp_path, capsys):

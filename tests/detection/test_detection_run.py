@@ -20,7 +20,7 @@ def people(tmp_path):
     names = tuple(f"{row // 2}.png" for row in range(NUM_PEOPLE))
     for number, name in enumerate(dict.fromkeys(names)):
         Image.new("RGB", (20 + number, 30), color=(number, 0, 0)).save(tmp_path / name)
-    return PersonBoxes(names, np.arange(4.0 * NUM_PEOPLE).reshape(NUM_PEOPLE, 4) + 1.0)
+    return PersonBoxes(names, np.arange(4.0 * NUM_PEOPLE).reshape(NUM_PEOPLE, 4) / 2 + 1.0)
 
 
 class Corners:
@@ -53,6 +53,14 @@ def test_each_person_gets_their_own(people, tmp_path):
     assert estimate.batches == [3, 3, 1]
     assert done[-1] == NUM_PEOPLE
     assert done == sorted(done)
+
+
+def test_keypoints_outside_the_image_are_absent(people, tmp_path):
+    beyond = PersonBoxes(people.image_paths, people.boxes + np.array([11.5, 0.0, 0.0, 0.0]))
+    found = run(beyond, tmp_path, Corners()).keypoints2d
+    assert beyond.boxes[3:, 0].tolist() == [18.5, 20.5, 22.5, 24.5]  # in images 21, 22, 22 and 23 wide
+    assert not found[5:].any()
+    np.testing.assert_array_equal(found[:5, 0, :2], beyond.boxes[:5, :2])
 
 
 def test_without_boxes_the_image_is_the_box(people, tmp_path):
