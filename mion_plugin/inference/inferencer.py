@@ -254,10 +254,10 @@ class MIONInferencer(BaseInferencer):
             image_error=_array(image_error),
             **{name: _array(found.get(name)) for name in optional if name in found},
             expected_error=self._expected_error(found),
-            rule=getattr(self.model, "selection", None),
+            rule=self.rule,
             num_people=None,
             gender=self.body.gender,
-            score_unit=self.score_unit if getattr(self.model, "selection", None) in _RULES_IN_HEIGHTS else None,
+            score_unit=self.choice_unit,
         )
 
     def camera_of_image(self, height: int, width: int) -> PinholeCamera:
@@ -271,6 +271,16 @@ class MIONInferencer(BaseInferencer):
         if not isinstance(cen, DepthConsistency) or not cen.calibrated:
             return None
         return MILLIMETRES * cen.body_height
+
+    @property
+    def rule(self) -> str | None:
+        """``PersonBodies.rule``."""
+        return getattr(self.model, "selection", None)
+
+    @property
+    def choice_unit(self) -> float | None:
+        """``PersonBodies.score_unit``: ``score_unit`` where the rule goes by such scores."""
+        return self.score_unit if self.rule in _RULES_IN_HEIGHTS else None
 
     def _expected_error(self, found: BaseDataElement) -> np.ndarray | None:
         """(N,) millimetres, where a calibrated stage 3 tells them: its scores in another unit."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mion_plugin.constants import NEUTRAL
 from mion_plugin.files import remove_leftovers
 from mion_plugin.inference import MIONInferencer
 from mion_plugin.prediction.keypoints import PeopleOf
@@ -83,7 +84,12 @@ def predict(
 
     Returns:
         The names of all pieces, done now or before.
+
+    Raises:
+        ValueError: The inferencer puts bodies on another gender's: files hold those of the model's own body.
     """
+    if inferencer.gender != NEUTRAL:
+        raise ValueError(f"the inferencer's gender is {inferencer.gender}; predict writes the bodies of neutral ones")
     pace = pace or Pace()
     names: list[str] = []
     waiting: dict[int, Piece] = {}
@@ -126,7 +132,8 @@ def _finish(
             break
         _infer(inferencer, batch, start, found)
     camera, count = inferencer.model.camera, len(piece.photographs)
-    write_shard(_path(folder, piece), found.records, camera, count, found.problems)
+    choice = inferencer.rule, inferencer.choice_unit
+    write_shard(_path(folder, piece), found.records, camera, count, found.problems, *choice)
     num_people = sum(len(records["person"]) for records in found.records)
     tell(PieceDone(piece.name, count, num_people, len(found.problems)))
 

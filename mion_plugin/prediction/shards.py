@@ -13,7 +13,6 @@ import torch
 
 from mion_plugin.body.arrays import NUM_BETAS, NUM_JOINTS
 from mion_plugin.body.smpl import SMPLBody
-from mion_plugin.constants import NEUTRAL
 from mion_plugin.files.npz import read_npz, write_npz
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.rotations import rotvec_to_rotmat
@@ -52,6 +51,8 @@ class Predictions:
         scores: (P, N).
         selection_scores: (P, N).
         expected_error: (P, N) millimetres.
+        rule: By which the chosen path was chosen, as of ``PersonBodies``; None also of files that do not tell.
+        score_unit: Likewise.
     """
 
     image_name: np.ndarray
@@ -69,6 +70,8 @@ class Predictions:
     scores: np.ndarray | None = None
     selection_scores: np.ndarray | None = None
     expected_error: np.ndarray | None = None
+    rule: str | None = None
+    score_unit: float | None = None
 
     def __len__(self) -> int:
         return len(self.person)
@@ -122,7 +125,10 @@ class Predictions:
             image_camera=target,
             image_transl=image_transl.float().numpy(),
             image_error=image_error.float().numpy(),
-            gender=NEUTRAL,
+            rule=self.rule,
+            score_unit=self.score_unit,
+            num_people=int((self.image_name == self.image_name[row]).sum()),
+            gender=body.gender,
             **{name: None if values is None else values[row] for name, values in measured.items()},
         )
 
@@ -130,7 +136,8 @@ class Predictions:
         return CropPlace(self.crop[row, :2], float(self.crop[row, 2]))
 
 
-_FIELDS = tuple(field.name for field in dataclasses.fields(Predictions) if field.name != "crop_camera")
+_OF_ALL = ("crop_camera", "rule", "score_unit")  # what the people of a file have in common
+_FIELDS = tuple(field.name for field in dataclasses.fields(Predictions) if field.name not in _OF_ALL)
 _OPTIONAL = ("fit_loss", "fit_cost", "scores", "selection_scores", "expected_error")
 _PER_PATH = ("pose", "betas", "transl", *_OPTIONAL)
 _SHAPES = {"keypoints2d": (17, 3), "crop": (3,), "image_camera": (3,), "image_name": (), "person": (), "selected": ()}
@@ -143,6 +150,8 @@ def write_shard(
     camera: CropCamera,
     num_photographs: int,
     problems: Sequence[Problem],
+    rule: str | None = None,
+    score_unit: float | None = None,
 ) -> None:
     """Write what was found in a piece, whole or not at all; the same bytes for the same findings.
 
@@ -152,6 +161,8 @@ def write_shard(
         camera: The crop's.
         num_photographs: In the piece.
         problems: What was left out.
+        rule: See ``Predictions``, and so the following.
+        score_unit: None is not written.
     """
     joined = {name: np.concatenate([one[name] for one in records]) for name in (records[0] if records else ())}
     told = {
@@ -162,6 +173,8 @@ def write_shard(
         "problem_image": np.array([problem.image_name for problem in problems], dtype=np.str_),
         "problem_why": np.array([problem.why for problem in problems], dtype=np.str_),
     }
+    choice = {"rule": rule, "score_unit": score_unit}
+    told |= {name: np.array(value) for name, value in choice.items() if value is not None}
     write_npz(path, {**told, **joined})
 
 
@@ -179,7 +192,8 @@ def read_shard(path: str | os.PathLike[str]) -> Predictions | None:
     for name in _FIELDS:
         if name not in arrays and name not in _OPTIONAL:
             raise ValueError(f"{path} is no {KIND}: it has no {name}")
-    people = Predictions(**{name: arrays[name] for name in (*_FIELDS, "crop_camera") if name in arrays})
+    choice = {name: arrays[name].item() for name in ("rule", "score_unit") if name in arrays}
+    people = Predictions(**{name: arrays[name] for name in (*_FIELDS, "crop_camera") if name in arrays}, **choice)
     _check_shapes(people, path)
     return people
 
@@ -215,6 +229,9 @@ def _check(arrays: Mapping[str, np.ndarray], path: str | os.PathLike[str]) -> No
     missing = [name for name in _FIXED if name not in arrays]
     if missing:
         raise ValueError(f"{path} is no {KIND}: it has no {missing[0]}")
+    for name, kind in (("rule", "U"), ("score_unit", "f")):
+        if name in arrays and (arrays[name].shape != () or arrays[name].dtype.kind != kind):
+            raise ValueError(f"{path}: {name} is {arrays[name].dtype} of shape {arrays[name].shape}")
     if arrays["format"].shape != () or arrays["format"] != _FORMAT:
         raise ValueError(f"{path} is a {KIND} of format {arrays['format'].tolist()}, expected {_FORMAT}")
 

@@ -55,6 +55,8 @@ def require_same_bodies(people, expected, body):
             np.testing.assert_allclose(again.arrays()[name], value, rtol=1e-4, atol=1e-4, err_msg=name)
         np.testing.assert_array_equal(again.crop.center, person.crop.center)
         assert again.crop.side == person.crop.side
+        assert (again.rule, again.score_unit, again.gender) == (person.rule, person.score_unit, person.gender)
+        assert again.reason == person.reason
 
 
 class TestEquality:
@@ -90,6 +92,10 @@ class TestEquality:
         expected = [person for result in results for person in result.people]
         assert len(expected) == 5
         assert expected[0].expected_error is not None
+        assert expected[0].score_unit is not None
+        (shard,) = read_predictions(tmp_path / "out")
+        told = [shard.bodies(row, inferencer.model.body).num_people for row in range(len(shard))]
+        assert told == [person.num_people for person in expected]
         require_same_bodies(read_predictions(tmp_path / "out"), expected, inferencer.model.body)
 
 
@@ -101,7 +107,7 @@ def open_one(pictures, name):
 class TestFiles:
     def test_two_kilobytes_a_person(self, done):
         (shard, *_) = read_predictions(done[0])
-        arrays = {name: value for name, value in vars(shard).items() if value is not None}
+        arrays = {name: value for name, value in vars(shard).items() if isinstance(value, np.ndarray)}
         of_five_paths = sum(value[0].nbytes * (5 / 3 if value.shape[1:2] == (3,) else 1) for value in arrays.values())
         assert of_five_paths < 3000
 
@@ -190,6 +196,13 @@ def test_a_detector_that_cannot_be_made_ends_the_run(inferencer, pictures, tmp_p
     pieces = open_photographs([str(pictures.folder)]).pieces(Part())
     with pytest.raises(FileNotFoundError, match=r"weights\.pth does not exist"):
         predict(inferencer, pieces, DetectedPeople(make), tmp_path, IN_PROCESS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bodies_of_another_gender_are_not_written(inferencer, pictures, tmp_path):
+    """They would be those of the neutral body, without a word."""
+    with pytest.raises(ValueError, match="the inferencer's gender is female"):
+        run(inferencer.in_gender("female"), pictures, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -33,9 +33,15 @@ def test_what_was_written_is_read(tmp_path):
     assert len(found) == 5
     for name in given[0]:
         np.testing.assert_array_equal(getattr(found, name), np.concatenate([one[name] for one in given]), err_msg=name)
-    assert found.fit_loss is None
+    assert found.fit_loss is found.rule is found.score_unit is None  # as in files of before
     assert found.crop_camera.tolist() == [700, 16, 32]
     assert read_problems(tmp_path / "0.npz") == (9, 5, problems)
+
+
+def test_how_a_path_was_chosen(tmp_path):
+    write_shard(tmp_path / "0.npz", [records()], CAMERA, 1, [], "cen+reprojection", 1600.5)
+    found = read_shard(tmp_path / "0.npz").only_selected()
+    assert (found.rule, found.score_unit) == ("cen+reprojection", 1600.5)
 
 
 def test_the_same_findings_give_the_same_bytes(tmp_path):
@@ -72,6 +78,8 @@ def test_the_chosen_path(tmp_path):
         ({"betas": np.zeros((PEOPLE, PATHS, 9))}, "betas has shape"),
         ({"crop": np.zeros((PEOPLE - 1, 3))}, "crop has shape"),
         ({"pose": None}, "it has no pose"),
+        ({"rule": np.array(["cen"])}, "rule is <U3 of shape"),
+        ({"score_unit": np.array("mm")}, "score_unit is <U2 of shape"),
         ({"num_photographs": None}, "it has no num_photographs"),
     ],
 )
