@@ -13,7 +13,9 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from mion_plugin.body.smpl import SMPLBody
+from mion_plugin.constants import NEUTRAL
 from mion_plugin.datasets.transforms.formatting import IMAGENET_MEAN, IMAGENET_STD, unnormalized
+from mion_plugin.evaluation.points import PosedBodies
 from mion_plugin.registry import HOOKS, MODELS
 from mion_plugin.visualization.candidate_sheet import draw_body_columns
 from mion_plugin.visualization.pictures import save_picture
@@ -26,12 +28,13 @@ if TYPE_CHECKING:  # see EpochSeedHook
 class ResultPicturesHook(Hook):
     """Write one picture per sample: keypoints, candidate, refined and true body, each over the image and from the side.
 
-    The candidate and the refined body are those of the chosen path; the true body is drawn where the sample has one.
+    The candidate and the refined body are those of the chosen path; the true body is drawn where the sample has one, in
+    the sample's gender.
 
     Args:
         out_dir: Folder.
         max_pictures: Stop after so many.
-        body: Config of the ``SMPLBody``.
+        body: Config of the ``SMPLBody``; for the true body its gender is replaced.
         focal_length: Pixels of a 224 crop.
         mean: Of the pipeline's normalisation.
         std: Likewise.
@@ -50,7 +53,9 @@ class ResultPicturesHook(Hook):
             raise ValueError(f"max_pictures is {max_pictures}, expected at least 1")
         self.out_dir = Path(out_dir)
         self.max_pictures = max_pictures
-        self.body: SMPLBody = MODELS.build({"type": "mion.SMPLBody", **(body or {})})
+        config = {"type": "mion.SMPLBody", **(body or {})}
+        self.body: SMPLBody = MODELS.build(config)
+        self._true_bodies = PosedBodies(config)
         self.focal_length = focal_length
         self.mean, self.std = mean, std
         self._written = 0
@@ -99,7 +104,9 @@ class ResultPicturesHook(Hook):
         truth = sample.gt_body
         if int(truth.get("has_smpl", 0)) and int(truth.get("has_transl", 0)):
             pose = torch.cat([truth.smpl_global_orient.view(1, 3), truth.smpl_body_pose.view(23, 3)])
-            bodies.append(("ground truth", self.body(pose, truth.smpl_betas, truth.smpl_transl).vertices))
+            genders = [sample.get("gender", NEUTRAL)]  # as the metrics have it
+            posed = self._true_bodies.pose(pose[None], truth.smpl_betas[None], genders, vertices=True)
+            bodies.append(("ground truth", posed.vertices[0] + truth.smpl_transl))  # type: ignore[index]
         return bodies
 
     def _pose(self, paths: BaseDataElement, chosen: int) -> Tensor:

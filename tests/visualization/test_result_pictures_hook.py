@@ -5,7 +5,8 @@ import pytest
 import torch
 from mmengine.structures import BaseDataElement
 
-from mion_plugin.visualization import ResultPicturesHook
+from mion_plugin.body import SMPLBody
+from mion_plugin.visualization import ResultPicturesHook, result_pictures_hook
 
 SIZE = 64
 
@@ -33,3 +34,22 @@ def test_a_method_without_candidates_has_one_body_less(sample, tmp_path):
     assert both.shape[0] == alone.shape[0]
     assert both.shape[1] > alone.shape[1]
     assert len(np.unique(alone.reshape(-1, 3), axis=0)) > 100  # a shaded body, not an empty picture
+
+
+@pytest.mark.parametrize("gender", ["neutral", "male"])
+def test_the_true_body_is_of_the_samples_gender(sample, tmp_path, monkeypatch, gender):
+    """Its shape is told in that gender's betas, and the metrics pose it so."""
+    drawn = {}
+    monkeypatch.setattr(
+        result_pictures_hook,
+        "draw_body_columns",
+        lambda picture, keypoints2d, bodies, *args, **more: drawn.update(bodies),
+    )
+    betas, transl = torch.linspace(-1, 1, 10), torch.tensor([0.1, 0.2, 45.0])
+    truth = {"smpl_body_pose": torch.full((23, 3), 0.1), "smpl_global_orient": torch.tensor([3.0, 0.0, 0.0])}
+    sample.gt_body.set_data(truth | {"smpl_betas": betas, "smpl_transl": transl, "has_transl": 1, "has_smpl": 1})
+    sample.set_metainfo({"gender": gender})
+    ResultPicturesHook(tmp_path).draw(torch.zeros(3, SIZE, SIZE), sample)
+    pose = torch.cat([truth["smpl_global_orient"][None], truth["smpl_body_pose"]])
+    expected = SMPLBody(gender=gender)(pose, betas, transl).vertices
+    torch.testing.assert_close(drawn["ground truth"], expected)
