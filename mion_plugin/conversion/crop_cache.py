@@ -18,7 +18,7 @@ from mion_plugin.datasets.human_dataset import LOST_IMAGE
 from mion_plugin.datasets.sample_table import box_columns, smpl_columns
 from mion_plugin.datasets.transforms.loading import read_reduced
 from mion_plugin.files import remove_leftovers
-from mion_plugin.files.hashing import hash_file
+from mion_plugin.files.hashing import digest, file_lengths, hash_file
 from mion_plugin.files.images import write_image
 from mion_plugin.files.npz import read_npz, write_npz
 from mion_plugin.files.pieces import Columns, Pieces, check_settings
@@ -57,12 +57,13 @@ class CacheOptions:
         if not 1 <= self.quality <= 100:
             raise ValueError(f"quality {self.quality}, expected 1 to 100")
 
-    def text(self, annotations: Path) -> str:
-        """All that decides the content, as JSON; kept in the new file as HumanData's ``config``."""
+    def text(self, annotations: Path, **more: str) -> str:
+        """All that decides the content, and ``more``, as JSON; kept in the new file as HumanData's ``config``."""
         numbers = asdict(self)
         settings = {
             "version": _VERSION,
             "annotations": hash_file(annotations),
+            **more,
             **numbers.pop("augmentation"),
             **numbers,
         }
@@ -118,8 +119,11 @@ def cache_crops(
         raise ValueError(f"{workers} workers, expected at least 0")
     data = load_human_data(source.annotations)
     work = _CropWork(data, source, out, options)
-    settings, count, what = options.text(source.annotations), len(data), f"{out.annotations} is a cache of crops"
-    pieces = Pieces(out.annotations.with_name(f".{out.annotations.stem}_pieces"), settings, what, count, PIECE)
+    count, what = len(data), f"{out.annotations} is a cache of crops"
+    # pieces tell the photographs that they were made of: a lost one may be put right while others are done
+    settings = options.text(source.annotations, photographs=digest(work.lengths.tobytes()))
+    folder = out.annotations.with_name(f".{out.annotations.stem}_pieces")
+    pieces = Pieces(folder, options.text(source.annotations), what, count, PIECE)
     if out.annotations.exists():
         lost = _finished_lost(out.annotations, settings, what)
         pieces.remove()  # of a run that was killed before it could
@@ -129,6 +133,7 @@ def cache_crops(
     move_annotations(data, np.zeros((count, 2)), np.ones((count, 2)), np.ones(count))
     smpl_columns(data)
     if pieces.claim():
+        pieces.keep(lambda rows, columns: np.array_equal(columns.get("length", ()), work.lengths[rows]))
         remove_leftovers(out.annotations)
         for folder in (out.images / out.annotations.stem).glob("*"):
             remove_leftovers(folder / f"*.{options.image_format}")
@@ -151,17 +156,22 @@ class _CropWork:
         stem, suffix = out.annotations.stem, options.image_format
         self.names = [f"{stem}/{row // 1000:04d}/{row:07d}.{suffix}" for row in range(len(data))]
         self._out, self._options = out.images, options
+        self.lengths = file_lengths(Path(), self._paths)
 
     def __call__(self, rows: range) -> Columns:
-        """``first`` (n, 2), ``size`` (n, 2) and ``reduction`` (n,) as ``move_annotations``; ``lost`` (n,) 0 or 1."""
+        """``first`` (n, 2), ``size`` (n, 2) and ``reduction`` (n,) as ``move_annotations``; ``lost`` (n,) 0 or 1.
+
+        And ``length`` (n,), the photographs' in bytes.
+        """
         found: dict[int, tuple[Any, ...]] = {}
         for path, group in groupby(sorted(rows, key=lambda row: self._paths[row]), key=lambda row: self._paths[row]):
             found.update(self._write_photograph(path, list(group)))
         columns = zip(*(found[row] for row in rows), strict=True)
-        return {
+        told = {
             name: np.array(column, dtype=np.float64)
             for name, column in zip(("first", "size", "reduction", "lost"), columns, strict=True)
         }
+        return {**told, "length": self.lengths[rows]}
 
     def _write_photograph(self, path: str, rows: list[int]) -> dict[int, tuple[Any, ...]]:
         """The pictures of all rows that show one photograph, which is read once."""

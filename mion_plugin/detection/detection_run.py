@@ -13,11 +13,13 @@ from mion_plugin.datasets.transforms.loading import read_image
 from mion_plugin.detection.keypoint_estimator import KeypointEstimator, estimate_inside
 from mion_plugin.detection.person_boxes import PersonBoxes
 from mion_plugin.files import atomic_path, remove_leftovers
+from mion_plugin.files.hashing import file_lengths
 from mion_plugin.files.json_files import read_note
 from mion_plugin.files.npz import read_npz, write_npz
 from mion_plugin.files.pieces import check_settings
 
 PIECE = 128  # people that a killed run loses at most
+_LENGTHS = "lengths"  # in a piece: of the photographs, bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +77,8 @@ def detect_people(
         for start in range(0, len(people), PIECE):
             stop = min(start + PIECE, len(people))
             path = pieces / f"{start:08d}.npz"
-            if path.is_file():
+            lengths = file_lengths(image_root, people.image_paths[start:stop])
+            if _is_of(path, lengths):
                 progress(stop)
             else:
                 found = []
@@ -84,9 +87,18 @@ def detect_people(
                     found.append(_detect_batch(people, rows, image_root, estimate, readers))
                     progress(rows.stop)
                 piece = {key: np.concatenate([one[key] for one in found]) for key in found[0]}
-                write_npz(path, piece, compress=False)
-            parts.append(read_npz(path, f"piece of an earlier run; remove {pieces}"))
-    return Detections(**{key: np.concatenate([part[key] for part in parts]) for key in parts[0]})
+                write_npz(path, {**piece, _LENGTHS: lengths}, compress=False)
+            parts.append(_read(path))
+    return Detections(**{key: np.concatenate([part[key] for part in parts]) for key in parts[0] if key != _LENGTHS})
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    return read_npz(path, f"piece of an earlier run; remove {path.parent}")
+
+
+def _is_of(path: Path, lengths: np.ndarray) -> bool:
+    """Whether a piece is there, and is of photographs of these lengths."""
+    return path.is_file() and np.array_equal(_read(path).get(_LENGTHS, ()), lengths)
 
 
 def _claim(pieces: Path, settings: str) -> None:

@@ -54,6 +54,12 @@ class Pieces:
             temporary.write_text(self.settings, encoding="utf-8")
         return False
 
+    def keep(self, holds: Callable[[range, Columns], bool]) -> None:
+        """Of an earlier run's pieces, keep those whose rows and columns ``holds`` is true of; ``do`` does others."""
+        for start in self._starts():
+            if self._path(start).exists() and not holds(self._rows(start), self._read(start)):
+                self._path(start).unlink()
+
     def do(self, work: Work, workers: int, progress: Callable[[int], None]) -> None:
         """Do the pieces that are missing. After an error those that were done stay; if there are none, nothing does.
 
@@ -76,9 +82,7 @@ class Pieces:
 
     def columns(self) -> Columns:
         """What the work told of all rows, in their order."""
-        pieces = [
-            read_npz(self._path(start), f"piece of an earlier run; remove {self.folder}") for start in self._starts()
-        ]
+        pieces = [self._read(start) for start in self._starts()]
         return {key: np.concatenate([piece[key] for piece in pieces]) for key in pieces[0]}
 
     def remove(self) -> None:
@@ -93,6 +97,9 @@ class Pieces:
 
     def _path(self, start: int) -> Path:
         return self.folder / f"{start:08d}.npz"
+
+    def _read(self, start: int) -> Columns:
+        return read_npz(self._path(start), f"piece of an earlier run; remove {self.folder}")
 
     def _write_all(self, work: Work, starts: list[int], workers: int) -> Iterator[int]:
         """Do the pieces that begin at ``starts``; yields each when it is there."""

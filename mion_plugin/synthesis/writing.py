@@ -14,6 +14,7 @@ from PIL import Image
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.candidates.splits import TEST_FRACTION
 from mion_plugin.files import remove_leftovers
+from mion_plugin.files.hashing import told_by_content
 from mion_plugin.files.images import write_image
 from mion_plugin.files.npz import read_npz, write_npz
 from mion_plugin.files.pieces import Columns, Pieces, check_settings
@@ -26,6 +27,7 @@ from mion_plugin.synthesis.synthesizer import CONVENTION, Synthesizer
 
 PIECE = 128  # images that a killed run loses at most, for each worker
 _JPEG_QUALITY = 95
+_PATHS = ("pool", "backgrounds", "skins", "body_model")  # settings that may name files
 _VERSION = 1  # of the recipe: raise it when the same settings give other pictures
 
 
@@ -59,8 +61,10 @@ class SetSettings:
             raise ValueError(f"num_images {self.num_images}, expected at least 1")
 
     def text(self) -> str:
-        """All settings as JSON; kept in the set as HumanData's ``config``."""
-        return json.dumps({"version": _VERSION, **asdict(self)}, sort_keys=True)
+        """All settings as JSON, with the contents of the files they name; kept in the set as HumanData's ``config``."""
+        told = {"version": _VERSION, **asdict(self)}
+        told |= {name: told[name] and told_by_content(told[name]) for name in _PATHS}
+        return json.dumps(told, sort_keys=True)
 
     def build(self) -> Synthesizer:
         """The synthesizer; raises as ``Synthesizer`` and ``pose_source``."""

@@ -1,6 +1,7 @@
 """A cache of crops gives the samples of the photographs, and comes to an end after any kill."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -240,6 +241,31 @@ class TestRuns:
             cache_crops(layout(source), layout(tmp_path), options(quality=90))
         cache_crops(layout(source), layout(tmp_path), options())  # finished: nothing to do
         assert files(tmp_path) == before
+
+    def test_a_photograph_that_was_changed_since_is_not_taken_from_the_cache(self, source, tmp_path):
+        changed, out = tmp_path / "changed", tmp_path / "out"
+        shutil.copytree(source, changed)
+        cache_crops(layout(source), layout(out), options())
+        cache_crops(layout(changed), layout(out), options())  # the same photographs elsewhere, with other times
+        photograph(3).save(changed / "images/2.jpg", quality=95)
+        with pytest.raises(ValueError, match=r"is a cache of crops with photographs '\w+' \(not '\w+'\); remove it"):
+            cache_crops(layout(changed), layout(out), options())
+
+    def test_a_stopped_run_does_again_what_it_did_of_a_photograph_that_was_changed_since(self, source, tmp_path):
+        def stop(done, total):
+            if done >= 6:
+                raise KeyboardInterrupt
+
+        changed = tmp_path / "changed"
+        shutil.copytree(source, changed)
+        with pytest.raises(KeyboardInterrupt):
+            cache_crops(layout(changed), layout(tmp_path / "cut"), options(), progress=stop)
+        photograph(3).save(changed / "images/2.jpg", quality=95)  # of rows 4 and 5
+        seen = []
+        cache_crops(layout(changed), layout(tmp_path / "cut"), options(), progress=lambda done, _: seen.append(done))
+        assert seen == [3, 6, 7]
+        cache_crops(layout(changed), layout(tmp_path / "whole"), options())
+        assert files(tmp_path / "cut") == files(tmp_path / "whole")
 
     def test_the_source_is_not_overwritten(self, source):
         before = files(source)

@@ -90,6 +90,9 @@ def test_human_data(network, images, human_data, tmp_path, capsys):
     assert out.stat().st_mtime_ns == written
     assert tool.main([*arguments, "--box-scale", "0.8"]) == 2
     assert "is of a run with people" in capsys.readouterr().err
+    Image.new("RGB", (100, 80)).save(images / NAMES[0])
+    assert tool.main(arguments) == 2
+    assert "is of a run with images" in capsys.readouterr().err
 
 
 def test_mmhuman3d_reads_it(network, images, human_data, tmp_path):
@@ -171,6 +174,7 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(network, images, coco, tm
     assert len(list((tmp_path / ".resumed.json_pieces").glob("0*.npz"))) == 1
     assert not (tmp_path / "resumed.json").exists()
     hidden.rename(images / NAMES[1])
+    Image.new("RGB", (100, 80)).save(images / NAMES[0])  # of the piece that is done, which is done again
     for name in ("resumed.json", "whole.json"):
         assert tool.main([*arguments, "--out", str(tmp_path / name)]) == 0
     assert (tmp_path / "resumed.json").read_text() == (tmp_path / "whole.json").read_text()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mion_plugin.files.hashing import hash_file, spread_lengths
+from mion_plugin.files.hashing import file_lengths, hash_file, lengths_digest, spread_lengths, told_by_content
 
 
 def test_the_hash_of_a_file_longer_than_a_block(tmp_path):
@@ -48,3 +48,22 @@ def test_lengths_of_a_few_are_looked_at_from_the_first_to_near_the_last(make_fol
     assert len(numbers) == 64
     assert (numbers[0], numbers[-1]) == (0, 196)
     assert max(after - before for before, after in itertools.pairwise(numbers)) <= 4
+
+
+def test_the_lengths_of_all_files(make_folder):
+    folder = make_folder("a", [3, 5])
+    names = ["1.jpg", "lost.jpg", "0.jpg", "1.jpg"]
+    assert file_lengths(folder, names).tolist() == [5, -1, 3, 5]
+    same, other = make_folder("b", [3, 5]), make_folder("c", [3, 6])
+    assert lengths_digest(folder, names) == lengths_digest(same, names) != lengths_digest(other, names)
+
+
+def test_options_are_told_by_what_they_name(make_folder):
+    folder = make_folder("a", [3])
+    told = told_by_content(str(folder)), told_by_content(str(folder / "0.jpg"))
+    (folder / "0.jpg").write_bytes(b"yyy")
+    assert told_by_content(str(folder)) == told[0]
+    assert told_by_content(str(folder / "0.jpg")) != told[1]
+    make_folder("a", [4])
+    assert told_by_content(str(folder)) != told[0]
+    assert told_by_content("procedural") == "procedural"

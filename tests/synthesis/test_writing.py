@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -151,6 +152,23 @@ def test_other_settings_are_not_mixed_in(settings, tmp_path, pool_file):
         write_set(settings, tmp_path / "begun", progress=stop)
     with pytest.raises(ValueError, match=r"seed 0 \(not 1\)"):
         write_set(other, tmp_path / "begun")
+
+
+def test_a_folder_or_pool_that_was_changed_since_is_not_mixed_in(tmp_path, pool_file):
+    pool, backgrounds = tmp_path / "pool.npz", tmp_path / "backgrounds"
+    backgrounds.mkdir()
+    shutil.copy(pool_file, pool)
+    Image.new("RGB", (64, 64), "red").save(backgrounds / "a.png")
+    settings = SetSettings(1, "all", image_size=48, pool=str(pool), backgrounds=str(backgrounds))
+    write_set(settings, tmp_path / "out")
+    (backgrounds / "b.png").write_bytes((backgrounds / "a.png").read_bytes())
+    with pytest.raises(ValueError, match="holds a all set with backgrounds"):
+        write_set(settings, tmp_path / "out")
+    (backgrounds / "b.png").unlink()
+    write_set(settings, tmp_path / "out")
+    pool.write_bytes(pool.read_bytes() + b"x")
+    with pytest.raises(ValueError, match="holds a all set with pool"):
+        write_set(settings, tmp_path / "out")
 
 
 def test_train_and_test_live_side_by_side(settings, tmp_path, pool_file):

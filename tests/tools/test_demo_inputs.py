@@ -248,6 +248,25 @@ def test_a_stopped_folder_goes_on(run, photographs, monkeypatch):
     assert [line["image"] for line in lines] == ["a.jpg", "a2.jpg", "b.jpg", "c.jpg"]
 
 
+@pytest.mark.parametrize(("name", "told"), [("k.json", "keypoints"), ("photos/a.jpg", "photographs")])
+def test_a_stopped_folder_with_a_file_that_was_changed_since_begins_anew(
+    run, photographs, tmp_path, monkeypatch, capsys, name, told
+):
+    folder, keypoints = photographs
+    arguments = [str(folder), "--keypoints", str(keypoints), "--batch-size", "1"]
+    (folder / "a2.jpg").write_bytes(PHOTO.read_bytes())
+    write_annotations(keypoints, {"a.jpg": [0], "a2.jpg": [0], "b.jpg": []})
+    with monkeypatch.context() as patch:
+        stop_after(1, patch)
+        with pytest.raises(RuntimeError, match="switched off"):
+            run(*arguments)
+    with (tmp_path / name).open("a") as file:
+        file.write("\n")
+    again = [*arguments, "--resume", "--num-candidates", "2", "--out", str(tmp_path / "out"), "--device", "cpu"]
+    assert tool.main(again) == 2
+    assert f"is of a run with {told} " in capsys.readouterr().err
+
+
 def test_the_first_images_alone(run, photographs):
     folder, keypoints = photographs
     out = run(folder, "--keypoints", keypoints, "--max-frames", "1")

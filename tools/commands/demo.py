@@ -19,14 +19,15 @@ from rich.progress import Progress
 from mion_plugin.body import SMPLBody
 from mion_plugin.candidates import CandidateSelector
 from mion_plugin.constants import MESH_FORMATS, NEUTRAL, OVERLAY_CAMERAS, SMOOTH_BETA
+from mion_plugin.files.hashing import lengths_digest, told_by_content
 from mion_plugin.inference import BodySmoother, FrameSource, MIONInferencer, open_source
 from mion_plugin.inference.frames import person_missing
 from mion_plugin.inference.partial_lines import PartialLines
 
 NUM_CANDIDATES = 5
-# Options on which the results depend.
+# Options on which the results depend, besides the input.
 RESULT_OPTIONS = (
-    *("input", "person", "max_frames", "keypoints", "no_depths", "no_correction"),
+    *("person", "max_frames", "keypoints", "no_depths", "no_correction"),
     *("pose_config", "pose_checkpoint", "person_checkpoint"),
     *("config", "checkpoint", "num_candidates", "body_model", "gender", "pool", "amp", "batch_size"),
 )
@@ -157,9 +158,10 @@ def make_smoother(args: argparse.Namespace, inferencer: MIONInferencer) -> BodyS
 def run_settings(args: argparse.Namespace, source: FrameSource, stage: int) -> dict[str, str | int | None]:
     """What the lines of JSON depend on, which a resumed run must share."""
     chosen = {name: getattr(args, name) for name in RESULT_OPTIONS}
+    given = {"input": args.input, "images": source.count, "photographs": lengths_digest(Path(), source.paths)}
     length = None if source.video is None else source.video.stat().st_size
-    told = {name: None if value is None else str(value) for name, value in chosen.items()}
-    return {**told, "stage": stage, "images": source.count, "bytes": length}
+    told = {name: None if value is None else told_by_content(str(value)) for name, value in chosen.items()}
+    return {**told, **given, "stage": stage, "bytes": length}
 
 
 def print_problem(console: Console, problem: str) -> None:

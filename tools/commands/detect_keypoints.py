@@ -31,7 +31,7 @@ from mion_plugin.detection.person_boxes import PersonBoxes, boxes_of_coco, boxes
 from mion_plugin.detection.pose_checkpoint import fetch_checkpoint, load_pose_weights
 from mion_plugin.detection.rtmpose import RTMPoseEstimator, fetch_pose_network, is_rtmpose
 from mion_plugin.files import remove_leftovers
-from mion_plugin.files.hashing import hash_file
+from mion_plugin.files.hashing import hash_file, lengths_digest
 from mion_plugin.files.pieces import check_settings
 from mion_plugin.progress import ProgressLine
 
@@ -89,13 +89,14 @@ def build_mmpose(config: Path, weights: Path, device: str) -> KeypointEstimator:
     return estimator
 
 
-def describe_run(people: PersonBoxes, network: Network, args: argparse.Namespace) -> str:
-    """What decides the result, as JSON."""
+def describe_run(people: PersonBoxes, network: Network, args: argparse.Namespace, **more: str) -> str:
+    """What decides the result, and ``more``, as JSON."""
     told = {
         **network.told,
         "checkpoint": network.weights.name,
         "sha256": hash_file(network.weights)[:16],
         "people": people.digest(),
+        **more,
     }
     return json.dumps(told | ({"min_score": args.min_score} if args.out.suffix == ".json" else {}), sort_keys=True)
 
@@ -113,10 +114,11 @@ def write_result(people: PersonBoxes, found: Detections, settings: str, args: ar
 def detect(people: PersonBoxes, image_root: Path, args: argparse.Namespace) -> bool:
     """Detect and write; False where an earlier run has done so."""
     network = choose_network(args.config, args.checkpoint)
-    settings = describe_run(people, network, args)
+    images = lengths_digest(image_root, people.image_paths)  # pieces tell their own: lost ones may be put right
+    whole, settings = describe_run(people, network, args, images=images), describe_run(people, network, args)
     pieces = args.out.with_name(f".{args.out.name}_pieces")
     if args.out.exists():
-        check_settings(settings, stored_settings(args.out), f"{args.out} is of a run")
+        check_settings(whole, stored_settings(args.out), f"{args.out} is of a run")
         shutil.rmtree(pieces, ignore_errors=True)  # of a run that was killed before it could
         return False
     remove_leftovers(args.out)
@@ -133,6 +135,6 @@ def detect(people: PersonBoxes, image_root: Path, args: argparse.Namespace) -> b
             args.workers,
             progress=lambda done: progress(done, len(people)),
         )
-    write_result(people, found, settings, args)
+    write_result(people, found, whole, args)
     shutil.rmtree(pieces)
     return True

@@ -16,7 +16,7 @@ from demos.chosen import last_stage, make_config
 import mion_plugin
 from mion_plugin.datasets.openpose import OpenPoseFolder
 from mion_plugin.detection.rtmpose import is_rtmpose
-from mion_plugin.files.hashing import hash_file, hash_files
+from mion_plugin.files.hashing import hash_file, hash_files, told_by_content
 from mion_plugin.inference import MIONInferencer
 from mion_plugin.inference.detectors import choose_detector, local_weights
 from mion_plugin.prediction.keypoints import DetectedPeople, KeypointFolder, KeypointTable, PeopleOf, members_beside
@@ -99,13 +99,12 @@ def settings_of(
 ) -> dict[str, str | int | float | bool | None]:
     """What decides the results."""
     file = keypoint_file(args)
+    networks = {name: getattr(args, name) for name in ("pose_config", "pose_checkpoint", "person_checkpoint")}
     return {
         "photographs": source.digest(),
         "keypoints": None if file is None else hash_keypoints(file)[:16],
         "keypoints_member": args.keypoints_member,
-        "pose_config": args.pose_config,
-        "pose_checkpoint": args.pose_checkpoint,
-        "person_checkpoint": args.person_checkpoint,
+        **{name: value and told_by_content(value) for name, value in networks.items()},
         "use_depths": not args.no_depths,
         "version": mion_plugin.__version__,
         "model": model_digest(inferencer.model, inferencer.cfg.model),
