@@ -10,7 +10,7 @@ from PIL import Image
 
 from mion_plugin.constants import IMAGE_SIZE
 from mion_plugin.datasets.human_data import HumanData
-from mion_plugin.datasets.sample_table import camera_columns
+from mion_plugin.datasets.sample_table import camera_columns, cameras_by_row, cameras_in_meta, meta_cameras
 
 _MARGIN = 2.0  # pixels of the crop, or of a photograph that is enlarged: bilinear sampling reaches one further
 _SHORT_OF_A_PIXEL = 1e-6
@@ -129,8 +129,18 @@ def move_annotations(data: HumanData, first: np.ndarray, size: np.ndarray, reduc
             content[key] = _moved_boxes(data, key, first, reduction)
         elif key.startswith("keypoints2d") and not key.endswith(("_mask", "_convention")):
             content[key] = _moved_keypoints(data, key, first, reduction)
-    if "cam_intrinsics" in camera_columns(data):  # which checks them
-        content["cam_param"] = _moved_cameras(content["cam_param"], first, size, reduction)
+    to_region = _to_regions(first, reduction)
+    if "cam_intrinsics" in camera_columns(data) and cameras_by_row(content.get("cam_param")):  # the former checks them
+        content["cam_param"] = _moved_cameras(content["cam_param"], to_region, size)
+    if cameras_in_meta(content.get("meta")):
+        moved = to_region @ meta_cameras(data)
+        sizes = {"width": size[:, 0], "height": size[:, 1]}
+        content["meta"] = {
+            **content["meta"],
+            **{name: value for name, value in sizes.items() if name in content["meta"]},
+            "focal_length": moved[:, [0, 1], [0, 1]],
+            "principal_point": moved[:, :2, 2],
+        }
     return content
 
 
@@ -151,12 +161,17 @@ def _moved_keypoints(data: HumanData, key: str, first: np.ndarray, reduction: np
     return keypoints.astype(np.result_type(stored.dtype, np.float32))
 
 
-def _moved_cameras(cameras: Any, first: np.ndarray, size: np.ndarray, reduction: np.ndarray) -> Any:
-    """``cam_param`` in either form of ``camera_columns``."""
+def _to_regions(first: np.ndarray, reduction: np.ndarray) -> np.ndarray:
+    """(N, 3, 3) maps of the photographs' pixels to the regions'."""
     to_region = np.zeros((len(first), 3, 3))
     to_region[:, 0, 0] = to_region[:, 1, 1] = 1 / reduction
     to_region[:, :2, 2] = -first / reduction[:, None]
     to_region[:, 2, 2] = 1.0
+    return to_region
+
+
+def _moved_cameras(cameras: Any, to_region: np.ndarray, size: np.ndarray) -> Any:
+    """``cam_param`` in either form of ``camera_columns``."""
     if isinstance(cameras, dict):
         return {**cameras, "K": to_region @ np.asarray(cameras["K"], np.float64).reshape(-1, 3, 3)}
     moved = []

@@ -37,7 +37,8 @@ class HumanDataset(BaseDataset):
 
     and beside them ``keypoints2d_input`` (K, 3), the keypoints that stage 1 sees; ``keypoints2d_convention`` and
     ``keypoints3d_convention``; ``gender`` ('neutral', 'male', 'female'); ``has_transl``; ``cam_intrinsics`` (3, 3) if
-    the file tells the camera (``cam_param``: a dict with ``K`` (N, 3, 3), or a list of mmhuman3d's camera dicts);
+    the file tells the camera (``cam_param``: a dict with ``K`` (N, 3, 3), or a list of mmhuman3d's camera dicts;
+    or ``meta`` with ``focal_length`` and ``principal_point`` by row, as its later converters write);
     ``smpl_pelvis`` (3,) if ``body`` is given; ``rng``, the ``numpy.random.Generator`` for the sample's augmentation.
 
     Where a file has no ``keypoints2d``, they are ``keypoints2d_original``, else ``keypoints2d_smpl`` or

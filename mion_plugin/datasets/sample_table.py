@@ -161,17 +161,46 @@ def smpl_columns(data: HumanData) -> dict[str, np.ndarray]:
 
 
 def camera_columns(data: HumanData) -> dict[str, np.ndarray]:
-    """Intrinsic matrices where the file tells them: ``cam_param['K']``, or a list of mmhuman3d's camera dicts."""
-    camera = data.content.get("cam_param")
-    if isinstance(camera, dict) and "K" in camera:
-        key, value = "cam_param.K", camera["K"]
-    elif isinstance(camera, (list, np.ndarray)) and len(camera) and isinstance(camera[0], dict):
-        key, value = "cam_param.in_mat", [one.get("in_mat") for one in camera]
+    """Intrinsic matrices where the file tells them.
+
+    As ``cam_param['K']``, as a list of mmhuman3d's camera dicts, or as mmhuman3d's later converters do: as
+    ``meta['focal_length']``, one number or two a row, and ``meta['principal_point']``.
+    """
+    camera: Any = data.content.get("cam_param")
+    if cameras_by_row(camera):
+        matrices = isinstance(camera, dict)
+        key = "cam_param.K" if matrices else "cam_param.in_mat"
+        value = camera["K"] if matrices else [one.get("in_mat") for one in camera]
+    elif cameras_in_meta(data.content.get("meta")):
+        key, value = "meta.focal_length", meta_cameras(data)
     else:
         return {}
     intrinsics = data.rows(key, value, (3, 3))
     data.check_finite(key, intrinsics)
     return {"cam_intrinsics": intrinsics}
+
+
+def cameras_by_row(cameras: Any) -> bool:
+    """Whether ``cam_param`` of a HumanData file is in one of the forms of ``camera_columns``."""
+    if isinstance(cameras, dict):
+        return "K" in cameras
+    return isinstance(cameras, (list, np.ndarray)) and len(cameras) > 0 and isinstance(cameras[0], dict)
+
+
+def cameras_in_meta(meta: Any) -> bool:
+    """Whether ``meta`` of a HumanData file holds cameras."""
+    return isinstance(meta, dict) and {"focal_length", "principal_point"} <= meta.keys()
+
+
+def meta_cameras(data: HumanData) -> np.ndarray:
+    """(N, 3, 3) intrinsic matrices of what ``meta`` tells."""
+    meta = data.content["meta"]
+    single = np.asarray(meta["focal_length"], dtype=object).size == len(data)
+    matrices = np.tile(np.eye(3), (len(data), 1, 1))
+    focal = data.rows("meta.focal_length", meta["focal_length"], (1 if single else 2,))
+    matrices[:, [0, 1], [0, 1]] = focal
+    matrices[:, :2, 2] = data.rows("meta.principal_point", meta["principal_point"], (2,))
+    return matrices
 
 
 def _genders(data: HumanData, codes: Sequence[str] | None) -> np.ndarray:

@@ -46,7 +46,7 @@ def photograph(seed: int) -> Image.Image:
     return Image.fromarray(np.clip(smooth + rng.normal(scale=2.0, size=smooth.shape), 0, 255).astype(np.uint8))
 
 
-@pytest.fixture(scope="module", params=["K", "in_mat"])
+@pytest.fixture(scope="module", params=["K", "in_mat", "meta"])
 def source(request, tmp_path_factory) -> Path:
     """A set in mmengine's layout, cameras in either form."""
     root = tmp_path_factory.mktemp("photographs")
@@ -74,8 +74,10 @@ def source(request, tmp_path_factory) -> Path:
             "transl": np.array([0.0, 0.0, 8.0]) + rng.normal(size=(count, 3)),
         },
         "meta": {"gender": np.array(["female"] * count)},
-        "cam_param": {"K": cameras} if request.param == "K" else in_mat,
+        **({"cam_param": {"K": cameras} if request.param == "K" else in_mat} if request.param != "meta" else {}),
     }
+    if request.param == "meta":
+        content["meta"] |= {"focal_length": [(300.0, 310.0)] * count, "principal_point": [(160.0, 120.0)] * count}
     save_human_data(root / "train.npz", content)
     return root
 

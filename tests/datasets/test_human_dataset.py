@@ -147,14 +147,22 @@ class TestSamples:
         for key in ("keypoints2d", "keypoints2d_input", "keypoints3d"):
             np.testing.assert_array_equal(sample[key], plain[key])
 
-    @pytest.mark.parametrize("form", ["K", "in_mat"])
-    def test_camera(self, write_set, form):
+    @pytest.mark.parametrize(
+        ("key", "form"),
+        [
+            ("cam_param", lambda matrix: {"K": np.tile(matrix, (5, 1, 1))}),
+            ("cam_param", lambda matrix: [{"in_mat": matrix.tolist()} for _ in range(5)]),
+            (
+                "meta",
+                lambda matrix: {"focal_length": [(500.0, 510.0)] * 5, "principal_point": [np.array([60, 40])] * 5},
+            ),
+        ],
+    )
+    def test_camera(self, write_set, key, form):
         matrix = np.array([[500.0, 0, 60], [0, 510, 40], [0, 0, 1]])
 
         def change(data):
-            data["cam_param"] = (
-                {"K": np.tile(matrix, (5, 1, 1))} if form == "K" else [{"in_mat": matrix.tolist()} for _ in range(5)]
-            )
+            data[key] = form(matrix)
 
         np.testing.assert_array_equal(build(*write_set(change=change)).get_data_info(0)["cam_intrinsics"], matrix)
 
@@ -255,6 +263,10 @@ class TestBadAnnotations:
             (lambda data: data.update(meta={"gender": np.array(["m"])}), r"'meta\.gender' has 1 rows"),
             (lambda data: [data.pop(key) for key in ("smpl", "keypoints2d", "keypoints3d")], "nothing to learn"),
             (lambda data: data.update(cam_param={"K": np.eye(3)}), r"'cam_param\.K' has 3 rows"),
+            (
+                lambda data: data.update(meta={"focal_length": (500, 510), "principal_point": [(1, 2)] * 5}),
+                r"'meta\.focal_length' has 2 rows",
+            ),
         ],
     )
     def test_errors_name_file_and_key(self, write_set, change, message):
