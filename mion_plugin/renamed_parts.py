@@ -26,6 +26,11 @@ def parts_of_refiner(refiner: Part, selector: Part | None, default: Part) -> tup
         ``(refiner, selector)``; the refiner's own selector counts where no other was given. A ``selector`` without
         ``type`` inside the refiner changes entries of the one beside it, as an old ``--cfg-options`` does.
     """
+    if not isinstance(refiner, nn.Module | Mapping):
+        raise ValueError(
+            f"refiner is {refiner!r}, expected a mion.RefinementNetwork or its config: all stages share its body and "
+            "camera; for stage 1 alone take mion.CandidateSelector"
+        )
     if isinstance(refiner, nn.Module):
         network = getattr(refiner, "network", refiner)
         own = selector is default and network is not refiner

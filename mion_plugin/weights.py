@@ -16,7 +16,7 @@ from mion_plugin.body.fingerprint import BodyFingerprint
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.body.stand_in import stand_in_fingerprints
 from mion_plugin.files import atomic_path
-from mion_plugin.files.checkpoints import load_local_checkpoint, load_local_meta
+from mion_plugin.files.checkpoints import load_local_checkpoint
 from mion_plugin.shipped import packaged_file
 
 # Stage 2's weights are named refiner.* in a whole model, network.* in the model that trains it, and refiner.network.*
@@ -205,8 +205,9 @@ def check_initial_weights(model: nn.Module) -> None:
     for part in model.modules():
         for source, prefix in _initial_files(part):
             if find_body(part) is not None:
-                check_body(part, trained_body(load_local_meta(source), source), source)
-                check_shared_weights(part, load_weights(source, prefix), source)
+                content = load_local_checkpoint(source, map_location="cpu")
+                check_body(part, trained_body(content, source), source)
+                check_shared_weights(part, _weights_of(content, source, prefix), source)
 
 
 def check_weights(module: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:

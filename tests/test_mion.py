@@ -301,6 +301,12 @@ class TestFit:
         assert torch.equal(result.fit_cost, fitted.cost[0])
         assert result.selected == fitted.cost[0].argmin()
 
+    def test_no_refiner(self) -> None:
+        with pytest.raises(
+            ValueError, match=r"refiner is None, expected a mion\.RefinementNetwork .* alone take mion\.Ca"
+        ):
+            MODELS.build({"type": "mion.MION", "refiner": None, "selection": "first"})
+
     def test_camera_body_and_convention_are_the_refiners(self, body) -> None:
         model = make_mion(body, selection="fit", refiner={"focal_length": 2500.0, "image_size": 112})
         assert (model.fit.camera, model.fit.convention) == (model.camera, "coco")

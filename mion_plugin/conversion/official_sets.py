@@ -84,7 +84,7 @@ def convert_official_set(
         raise ValueError(f"{name} has no split {split!r}, expected one of {', '.join(official.splits)}")
     unknown = sorted(set(options) - set(official.options))
     if unknown:
-        raise ValueError(f"{name} takes no {', '.join(unknown)}")
+        raise ValueError(f"{name} has no option {', '.join(unknown)}; its own: {', '.join(official.options) or 'none'}")
     path = out / f"{name}_{split}.npz"
     remove_leftovers(path)
     convert = partial(_CONVERTERS[name], **options)

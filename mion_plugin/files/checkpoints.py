@@ -41,27 +41,6 @@ def load_local_checkpoint(filename: str, map_location: Any = None) -> dict[str, 
     return checkpoint
 
 
-def load_local_meta(filename: str) -> dict[str, Any]:
-    """What a checkpoint file tells beside its weights, its entry ``meta`` alone; the weights' bytes are not read.
-
-    Args:
-        filename: As ``load_local_checkpoint``. A ``.safetensors`` file tells nothing.
-
-    Raises:
-        FileNotFoundError, ValueError: See ``load_local_checkpoint``.
-    """
-    path = packaged_file(Path(os.path.expanduser(filename)))
-    if path.suffix == SAFETENSORS and path.is_file():
-        return {}
-    if path.is_file():
-        _refuse_packed(path)
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception:  # absent, damaged, or of torch before 1.6, which cannot be mapped
-        content = load_local_checkpoint(filename, map_location="cpu")
-    return {"meta": content["meta"]} if isinstance(content, dict) and "meta" in content else {}
-
-
 def _load_safetensors(path: Path, map_location: Any) -> dict[str, Any]:
     from safetensors import SafetensorError  # comes with timm
     from safetensors.torch import load_file

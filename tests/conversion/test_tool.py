@@ -40,7 +40,11 @@ def test_a_finished_file_is_kept_unless_told(tmp_path, capsys):
         (["lsp", "--split", "train", "--archive", "ARCHIVE"], "joints.mat does not exist. The archive: sam.johnson.io"),
         (["lsp", "--split", "val", "--archive", "ARCHIVE"], "lsp has no split 'val', expected one of train, test"),
         (["up3d", "--split", "val", "--archive", "ARCHIVE"], "val.txt does not exist. The archive: files.is"),
-        (["lsp", "--split", "train", "--archive", "ARCHIVE", "--frame-step", "2"], "lsp takes no frame_step"),
+        (
+            ["lsp", "--split", "train", "--archive", "ARCHIVE", "--frame-step", "2"],
+            "--frame-step is for surreal; lsp has no use for it",
+        ),
+        (["coco", "--split", "2014_val", "--turn-images"], "--turn-images is for bedlam; coco has no use for it"),
         (["surreal", "--split", "val_run0", "--archive", "ARCHIVE", "--frame-step", "0"], "frame_step 0, expected at"),
         (["surreal", "--split", "val_run0", "--archive", "ARCHIVE"], "no */*_info.mat in"),
     ],

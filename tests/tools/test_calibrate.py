@@ -61,6 +61,17 @@ def test_it_writes_the_least_squares_line_of_every_measure(checkpoint, tmp_path,
     assert all(f"| {measure} |" in printed for measure in ("mean", "weighted", "likelihood", "expected"))
 
 
+def test_a_measure_that_does_not_grow_with_the_error_is_not_told_a_slope(
+    checkpoint, tmp_path, capsys, monkeypatch
+) -> None:
+    measures = torch.arange(6.0).reshape(2, 3, 1) * torch.tensor([1.0, -1.0, 1.0, 1.0])
+    monkeypatch.setattr("commands.calibrate.collect", lambda *_: (measures, 10 * measures[..., 0] + 50))
+    assert calibrate.main([str(CONFIG), str(checkpoint), str(tmp_path / "out.pth"), *OPTIONS]) == 0
+    printed = capsys.readouterr().out
+    assert "| mean | 0.010 | 0.050 |" in printed
+    assert "| weighted | does not grow with the error: not calibrated |  |" in printed
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

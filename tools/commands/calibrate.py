@@ -40,9 +40,11 @@ def run(args: argparse.Namespace) -> int:
     print("| --- | --- | --- | --- | --- |")
     for index, measure in enumerate(MEASURES):
         found = selection_statistics(errors.numpy(), measures[..., index].numpy(), num_resamples=0)
-        slope, offset = (float(value[index]) for value in (model.cen.calibration_slope, model.cen.calibration_offset))
+        line = [f"{float(value[index]):.3f}" for value in (model.cen.calibration_slope, model.cen.calibration_offset)]
+        if not model.cen.is_calibrated(measure):
+            line = ["does not grow with the error: not calibrated", ""]
         chosen = " | ".join(f"{found.get(name, float('nan')):.2f}" for name in ("gap_closed", "spearman"))
-        print(f"| {measure} | {slope:.3f} | {offset:.3f} | {chosen} |")
+        print(f"| {measure} | {' | '.join(line)} | {chosen} |")
     print(f"written: {args.out}")
     return 0
 

@@ -14,6 +14,7 @@ from mion_plugin.progress import ProgressLine
 
 def run(args: argparse.Namespace) -> int:
     """Convert and report; returns the exit code."""
+    options = _options(args)
     images = args.data_root / "datasets" / args.dataset
     archive = args.archive or images
     out = args.data_root / "preprocessed_datasets"
@@ -24,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"{existing} is there already; --overwrite converts again")
         return 0
     with ProgressLine() as progress:
-        outcome = convert_official_set(args.dataset, args.split, archive, out, progress, **_options(args))
+        outcome = convert_official_set(args.dataset, args.split, archive, out, progress, **options)
     for reason, count in outcome.left_out.items():
         print(f"left out {count} {reason}", file=sys.stderr)
     print(f"wrote {outcome.path}: {outcome.num_people} people")
@@ -34,11 +35,20 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
-    """What was asked for beyond the defaults."""
+    """What was asked for beyond the defaults.
+
+    Raises:
+        ValueError: The set's converter has no such option.
+    """
     given = {
-        "extract": args.extract_frames or None,
-        "turn": args.turn_images or None,
-        "frame_step": args.frame_step,
-        "mosh": args.mosh,
+        "--extract-frames": ("extract", args.extract_frames or None),
+        "--turn-images": ("turn", args.turn_images or None),
+        "--frame-step": ("frame_step", args.frame_step),
+        "--mosh": ("mosh", args.mosh),
     }
-    return {name: value for name, value in given.items() if value is not None}
+    chosen = {flag: (name, value) for flag, (name, value) in given.items() if value is not None}
+    for flag, (name, _) in chosen.items():
+        if name not in OFFICIAL_SETS[args.dataset].options:
+            takers = [other for other, official in OFFICIAL_SETS.items() if name in official.options]
+            raise ValueError(f"{flag} is for {', '.join(takers)}; {args.dataset} has no use for it")
+    return dict(chosen.values())

@@ -85,7 +85,11 @@ class DepthConsistency(BaseModule):
     @property
     def calibrated(self) -> bool:
         """Whether the size of scores means something: whether the measure in use has been calibrated."""
-        index = MEASURES.index(self.measure)
+        return self.is_calibrated(self.measure)
+
+    def is_calibrated(self, measure: str) -> bool:
+        """Whether one of ``MEASURES`` has been calibrated; one that does not grow with the errors stays without."""
+        index = MEASURES.index(measure)
         return not bool(self.calibration_slope[index] == 1.0 and self.calibration_offset[index] == 0.0)
 
     @property
