@@ -32,7 +32,7 @@ from mion_plugin.evaluation.choice.rules import (
 )
 from mion_plugin.fitting import FittedBodies
 from mion_plugin.geometry.crop_camera import CropCamera
-from mion_plugin.geometry.precision import full_precision
+from mion_plugin.geometry.precision import full_precision, require_full_precision
 from mion_plugin.parts import Part, build_at_camera, build_part, check_parts
 from mion_plugin.refinement.network import RefinementNetwork
 from mion_plugin.registry import MODELS
@@ -214,6 +214,7 @@ class MultiInitializationOptimizationNetwork(BaseModel):
         depths: Tensor | None,
     ) -> tuple[MIONOutput, list[Any]]:
         """``estimate``, and what ``look`` saw."""
+        require_full_precision(self)
         keypoints2d, *seen = self.look(image, keypoints2d)
         if candidates is None:
             candidates = self.selector(keypoints2d)  # type: ignore[misc]

@@ -24,7 +24,7 @@ from mion_plugin.candidates.splits import open_pool
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.keypoints import keypoint_names
-from mion_plugin.geometry.precision import full_precision
+from mion_plugin.geometry.precision import full_precision, require_full_precision
 from mion_plugin.geometry.rotations import rotvec_to_rotmat
 from mion_plugin.registry import MODELS
 
@@ -136,6 +136,7 @@ class CandidateSelector(nn.Module):
         """
         if not isinstance(keypoints2d, Tensor):
             raise TypeError(f"keypoints2d is a {type(keypoints2d).__name__}, expected a tensor (B, K, 3)")
+        require_full_precision(self)
         num_keypoints = self.keypoints3d.shape[1]
         if keypoints2d.ndim != 3 or keypoints2d.shape[1:] != (num_keypoints, 3):
             raise ValueError(

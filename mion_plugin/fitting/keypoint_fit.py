@@ -19,7 +19,7 @@ from mion_plugin.fitting.spread import corner_moves, depth_axes
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.geometry.crop_camera import CropCamera
 from mion_plugin.geometry.keypoints import is_present
-from mion_plugin.geometry.precision import full_precision
+from mion_plugin.geometry.precision import full_precision, require_full_precision
 from mion_plugin.parts import Part, build_part
 from mion_plugin.registry import MODELS
 
@@ -143,6 +143,7 @@ class KeypointFit(nn.Module):
         Raises:
             ValueError: A shape is not one of these.
         """
+        require_full_precision(self)
         self._check(bodies, keypoints2d, depths)
         with torch.inference_mode(), full_precision(bodies.transl):  # a tenth faster than without gradients alone
             given, problem, fits = self._problem(bodies, keypoints2d, depths)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from itertools import chain
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def full_precision(like: Tensor) -> AbstractContextManager[None]:
@@ -22,6 +23,17 @@ def full_precision(like: Tensor) -> AbstractContextManager[None]:
     """
     without_autocast = torch.autocast(like.device.type, enabled=False)
     return without_autocast if torch.compiler.is_compiling() else _without_tf32(without_autocast)
+
+
+def require_full_precision(part: nn.Module) -> None:
+    """Raise ValueError for a part that was cast to 16 bits (``half()``), in which nobody solves and projects."""
+    dtypes = (value.dtype for value in chain(part.parameters(), part.buffers()) if value.is_floating_point())
+    dtype = next(dtypes, torch.float32)
+    if dtype in (torch.float16, torch.bfloat16):
+        raise ValueError(
+            f"the weights of this {type(part).__name__} are {dtype}, expected float32. For speed leave them so, "
+            "and call the model under torch.autocast (amp=True of MIONInferencer, --amp of the tools)"
+        )
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from mion_plugin.body.arrays import NUM_JOINTS
 from mion_plugin.body.smpl import SMPLBody
 from mion_plugin.geometry.camera import FOCAL_LENGTH, IMAGE_SIZE
 from mion_plugin.geometry.crop_camera import CropCamera
-from mion_plugin.geometry.precision import full_precision
+from mion_plugin.geometry.precision import full_precision, require_full_precision
 from mion_plugin.parts import Part, build_part, check_parts
 from mion_plugin.refinement.encoding import EncodedCandidates, candidate_points, keypoint_evidence
 from mion_plugin.refinement.heads import BodyHead
@@ -137,6 +137,7 @@ class RefinementNetwork(BaseModule):
         Raises:
             ValueError: A shape is not one of these or does not agree with the parts, or the keypoints are missing.
         """
+        require_full_precision(self)
         self._check_candidates(image, candidates)
         refined = self.decode(image, self.encode(candidates, keypoints2d, depths))
         return replace(refined, valid=candidates.valid)
