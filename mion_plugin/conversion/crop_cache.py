@@ -57,13 +57,12 @@ class CacheOptions:
         if not 1 <= self.quality <= 100:
             raise ValueError(f"quality {self.quality}, expected 1 to 100")
 
-    def text(self, annotations: Path, **more: str) -> str:
-        """All that decides the content, and ``more``, as JSON; kept in the new file as HumanData's ``config``."""
+    def text(self, **files: str) -> str:
+        """All that decides the content, the digests of files with it, as JSON; kept as HumanData's ``config``."""
         numbers = asdict(self)
         settings = {
             "version": _VERSION,
-            "annotations": hash_file(annotations),
-            **more,
+            **files,
             **numbers.pop("augmentation"),
             **numbers,
         }
@@ -121,9 +120,10 @@ def cache_crops(
     work = _CropWork(data, source, out, options)
     count, what = len(data), f"{out.annotations} is a cache of crops"
     # pieces tell the photographs that they were made of: a lost one may be put right while others are done
-    settings = options.text(source.annotations, photographs=digest(work.lengths.tobytes()))
+    annotations = hash_file(source.annotations)
+    settings = options.text(annotations=annotations, photographs=digest(work.lengths.tobytes()))
     folder = out.annotations.with_name(f".{out.annotations.stem}_pieces")
-    pieces = Pieces(folder, options.text(source.annotations), what, count, PIECE)
+    pieces = Pieces(folder, options.text(annotations=annotations), what, count, PIECE)
     if out.annotations.exists():
         lost = _finished_lost(out.annotations, settings, what)
         pieces.remove()  # of a run that was killed before it could

@@ -10,7 +10,8 @@ from mion_plugin.datasets.keypoint_layouts import OPENPOSE_18, is_persons
 from mion_plugin.datasets.transforms.loading import IMAGE_SUFFIXES
 
 _PERSONS = ("person", "people", "human", "pedestrian")
-_OPENPOSE_ENDING = "_keypoints"  # of the files that OpenPose writes, one for each image
+OPENPOSE_ENDING = "_keypoints"
+"""Of the stems of the files that OpenPose writes, one for each image."""
 
 
 def id_key(value: Any) -> str:
@@ -86,7 +87,7 @@ def as_coco(content: Any, path: Path) -> Any:
         ValueError: A list of detections that tells no names, as COCO's own results: nothing says which image is which.
     """
     if isinstance(content, dict) and "images" not in content and _is_list_of_objects(content.get("people")):
-        name = path.stem.removesuffix(_OPENPOSE_ENDING)
+        name = path.stem.removesuffix(OPENPOSE_ENDING)
         images = [name + case(suffix) for suffix in IMAGE_SUFFIXES for case in (str.lower, str.upper)]
         people = [
             {"id": number, "image_id": 0, "category_id": 18, "keypoints": one.get("pose_keypoints_2d")}

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path, PurePath
 
 from mion_plugin.datasets.coco import CocoKeypointFile, CocoPerson
+from mion_plugin.datasets.coco_documents import OPENPOSE_ENDING
 
-_ENDING = "_keypoints.json"
+_ENDING = f"{OPENPOSE_ENDING}.json"
 _FRAME_NUMBER = re.compile(r"(?<=_)\d{12}$")  # of a video's frame; ours have six digits, or as many as it takes
 
 

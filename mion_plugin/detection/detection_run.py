@@ -78,7 +78,8 @@ def detect_people(
             stop = min(start + PIECE, len(people))
             path = pieces / f"{start:08d}.npz"
             lengths = file_lengths(image_root, people.image_paths[start:stop])
-            if _is_of(path, lengths):
+            piece = _read(path) if path.is_file() else {}
+            if np.array_equal(piece.get(_LENGTHS, ()), lengths):  # done, and of the same photographs
                 progress(stop)
             else:
                 found = []
@@ -86,19 +87,14 @@ def detect_people(
                     rows = range(row, min(row + batch_size, stop))
                     found.append(_detect_batch(people, rows, image_root, estimate, readers))
                     progress(rows.stop)
-                piece = {key: np.concatenate([one[key] for one in found]) for key in found[0]}
-                write_npz(path, {**piece, _LENGTHS: lengths}, compress=False)
-            parts.append(_read(path))
+                piece = {key: np.concatenate([one[key] for one in found]) for key in found[0]} | {_LENGTHS: lengths}
+                write_npz(path, piece, compress=False)
+            parts.append(piece)
     return Detections(**{key: np.concatenate([part[key] for part in parts]) for key in parts[0] if key != _LENGTHS})
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
     return read_npz(path, f"piece of an earlier run; remove {path.parent}")
-
-
-def _is_of(path: Path, lengths: np.ndarray) -> bool:
-    """Whether a piece is there, and is of photographs of these lengths."""
-    return path.is_file() and np.array_equal(_read(path).get(_LENGTHS, ()), lengths)
 
 
 def _claim(pieces: Path, settings: str) -> None:

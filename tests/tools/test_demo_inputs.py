@@ -208,6 +208,21 @@ def stop_after(count, monkeypatch):
     monkeypatch.setattr(results, "draw_people", draw)
 
 
+def stop_run(run, arguments, monkeypatch):
+    """Run until the first frame is drawn."""
+    with monkeypatch.context() as patch:
+        stop_after(1, patch)
+        with pytest.raises(RuntimeError, match="switched off"):
+            run(*arguments)
+
+
+def stop_in_folder(run, folder, keypoints, arguments, monkeypatch):
+    """Run on a folder with people in two photographs until the first is drawn."""
+    (folder / "a2.jpg").write_bytes(PHOTO.read_bytes())
+    write_annotations(keypoints, {"a.jpg": [0], "a2.jpg": [0], "b.jpg": []})
+    stop_run(run, arguments, monkeypatch)
+
+
 @pytest.mark.parametrize("smooth", [[], ["--smooth"]])
 def test_a_stopped_video_goes_on_and_ends_as_if_it_were_not(run, clip, tmp_path, monkeypatch, smooth):
     video, keypoints = clip
@@ -216,10 +231,7 @@ def test_a_stopped_video_goes_on_and_ends_as_if_it_were_not(run, clip, tmp_path,
     whole = {path.name: path.read_bytes() for path in out.iterdir()}
     for path in out.iterdir():
         path.unlink()
-    with monkeypatch.context() as patch:
-        stop_after(1, patch)
-        with pytest.raises(RuntimeError, match="switched off"):
-            run(*arguments)
+    stop_run(run, arguments, monkeypatch)
     assert {path.name for path in out.iterdir()} == {"clip.partial.jsonl", "clip.partial.json"}
     assert len((out / "clip.partial.jsonl").read_text().splitlines()) == 2
     assert tool.main([*map(str, arguments), "--resume", "--out", str(out), "--num-candidates", "3"]) == 2
@@ -236,12 +248,7 @@ def test_a_stopped_video_goes_on_and_ends_as_if_it_were_not(run, clip, tmp_path,
 def test_a_stopped_folder_goes_on(run, photographs, monkeypatch):
     folder, keypoints = photographs
     arguments = [folder, "--keypoints", keypoints, "--batch-size", "1"]
-    (folder / "a2.jpg").write_bytes(PHOTO.read_bytes())
-    write_annotations(keypoints, {"a.jpg": [0], "a2.jpg": [0], "b.jpg": []})
-    with monkeypatch.context() as patch:
-        stop_after(1, patch)
-        with pytest.raises(RuntimeError, match="switched off"):
-            run(*arguments)
+    stop_in_folder(run, folder, keypoints, arguments, monkeypatch)
     out = run(*arguments[:3], "--batch-size", "1", "--resume")
     assert {path.stem for path in out.glob("*.npz")} == {"a_person0", "a2_person0"}
     lines = [json.loads(line) for line in (out / "photos.jsonl").read_text().splitlines()]
@@ -254,12 +261,7 @@ def test_a_stopped_folder_with_a_file_that_was_changed_since_begins_anew(
 ):
     folder, keypoints = photographs
     arguments = [str(folder), "--keypoints", str(keypoints), "--batch-size", "1"]
-    (folder / "a2.jpg").write_bytes(PHOTO.read_bytes())
-    write_annotations(keypoints, {"a.jpg": [0], "a2.jpg": [0], "b.jpg": []})
-    with monkeypatch.context() as patch:
-        stop_after(1, patch)
-        with pytest.raises(RuntimeError, match="switched off"):
-            run(*arguments)
+    stop_in_folder(run, folder, keypoints, arguments, monkeypatch)
     with (tmp_path / name).open("a") as file:
         file.write("\n")
     again = [*arguments, "--resume", "--num-candidates", "2", "--out", str(tmp_path / "out"), "--device", "cpu"]
